@@ -1,0 +1,41 @@
+import { defineConfig } from 'vitest/config'
+
+// Three kinds of test, three projects (CONTRIBUTING.md):
+//   unit    pure, in milliseconds, beside the code
+//   kernel  real kernel, in namespaces of their own; `./weft test kernel` wraps the run in `unshare`
+//   e2e     a whole cluster
+const conditions = ['dev', 'node', 'import', 'module', 'default']
+const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } }
+
+export default defineConfig({
+  ...shared,
+  test: {
+    passWithNoTests: true,
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
+          exclude: ['**/*.kernel.test.ts'],
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'kernel',
+          include: ['packages/*/src/**/*.kernel.test.ts'],
+          pool: 'forks',
+          // Kernel tests share the machine's RTNL lock; two at a time keep both cores busy.
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        ...shared,
+        test: { name: 'e2e', include: ['e2e/**/*.test.ts'], pool: 'forks', fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+    ],
+  },
+})
