@@ -1,0 +1,83 @@
+import { z } from 'zod'
+
+export const group = 'weft.dev'
+export const version = 'v1alpha1'
+
+export interface PrinterColumn {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'boolean' | 'date'
+  readonly jsonPath: string
+}
+
+export interface CustomResource<T> {
+  readonly kind: string
+  /** Plural, lower case; also the name used in logs and metrics. */
+  readonly name: string
+  /** REST path of the collection. */
+  readonly path: string
+  readonly apiVersion: string
+  /** The `CustomResourceDefinition` object that `deploy/crds` holds. */
+  readonly definition: Readonly<Record<string, unknown>>
+  readonly trim: (object: unknown) => T
+}
+
+interface CustomResourceOptions<T> {
+  readonly kind: string
+  readonly plural: string
+  readonly scope: 'Cluster' | 'Namespaced'
+  readonly spec: z.ZodType
+  readonly columns: readonly PrinterColumn[]
+  readonly trim: (object: unknown) => T
+}
+
+/**
+ * Makes a custom resource of one zod schema: the CRD's OpenAPI v3 schema is generated from it, so the API server
+ * refuses what the code would refuse.
+ */
+export function customResource<T>({ kind, plural, scope, spec, columns, trim }: CustomResourceOptions<T>): CustomResource<T> {
+  const { $schema: _, ...specSchema } = z.toJSONSchema(spec, { target: 'openapi-3.0' }) as Record<string, unknown>
+  return {
+    kind,
+    name: plural,
+    path: `/apis/${group}/${version}/${plural}`,
+    apiVersion: `${group}/${version}`,
+    trim,
+    definition: {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `${plural}.${group}` },
+      spec: {
+        group,
+        scope,
+        names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+        versions: [{
+          name: version,
+          served: true,
+          storage: true,
+          additionalPrinterColumns: columns,
+          schema: {
+            openAPIV3Schema: {
+              type: 'object',
+              required: ['spec'],
+              properties: {
+                apiVersion: { type: 'string' },
+                kind: { type: 'string' },
+                metadata: { type: 'object' },
+                spec: withoutClosedObjects(specSchema),
+              },
+            },
+          },
+        }],
+      },
+    },
+  }
+}
+
+/** Structural schemas prune unknown fields by themselves and may not say `additionalProperties: false` beside `properties`. */
+function withoutClosedObjects(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(withoutClosedObjects)
+  if (typeof schema !== 'object' || schema === null) return schema
+  return Object.fromEntries(Object.entries(schema)
+    .filter(([key, value]) => !(key === 'additionalProperties' && value === false))
+    .map(([key, value]) => [key, withoutClosedObjects(value)]))
+}

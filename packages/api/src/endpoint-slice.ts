@@ -1,0 +1,75 @@
+import type { IpAddress } from '@weft/ip'
+import { type ObjectMeta, openObject } from './object-meta.ts'
+import { type Protocol, protocols } from './protocol.ts'
+
+export interface Endpoint {
+  /** All addresses of one endpoint are fungible; consumers use the first (discovery/v1). */
+  readonly addresses: readonly IpAddress[]
+  readonly ready: boolean
+  readonly serving: boolean
+  readonly terminating: boolean
+  /** Empty when unknown. */
+  readonly nodeName: string
+  readonly hostname: string
+  readonly zone: string
+  /** `namespace/name` of the pod behind it; empty when it is none. */
+  readonly pod: string
+}
+
+export interface EndpointPort {
+  readonly name: string
+  readonly protocol: Protocol
+  readonly port: number
+}
+
+export interface EndpointSlice extends ObjectMeta {
+  /** Name of the Service in the same namespace (label `kubernetes.io/service-name`); empty when it belongs to none. */
+  readonly serviceName: string
+  readonly family: 4 | 6
+  readonly endpoints: readonly Endpoint[]
+  /** Ports without a number or name (nil) are left out. */
+  readonly ports: readonly EndpointPort[]
+}
+
+/**
+ * Keeps what the features use of a discovery.k8s.io/v1 EndpointSlice. Slices of type FQDN come out without endpoints:
+ * no consumer supports them, in Kubernetes either.
+ *
+ * @throws {InvalidObjectError} Naming the slice and the field, for an address that no endpoint may have among others.
+ */
+export function toEndpointSlice(object: unknown): EndpointSlice {
+  const { root, meta } = openObject('EndpointSlice', object)
+  const type = root.get('addressType').oneOf(['IPv4', 'IPv6', 'FQDN'])
+  const family = type === 'IPv6' ? 6 : 4
+  return {
+    ...meta,
+    serviceName: meta.labels['kubernetes.io/service-name'] ?? '',
+    family,
+    endpoints: type === 'FQDN' ? [] : root.get('endpoints').list().map((endpoint) => {
+      const conditions = endpoint.get('conditions')
+      const target = endpoint.get('targetRef')
+      const ready = conditions.get('ready').booleanOr(true)
+      return {
+        addresses: endpoint.get('addresses').list().map((entry) => {
+          const address = entry.endpointIp()
+          if (address.family !== family) throw entry.fail(`is ${String(entry.value)}, wanted an address of type ${type}`)
+          return address
+        }),
+        ready,
+        serving: conditions.get('serving').booleanOr(ready),
+        terminating: conditions.get('terminating').booleanOr(false),
+        nodeName: endpoint.get('nodeName').stringOr(''),
+        hostname: endpoint.get('hostname').stringOr(''),
+        zone: endpoint.get('zone').stringOr(''),
+        pod: target.get('kind').value === 'Pod' ? `${target.get('namespace').stringOr(meta.namespace)}/${target.get('name').string()}` : '',
+      }
+    }),
+    ports: root.get('ports').list().filter((port) => port.get('port').present).map((port) => ({
+      name: port.get('name').stringOr(''),
+      protocol: port.get('protocol').present ? port.get('protocol').oneOf(protocols) : 'TCP',
+      port: port.get('port').port(),
+    })),
+  }
+}
+
+export const endpointSliceResource = { name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice } as const

@@ -1,0 +1,69 @@
+/**
+ * Everything of ours in the kernel, in one place: names, numbers and hook priorities.
+ *
+ * One owner per kernel object (promise P8): whatever carries one of these names or numbers is ours, the rest is never
+ * touched. The numbers keep clear of kube-proxy (marks 0x4000, 0x8000), Calico (marks 0xffff0000, route protocol 80),
+ * Cilium (marks 0x0f00, rule preferences 9, 10, 100-111), Istio (mark 0x539), Tailscale (marks 0xff0000) and Docker.
+ */
+
+/** nftables tables, one per feature, family `inet`. */
+export const tables = {
+  cni: 'weft-cni',
+  proxy: 'weft-proxy',
+  overlay: 'weft-overlay',
+  policy: 'weft-policy',
+} as const
+
+/**
+ * Hook priorities of all features, in the order a packet meets them.
+ * kube-proxy and every other NAT user sits at -100 and 100; ours are chosen so that each feature sees what it needs.
+ */
+export const priorities = {
+  /** Anti-spoof and notrack happen before conntrack (-200). */
+  raw: -300,
+  /** `type route` output: rewrites the loopback source of local clients of NodePorts. */
+  loopbackSource: -300,
+  /** Source ranges are judged on the address the client asked for, so before DNAT. */
+  sourceRanges: -110,
+  serviceDnat: -100,
+  /** hostPort comes after Services: it must not shadow a VIP (CVE-2019-9946). */
+  hostPortDnat: -99,
+  /** Policy filters after DNAT and before SNAT: it sees pods, not VIPs. */
+  policyFilter: 0,
+  loopbackReply: 150,
+  serviceSnat: 100,
+  hostPortSnat: 101,
+  /** Masquerade to the outside comes last: whatever a Service decided stands. */
+  outsideSnat: 110,
+} as const
+
+/** `proto` of every route of ours (rtnetlink rtm_protocol; 87 is unassigned in iproute2's rt_protos and not used by peers). */
+export const routeProtocol = 87
+
+/** Packet mark bits that belong to Weft; every other bit is kept as found. */
+export const marks = {
+  /** This connection's source must become the node's address. */
+  masquerade: 0x1000,
+  /** Everything Weft may ever set. */
+  mask: 0x3000,
+} as const
+
+/** Routing tables and rule preferences (`ip rule`). */
+export const routing = {
+  /** Pods <-> remote nodes across routers go through the tunnel: `from <pods> to <node> lookup 8700`. */
+  overlayTable: 8700,
+  overlayRulePreference: 8700,
+} as const
+
+export const links = {
+  /** Host ends of pod links: this, then 11 hex digits of a hash of the container id. */
+  podPrefix: 'weft',
+  /** Not `weft…`: the anti-spoof rule matches pod links by that prefix. */
+  vxlan: 'vxlan.weft',
+} as const
+
+/** Next hops inside every pod; answered by static neighbours only, so nothing has to be configured on the host. */
+export const podGateways = { ipv4: '169.254.1.1', ipv6: 'fe80::1' } as const
+
+/** Where DNS servers of Weft listen on each node, UDP and TCP. */
+export const dnsPort = 10053

@@ -1,0 +1,33 @@
+import type { Cidr, IpAddress } from '@weft/ip'
+import { type ObjectMeta, openObject } from './object-meta.ts'
+
+export interface Node extends ObjectMeta {
+  /** InternalIP addresses, in the order given (at most one per family is used). */
+  readonly internalIps: readonly IpAddress[]
+  readonly externalIps: readonly IpAddress[]
+  /** `spec.podCIDRs`; empty until the cluster assigns them. */
+  readonly podCidrs: readonly Cidr[]
+  readonly ready: boolean
+}
+
+/**
+ * Keeps what the features use of a core/v1 Node.
+ *
+ * @throws {InvalidObjectError} Naming the node and the field.
+ */
+export function toNode(object: unknown): Node {
+  const { root, meta } = openObject('Node', object)
+  const status = root.get('status')
+  const addresses = status.get('addresses').list()
+  const ofType = (type: string) => addresses.filter((entry) => entry.get('type').value === type).map((entry) => entry.get('address').ip())
+  const podCidrs = root.get('spec').get('podCIDRs').list()
+  return {
+    ...meta,
+    internalIps: ofType('InternalIP'),
+    externalIps: ofType('ExternalIP'),
+    podCidrs: (podCidrs.length > 0 || !root.get('spec').get('podCIDR').present ? podCidrs : [root.get('spec').get('podCIDR')]).map((entry) => entry.cidr()),
+    ready: status.get('conditions').list().some((condition) => condition.get('type').value === 'Ready' && condition.get('status').value === 'True'),
+  }
+}
+
+export const nodeResource = { name: 'nodes', path: '/api/v1/nodes', trim: toNode } as const

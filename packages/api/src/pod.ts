@@ -1,0 +1,57 @@
+import type { IpAddress } from '@weft/ip'
+import { type ObjectMeta, openObject } from './object-meta.ts'
+import { type Protocol, protocols } from './protocol.ts'
+
+export interface ContainerPort {
+  /** Empty when the port has no name. */
+  readonly name: string
+  readonly protocol: Protocol
+  readonly port: number
+}
+
+/** A pod as the features need it. */
+export interface Pod extends ObjectMeta {
+  /** Empty until scheduled. */
+  readonly nodeName: string
+  readonly hostNetwork: boolean
+  /** Containers ended for good (phase Succeeded or Failed): its addresses may already belong to another pod. */
+  readonly finished: boolean
+  readonly ready: boolean
+  /** In the order of `status.podIPs`; empty until the pod is wired. */
+  readonly ips: readonly IpAddress[]
+  readonly ports: readonly ContainerPort[]
+  readonly hostname: string
+  readonly subdomain: string
+}
+
+/**
+ * Keeps what the features use of a core/v1 Pod.
+ *
+ * @throws {InvalidObjectError} Naming the pod and the field.
+ */
+export function toPod(object: unknown): Pod {
+  const { root, meta } = openObject('Pod', object)
+  const spec = root.get('spec')
+  const status = root.get('status')
+  const phase = status.get('phase').stringOr('Pending')
+  const initSidecars = spec.get('initContainers').list().filter((container) => container.get('restartPolicy').value === 'Always')
+  return {
+    ...meta,
+    nodeName: spec.get('nodeName').stringOr(''),
+    hostNetwork: spec.get('hostNetwork').booleanOr(false),
+    finished: phase === 'Succeeded' || phase === 'Failed',
+    ready: status.get('conditions').list().some((condition) => condition.get('type').value === 'Ready' && condition.get('status').value === 'True'),
+    ips: status.get('podIPs').list().map((entry) => entry.get('ip').ip()),
+    ports: [...spec.get('containers').list(), ...initSidecars].flatMap((container) =>
+      container.get('ports').list().map((port) => ({
+        name: port.get('name').stringOr(''),
+        protocol: port.get('protocol').present ? port.get('protocol').oneOf(protocols) : 'TCP',
+        port: port.get('containerPort').port(),
+      }))),
+    hostname: spec.get('hostname').stringOr(''),
+    subdomain: spec.get('subdomain').stringOr(''),
+  }
+}
+
+/** What a reflector needs to keep a store of pods. */
+export const podResource = { name: 'pods', path: '/api/v1/pods', trim: toPod } as const

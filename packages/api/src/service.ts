@@ -1,0 +1,89 @@
+import type { Cidr, IpAddress } from '@weft/ip'
+import { type ObjectMeta, openObject } from './object-meta.ts'
+import { type Protocol, protocols } from './protocol.ts'
+
+export interface ServicePort {
+  /** Empty for the only port of a Service without port names. */
+  readonly name: string
+  readonly protocol: Protocol
+  readonly port: number
+  /** Absent when none is allocated. */
+  readonly nodePort: number | undefined
+}
+
+export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
+export type TrafficPolicy = 'Cluster' | 'Local'
+
+export interface Service extends ObjectMeta {
+  readonly type: ServiceType
+  /** `clusterIP: None`. */
+  readonly headless: boolean
+  /** In the order of `spec.clusterIPs`; empty for headless and ExternalName Services. */
+  readonly clusterIps: readonly IpAddress[]
+  /** In the order of `spec.ipFamilies`. */
+  readonly families: readonly (4 | 6)[]
+  readonly ports: readonly ServicePort[]
+  readonly externalName: string
+  readonly externalIps: readonly IpAddress[]
+  /** `status.loadBalancer.ingress[].ip` with `ipMode` VIP (the default). */
+  readonly loadBalancerIps: readonly IpAddress[]
+  readonly loadBalancerSourceRanges: readonly Cidr[]
+  readonly internalTrafficPolicy: TrafficPolicy
+  readonly externalTrafficPolicy: TrafficPolicy
+  readonly healthCheckNodePort: number | undefined
+  /** ClientIP affinity timeout in seconds; absent without affinity. */
+  readonly affinitySeconds: number | undefined
+  readonly publishNotReadyAddresses: boolean
+}
+
+const types = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const
+const policies = ['Cluster', 'Local'] as const
+
+/**
+ * Keeps what the features use of a core/v1 Service.
+ *
+ * @throws {InvalidObjectError} Naming the Service and the field.
+ */
+export function toService(object: unknown): Service {
+  const { root, meta } = openObject('Service', object)
+  const spec = root.get('spec')
+  const type = spec.get('type').present ? spec.get('type').oneOf(types) : 'ClusterIP'
+  const headless = spec.get('clusterIP').value === 'None'
+  const listed = spec.get('clusterIPs').list()
+  const clusterIps = headless || type === 'ExternalName' ? [] : listed.length > 0 ? listed : [spec.get('clusterIP')].filter((ip) => ip.optionalString() !== undefined)
+  const healthCheckNodePort = spec.get('healthCheckNodePort')
+  return {
+    ...meta,
+    type,
+    headless,
+    clusterIps: clusterIps.map((ip) => ip.endpointIp()),
+    families: spec.get('ipFamilies').list().map((family) => (family.oneOf(['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6)),
+    ports: spec.get('ports').list().map((port) => ({
+      name: port.get('name').stringOr(''),
+      protocol: port.get('protocol').present ? port.get('protocol').oneOf(protocols) : 'TCP',
+      port: port.get('port').port(),
+      // 0 means "not allocated yet" and must never become a wildcard (CVE-2021-25736).
+      nodePort: port.get('nodePort').present && port.get('nodePort').value !== 0 ? port.get('nodePort').port() : undefined,
+    })),
+    externalName: spec.get('externalName').stringOr(''),
+    externalIps: spec.get('externalIPs').list().map((ip) => ip.endpointIp()),
+    loadBalancerIps: root.get('status').get('loadBalancer').get('ingress').list()
+      .filter((ingress) => ingress.get('ip').optionalString() !== undefined && ingress.get('ipMode').stringOr('VIP') === 'VIP')
+      .map((ingress) => ingress.get('ip').endpointIp()),
+    loadBalancerSourceRanges: spec.get('loadBalancerSourceRanges').list().map((range) => range.cidr()),
+    internalTrafficPolicy: spec.get('internalTrafficPolicy').present ? spec.get('internalTrafficPolicy').oneOf(policies) : 'Cluster',
+    externalTrafficPolicy: spec.get('externalTrafficPolicy').optionalString() === undefined ? 'Cluster' : spec.get('externalTrafficPolicy').oneOf(policies),
+    healthCheckNodePort: healthCheckNodePort.present && healthCheckNodePort.value !== 0 ? healthCheckNodePort.port() : undefined,
+    affinitySeconds: spec.get('sessionAffinity').value === 'ClientIP'
+      ? readAffinitySeconds(spec.get('sessionAffinityConfig').get('clientIP').get('timeoutSeconds'))
+      : undefined,
+    publishNotReadyAddresses: spec.get('publishNotReadyAddresses').booleanOr(false),
+  }
+}
+
+/** Default and bounds of core/v1 ClientIPConfig. */
+function readAffinitySeconds(field: { readonly present: boolean, integer(minimum: number, maximum: number): number }): number {
+  return field.present ? field.integer(1, 86_400) : 10_800
+}
+
+export const serviceResource = { name: 'services', path: '/api/v1/services', trim: toService } as const
