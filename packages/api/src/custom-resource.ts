@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { ObjectResource } from './object-resource.ts'
 
 export const group = 'weft.dev'
 export const version = 'v1alpha1'
@@ -9,16 +10,11 @@ export interface PrinterColumn {
   readonly jsonPath: string
 }
 
-export interface CustomResource<T> {
+export interface CustomResource<T> extends ObjectResource<T> {
   readonly kind: string
-  /** Plural, lower case; also the name used in logs and metrics. */
-  readonly name: string
-  /** REST path of the collection. */
-  readonly path: string
   readonly apiVersion: string
   /** The `CustomResourceDefinition` object that `deploy/crds` holds. */
   readonly definition: Readonly<Record<string, unknown>>
-  readonly trim: (object: unknown) => T
 }
 
 interface CustomResourceOptions<T> {

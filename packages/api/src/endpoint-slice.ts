@@ -1,5 +1,6 @@
 import type { IpAddress } from '@weft/ip'
 import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
 export interface Endpoint {
@@ -72,4 +73,4 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
   }
 }
 
-export const endpointSliceResource = { name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice } as const
+export const endpointSliceResource: ObjectResource<EndpointSlice> = { name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }

@@ -1,6 +1,7 @@
 export { dnsPort, links, marks, podGateways, priorities, routeProtocol, routing, tables } from './kernel.ts'
 export { Field } from './field.ts'
 export { InvalidObjectError } from './invalid-object.ts'
+export type { ObjectResource } from './object-resource.ts'
 export { type ObjectMeta, objectKey, openObject } from './object-meta.ts'
 export { formatLabelSelector, type LabelRequirement, type LabelSelector, readLabelSelector, selectorMatches } from './label-selector.ts'
 export { type Protocol, protocolNumbers, protocols } from './protocol.ts'

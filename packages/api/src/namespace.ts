@@ -1,4 +1,5 @@
 import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectResource } from './object-resource.ts'
 
 export interface Namespace extends ObjectMeta {}
 
@@ -11,4 +12,4 @@ export function toNamespace(object: unknown): Namespace {
   return openObject('Namespace', object).meta
 }
 
-export const namespaceResource = { name: 'namespaces', path: '/api/v1/namespaces', trim: toNamespace } as const
+export const namespaceResource: ObjectResource<Namespace> = { name: 'namespaces', path: '/api/v1/namespaces', trim: toNamespace }

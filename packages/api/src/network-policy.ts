@@ -2,6 +2,7 @@ import { type Cidr, cidrContains } from '@weft/ip'
 import type { Field } from './field.ts'
 import { type LabelSelector, readLabelSelector } from './label-selector.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
 export type PolicyPeer =
@@ -90,4 +91,4 @@ function readPort(field: Field): PolicyPort {
   return { protocol, port: !port.present ? undefined : typeof port.value === 'string' ? port.string() : port.port(), endPort: undefined }
 }
 
-export const networkPolicyResource = { name: 'networkpolicies', path: '/apis/networking.k8s.io/v1/networkpolicies', trim: toNetworkPolicy } as const
+export const networkPolicyResource: ObjectResource<NetworkPolicy> = { name: 'networkpolicies', path: '/apis/networking.k8s.io/v1/networkpolicies', trim: toNetworkPolicy }

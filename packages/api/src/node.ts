@@ -1,5 +1,6 @@
 import type { Cidr, IpAddress } from '@weft/ip'
 import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectResource } from './object-resource.ts'
 
 export interface Node extends ObjectMeta {
   /** InternalIP addresses, in the order given (at most one per family is used). */
@@ -30,4 +31,4 @@ export function toNode(object: unknown): Node {
   }
 }
 
-export const nodeResource = { name: 'nodes', path: '/api/v1/nodes', trim: toNode } as const
+export const nodeResource: ObjectResource<Node> = { name: 'nodes', path: '/api/v1/nodes', trim: toNode }

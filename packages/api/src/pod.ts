@@ -1,5 +1,6 @@
 import type { IpAddress } from '@weft/ip'
 import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
 export interface ContainerPort {
@@ -54,4 +55,4 @@ export function toPod(object: unknown): Pod {
 }
 
 /** What a reflector needs to keep a store of pods. */
-export const podResource = { name: 'pods', path: '/api/v1/pods', trim: toPod } as const
+export const podResource: ObjectResource<Pod> = { name: 'pods', path: '/api/v1/pods', trim: toPod }

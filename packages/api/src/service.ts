@@ -1,5 +1,6 @@
 import type { Cidr, IpAddress } from '@weft/ip'
 import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
 export interface ServicePort {
@@ -86,4 +87,4 @@ function readAffinitySeconds(field: { readonly present: boolean, integer(minimum
   return field.present ? field.integer(1, 86_400) : 10_800
 }
 
-export const serviceResource = { name: 'services', path: '/api/v1/services', trim: toService } as const
+export const serviceResource: ObjectResource<Service> = { name: 'services', path: '/api/v1/services', trim: toService }
