@@ -1,0 +1,8 @@
+export type { KubeClient, Method, Query, RequestOptions, WatchEvent, WatchOptions } from './client.ts'
+export { isAlreadyExists, isConflict, isForbidden, isGone, isInvalid, isKubeError, isNotFound, isRetryable, isUnreachable, KubeError, type KubeErrorCode, type KubeErrorDetails } from './errors.ts'
+export type { KubeMetrics } from './metrics.ts'
+export { compareResourceVersions, keyOf, type StoredObject } from './object.ts'
+export { reflect, type ReflectOptions } from './reflect.ts'
+export type { Resource } from './resource.ts'
+export { Store, type Change, type Listener, type StoreOptions } from './store.ts'
+export type { IndexFunction } from './store-index.ts'

@@ -1,0 +1,44 @@
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+/** Query parameters; an undefined one is left out. */
+export type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface RequestOptions {
+  readonly query?: Query | undefined
+  /** Sent as JSON. */
+  readonly body?: unknown
+  /** @default 'application/json' */
+  readonly contentType?: string | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Longest wait for the whole answer, in milliseconds. @default the client's `timeoutMs` */
+  readonly timeoutMs?: number | undefined
+}
+
+export interface WatchOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One line of a watch. `ERROR` carries a Status object. */
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR'
+  readonly object: unknown
+}
+
+/** A connection to the Kubernetes API: the two things everything else here is made of. */
+export interface KubeClient extends AsyncDisposable {
+  /**
+   * One request and its decoded answer.
+   *
+   * @param path Absolute, without query, segments already encoded; see `objectPath`.
+   * @throws {KubeError} For every failure but an abort, which throws the signal's reason.
+   */
+  request<T = unknown>(method: Method, path: string, options?: RequestOptions): Promise<T>
+  /**
+   * Follows changes until the server ends the answer (the iteration ends) or something breaks (it throws).
+   *
+   * @param query Without `watch`, which is added.
+   * @throws {KubeError} `ERR_KUBE_GARBAGE` at a line that is no event, `ERR_KUBE_TOO_LARGE` at a line over
+   *   the limit, `ERR_KUBE_UNREACHABLE` when cut. What was yielded before is good.
+   */
+  watch(path: string, query?: Query, options?: WatchOptions): AsyncIterable<WatchEvent>
+}

@@ -1,0 +1,1 @@
+export { storeOf } from './store-of.ts'
