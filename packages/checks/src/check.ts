@@ -1,0 +1,48 @@
+import type { Cluster } from './cluster.ts'
+import type { Asker } from './ask.ts'
+
+/** One promise of the network, and how it is proved. */
+export interface Check {
+  /** Stable, for scripts: `pod-to-pod-same-node`. */
+  readonly name: string
+  /** The promise in words, for the table. */
+  readonly promise: string
+  /** Runs after all checks before it: it disturbs the cluster. */
+  readonly alone?: boolean
+  /**
+   * Proves it for every address family of the cluster.
+   *
+   * @returns The evidence: who asked whom, which source arrived, which path carried it.
+   * @throws {CheckFailure} With what was seen instead.
+   */
+  readonly prove: (context: CheckContext) => Promise<string>
+}
+
+export interface CheckContext {
+  readonly cluster: Cluster
+  readonly ask: Asker
+  readonly signal: AbortSignal
+}
+
+export interface CheckResult {
+  readonly name: string
+  readonly promise: string
+  readonly ok: boolean
+  readonly evidence: string
+  readonly ms: number
+}
+
+/** What was promised did not happen. */
+export class CheckFailure extends Error {
+  readonly code = 'ERR_CHECK_FAILED'
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CheckFailure'
+  }
+}
+
+/** @throws {CheckFailure} With the message when the condition does not hold. */
+export function ensure(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new CheckFailure(message)
+}

@@ -1,0 +1,60 @@
+import type { IpAddress } from '@weft/ip'
+import type { KubeClient } from '@weft/kube'
+
+/** Where a command can run: in a container of a pod, in a node's network, or on a machine that is no part of the cluster. */
+export type Place =
+  | { readonly kind: 'pod', readonly namespace: string, readonly name: string, readonly container?: string }
+  | { readonly kind: 'node', readonly name: string }
+  | { readonly kind: 'outside' }
+
+export interface ClusterNode {
+  readonly name: string
+  readonly ips: readonly IpAddress[]
+  /** Nodes with the same word reach each other without a router. */
+  readonly link: string
+}
+
+export interface RunResult {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** What a node's agent tells of itself over its admin socket. */
+export interface AgentStatus {
+  readonly pid: number
+  readonly ready: boolean
+  /** Kernel objects and elements this process has written since it started; 0 after a start that found all as wanted. */
+  readonly kernelWrites: number
+  /** Attachments found in the store at start. */
+  readonly adopted: number
+}
+
+/** A running cluster, the sandbox or a real one, as the proofs and the end-to-end tests see it. */
+export interface Cluster {
+  readonly kube: KubeClient
+  readonly families: readonly (4 | 6)[]
+  /** In order of name; the first two share a link, and the last is behind a router where the cluster has one. */
+  readonly nodes: readonly ClusterNode[]
+  /** Addresses of the machine outside; empty when there is none. */
+  readonly outside: readonly IpAddress[]
+  /** Image of the probe program, whose subcommands are those of agnhost and `ask`. */
+  readonly probeImage: string
+  /** How the probe program is started at a place. */
+  probe(place: Place): readonly string[]
+  /** @throws {Error} When the command could not be started; a command that fails only has a code. */
+  run(place: Place, command: readonly string[], options?: { readonly stdin?: string, readonly timeoutMs?: number, readonly signal?: AbortSignal }): Promise<RunResult>
+  /** Ends the agent of a node with SIGKILL; whoever supervises it starts it again. */
+  killAgent(node: string): Promise<void>
+  agentStatus(node: string): Promise<AgentStatus>
+}
+
+/** For messages: `demo/client`, `node n1`, `outside`. */
+export function formatPlace(place: Place): string {
+  switch (place.kind) {
+    case 'pod': return `${place.namespace}/${place.name}`
+    case 'node': return `node ${place.name}`
+    case 'outside': return 'outside'
+    default: return place satisfies never
+  }
+}

@@ -1,0 +1,95 @@
+import { Argument, Command, Option } from 'commander'
+import { reportFailure } from './failure.ts'
+
+/** Every command is loaded when it is asked for: `weft exec` must not wait for the code of `weft test`. */
+const program = new Command('weft')
+  .description('Whole-cluster Kubernetes network: sandbox, status, checks, tests and benches')
+  .version('0.1.0')
+  .showHelpAfterError('(run `weft --help` for the commands)')
+  .enablePositionalOptions()
+
+const json = (): Option => new Option('--json', 'print one JSON object on the last line')
+
+program.command('up')
+  .description('start a cluster in namespaces of this machine, run its network and a demo, and prove that traffic flows')
+  .option('--nodes <n>', 'number of nodes (2 to 9)', '3')
+  .addOption(new Option('--family <family>', 'address families').choices(['ipv4', 'ipv6', 'dual']).default('ipv4'))
+  .addOption(json())
+  .action(async (options: { nodes: string, family: 'ipv4' | 'ipv6' | 'dual', json?: boolean }) => {
+    const { up } = await import('./commands/up.ts')
+    await run(up({ ...options, json: options.json ?? false }))
+  })
+
+program.command('down')
+  .description('stop the cluster; nothing is left of it')
+  .addOption(json())
+  .action(async (options: { json?: boolean }) => run((await import('./commands/down.ts')).down({ json: options.json ?? false })))
+
+program.command('status')
+  .description('nodes, agents and pods of the running cluster')
+  .addOption(json())
+  .action(async (options: { json?: boolean }) => run((await import('./commands/status.ts')).status({ json: options.json ?? false })))
+
+program.command('exec')
+  .description('run a command in a container of a pod')
+  .argument('<pod>')
+  .argument('<command...>', 'after --')
+  .option('-n, --namespace <namespace>', 'namespace of the pod', 'default')
+  .option('-c, --container <container>', 'container of the pod; the first one by default')
+  .passThroughOptions()
+  .action(async (pod: string, command: string[], options: { namespace: string, container?: string }) =>
+    run((await import('./commands/run.ts')).runAt({ kind: 'pod', namespace: options.namespace, name: pod, ...(options.container === undefined ? {} : { container: options.container }) }, command)))
+
+program.command('node')
+  .description("run a command in a node's network")
+  .argument('<name>')
+  .argument('<command...>', 'after --')
+  .passThroughOptions()
+  .action(async (name: string, command: string[]) => run((await import('./commands/run.ts')).runAt({ kind: 'node', name }, command)))
+
+program.command('outside')
+  .description('run a command on a machine of the underlay that is no node')
+  .argument('<command...>', 'after --')
+  .passThroughOptions()
+  .action(async (command: string[]) => run((await import('./commands/run.ts')).runAt({ kind: 'outside' }, command)))
+
+program.command('logs')
+  .description('what a pod, or a program of a node (agent, dns) or the cluster (controller, init), printed')
+  .argument('<name>', 'a pod, `agent/NODE`, `dns/NODE`, `controller` or `init`')
+  .option('-n, --namespace <namespace>', 'namespace of the pod', 'default')
+  .option('-c, --container <container>', 'container of the pod; the first one by default')
+  .action(async (name: string, options: { namespace: string, container?: string }) => run((await import('./commands/logs.ts')).logs(name, options)))
+
+program.command('check')
+  .description('what this kernel can do, and what Weft does without it')
+  .addOption(json())
+  .action(async (options: { json?: boolean }) => run((await import('./commands/check.ts')).check({ json: options.json ?? false })))
+
+program.command('dump')
+  .description('what a feature wants in the kernel of a node, as nft text, routes or a zone file')
+  .addArgument(new Argument('<feature>').choices(['proxy', 'policy', 'overlay', 'cni', 'dns']))
+  .requiredOption('--node <name>', 'the node')
+  .action(async (feature: string, options: { node: string }) => run((await import('./commands/dump.ts')).dump(feature, options.node)))
+
+program.command('test')
+  .description('run the tests of this repository')
+  .argument('[stages...]', 'static, unit, kernel, e2e; all of them by default')
+  .action(async (stages: string[]) => run((await import('./commands/test.ts')).test(stages)))
+
+program.command('bench')
+  .description('measure against peers and physical limits, side by side in one run')
+  .argument('[areas...]', 'all of them by default')
+  .addOption(json())
+  .action(async (areas: string[], options: { json?: boolean }) => run((await import('./commands/bench.ts')).bench(areas, { json: options.json ?? false })))
+
+/** Commands resolve to their exit code. */
+async function run(command: Promise<number>): Promise<void> {
+  process.exitCode = await command
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  reportFailure(error)
+  process.exitCode = 1
+}
