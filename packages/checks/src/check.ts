@@ -1,5 +1,6 @@
 import type { Cluster } from './cluster.ts'
 import type { Asker } from './ask.ts'
+import type { Scene } from './scene.ts'
 
 /** One promise of the network, and how it is proved. */
 export interface Check {
@@ -21,6 +22,8 @@ export interface Check {
 export interface CheckContext {
   readonly cluster: Cluster
   readonly ask: Asker
+  /** The demo's objects, read once and shared by the checks until one changes them. */
+  readonly scene: () => Promise<Scene>
   readonly signal: AbortSignal
 }
 

@@ -1,0 +1,6 @@
+export { type Answer, type Ask, Asker } from './ask.ts'
+export type { Check, CheckContext, CheckResult } from './check.ts'
+export { CheckFailure } from './check.ts'
+export { type AgentStatus, type Cluster, type ClusterNode, formatPlace, type Place, type RunResult } from './cluster.ts'
+export { demoManifests, demoNamespace, type Manifest, policyNamespace } from './demo.ts'
+export { checks, runChecks } from './run-checks.ts'

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Check, ensure } from '../check.ts'
+import { ports } from '../demo.ts'
+import { clusterIpOf, ipOf, placeOf } from '../scene.ts'
+
+/** What `probe load` prints: a request every few milliseconds, each on a connection of its own. */
+interface LoadReport {
+  readonly requests: number
+  readonly failures: number
+  readonly firstError?: string
+  readonly longestMs: number
+}
+
+export const agentChecks: readonly Check[] = [
+  {
+    name: 'agent-killed-under-load',
+    promise: 'an agent killed with SIGKILL under load: no request fails, the new one adopts and writes nothing',
+    alone: true,
+    prove: async (context) => {
+      const { cluster, signal } = context
+      const { client, webs, services } = await context.scene()
+      const node = client.nodeName
+      const family = cluster.families[0]!
+      const before = await cluster.agentStatus(node)
+      const from = placeOf(client)
+      const load = async (host: string, port: number): Promise<LoadReport> => {
+        const run = await cluster.run(from, [...cluster.probe(from), 'load', `--url=http://${family === 6 ? `[${host}]` : host}:${port}/hostname`, '--rate=100', '--seconds=2'], { timeoutMs: 15_000, signal })
+        ensure(run.code === 0, `the load generator ended with ${run.code}: ${run.stderr.trim()}`)
+        return JSON.parse(run.stdout) as LoadReport
+      }
+      const killed = (async () => {
+        await sleep(400, undefined, { signal })
+        await cluster.killAgent(node)
+      })()
+      const [service, direct] = await Promise.all([load(clusterIpOf(services.web, family), 80), load(ipOf(webs.at(-1)!, family), ports.http), killed])
+      for (const [what, report] of [['the Service', service], ['the far pod', direct]] as const)
+        ensure(report.requests > 0 && report.failures === 0, `${report.failures} of ${report.requests} requests to ${what} failed: ${report.firstError ?? ''}`)
+
+      const start = performance.now()
+      let after = before
+      while (after.pid === before.pid || !after.ready) {
+        ensure(performance.now() - start < 10_000, `the agent of ${node} was not ready again within 10 s`)
+        await sleep(50, undefined, { signal })
+        after = await cluster.agentStatus(node).catch(() => before)
+      }
+      ensure(after.kernelWrites === 0, `the new agent wrote ${after.kernelWrites} kernel objects that were already there`)
+      ensure(after.adopted > 0, 'the new agent found no attachment of the pods that run')
+      return `${node}: ${service.requests + direct.requests} requests, 0 failed (slowest ${Math.max(service.longestMs, direct.longestMs).toFixed(0)} ms); pid ${before.pid} -> ${after.pid} adopted ${after.adopted} attachments, 0 kernel writes`
+    },
+  },
+]

@@ -1,0 +1,73 @@
+import { type Check, type CheckContext, ensure } from '../check.ts'
+import { formatPlace, type Place } from '../cluster.ts'
+import { ports } from '../demo.ts'
+import { eachFamily } from '../family.ts'
+import { clientOf, ipOf, nodeOf, placeOf } from '../scene.ts'
+
+export const podChecks: readonly Check[] = [
+  {
+    name: 'localhost-in-pod',
+    promise: 'two containers of a pod meet on localhost',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client } = await context.scene()
+      const host = family === 4 ? '127.0.0.1' : '::1'
+      const [answer] = await context.ask.from({ ...placeOf(client), container: 'web' } as Place, { kind: 'http', host, port: ports.side, path: '/hostname' })
+      ensure(answer === client.name, `${host}:${ports.side} answered "${answer}", wanted ${client.name}`)
+      return `container web reached container side on ${host}:${ports.side}`
+    }),
+  },
+  {
+    name: 'pod-to-pod-same-node',
+    promise: 'pod to pod on one node, source kept',
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 0)),
+  },
+  {
+    name: 'pod-to-pod-same-link',
+    promise: 'pod to pod across nodes on one link, source kept',
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 1)),
+  },
+  {
+    name: 'pod-to-pod-across-router',
+    promise: 'pod to pod across the router, source kept',
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, -1)),
+  },
+  {
+    name: 'node-to-remote-pod',
+    promise: 'a node reaches a pod of a remote node',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { webs } = await context.scene()
+      const node = context.cluster.nodes[0]!
+      const pod = webs.at(-1)!
+      const client = await clientSeen(context, { kind: 'node', name: node.name }, ipOf(pod, family), ports.http)
+      ensure(client === ipOf(node, family), `${pod.name} saw ${client}, wanted the node's ${ipOf(node, family)}`)
+      return `${node.name} -> ${ipOf(pod, family)} on ${pod.nodeName}, which saw ${client}`
+    }),
+  },
+  {
+    name: 'pod-to-remote-node',
+    promise: 'a pod reaches a remote node across the router, source kept',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client: pod, host } = await context.scene()
+      const node = nodeOf(context.cluster, host)
+      const client = await clientSeen(context, placeOf(pod), ipOf(node, family), ports.node)
+      ensure(client === ipOf(pod, family), `${node.name} saw ${client}, wanted the pod's ${ipOf(pod, family)}`)
+      return `${pod.name} on ${pod.nodeName} -> ${node.name} ${ipOf(node, family)}, which saw ${client}`
+    }),
+  },
+]
+
+async function podToPod(context: CheckContext, family: 4 | 6, nodeIndex: number): Promise<string> {
+  const { client: pod, webs } = await context.scene()
+  const target = webs.at(nodeIndex)!
+  const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
+  ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)
+  const [from, to] = [nodeOf(context.cluster, pod), nodeOf(context.cluster, target)]
+  const path = from.name === to.name ? 'on one node' : from.link === to.link ? 'direct route' : 'across the router'
+  return `${ipOf(pod, family)} on ${from.name} -> ${ipOf(target, family)} on ${to.name} (${path}), which saw ${client}`
+}
+
+async function clientSeen(context: CheckContext, from: Place, host: string, port: number): Promise<string> {
+  const [answer] = await context.ask.from(from, { kind: 'http', host, port, path: '/clientip' })
+  ensure(answer !== undefined, `${formatPlace(from)} got no answer from ${host}`)
+  return clientOf(answer)
+}

@@ -1,0 +1,153 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Check, ensure } from '../check.ts'
+import { demoNamespace, ports } from '../demo.ts'
+import { eachFamily } from '../family.ts'
+import { clientOf, clusterIpOf, ipOf, placeOf } from '../scene.ts'
+
+const zone = 'cluster.local'
+/** Enough that one of three endpoints is left out once in ten million runs. */
+const spreadCount = 40
+
+export const serviceChecks: readonly Check[] = [
+  {
+    name: 'bulk-across-router-and-service',
+    promise: '1 MB over TCP and a 2,000-byte datagram, across the router and through a Service',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client, webs, services } = await context.scene()
+      const far = webs.at(-1)!
+      const from = placeOf(client)
+      const message = `echo ${'x'.repeat(2000)}`
+      const targets = [
+        { host: ipOf(far, family), tcp: ports.http, udp: ports.udp, what: 'the far pod' },
+        { host: clusterIpOf(services.web, family), tcp: 80, udp: 90, what: 'the Service' },
+      ]
+      await Promise.all(targets.map(async ({ host, tcp, udp, what }) => {
+        const [, [reply]] = await Promise.all([
+          context.ask.from(from, { kind: 'upload', host, port: tcp, bytes: 1_000_000, timeoutMs: 10_000 }),
+          context.ask.from(from, { kind: 'udp', host, port: udp, message, count: 1 }),
+        ])
+        ensure(reply?.length === 2000, `${what} echoed ${reply?.length ?? 0} bytes of 2000`)
+      }))
+      return `1,000,000 bytes (SHA-256 equal) and 2,000 bytes to ${targets.map(({ host }) => host).join(' and ')}`
+    }),
+  },
+  {
+    name: 'cluster-ip-by-name',
+    promise: 'a Service by its name, spread over all endpoints',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client, webs, services } = await context.scene()
+      const name = `web.${demoNamespace}.svc.${zone}`
+      const vip = clusterIpOf(services.web, family)
+      const [resolved, answers] = await Promise.all([
+        context.ask.from(placeOf(client), { kind: 'dns', name, type: family === 4 ? 'A' : 'AAAA' }),
+        context.ask.from(placeOf(client), { kind: 'http', host: context.cluster.families.length === 1 ? `web.${demoNamespace}` : vip, port: 80, path: '/hostname', count: spreadCount }),
+      ])
+      ensure(resolved.length === 1 && resolved[0] === vip, `${name} resolved to ${resolved.join(', ') || 'nothing'}, wanted ${vip}`)
+      const seen = count(answers)
+      ensure(webs.every((pod) => seen.has(pod.name)) && seen.size === webs.length, `answers came from ${[...seen.keys()].join(', ')}, wanted ${webs.map((pod) => pod.name).join(', ')}`)
+      return `${name} is ${vip}; ${spreadCount} requests fell ${[...seen.values()].join('/')}`
+    }),
+  },
+  {
+    name: 'hairpin',
+    promise: 'a pod reaches itself through its Service',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client, services } = await context.scene()
+      const vip = clusterIpOf(services.client, family)
+      const [answer] = await context.ask.from(placeOf(client), { kind: 'http', host: vip, port: 80, path: '/hostname' })
+      ensure(answer === client.name, `${vip} answered "${answer}", wanted ${client.name}`)
+      return `${client.name} -> ${vip}:80 -> ${client.name}`
+    }),
+  },
+  {
+    name: 'headless-and-srv',
+    promise: 'a headless name gives the pods, SRV gives their ports',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client, webs } = await context.scene()
+      const name = `web-headless.${demoNamespace}.svc.${zone}`
+      const wanted = webs.map((pod) => ipOf(pod, family)).sort()
+      const [addresses, srv] = await Promise.all([
+        context.ask.from(placeOf(client), { kind: 'dns', name, type: family === 4 ? 'A' : 'AAAA' }),
+        context.ask.from(placeOf(client), { kind: 'dns', name: `_http._tcp.${name}`, type: 'SRV' }),
+      ])
+      ensure(addresses.toSorted().join() === wanted.join(), `${name} gave ${addresses.join(', ')}, wanted ${wanted.join(', ')}`)
+      ensure(srv.length >= webs.length && srv.every((record) => record.split(' ')[2] === String(ports.http)), `SRV gave ${srv.join('; ') || 'nothing'}, wanted ${webs.length} targets on port ${ports.http}`)
+      return `${name}: ${addresses.join(', ')}; _http._tcp: ${srv.length} targets on ${ports.http}`
+    }),
+  },
+  {
+    name: 'node-port-from-outside',
+    promise: 'outside reaches the NodePort on every node',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { services } = await context.scene()
+      const { nodePort } = services.web.ports.find(({ name }) => name === 'http')!
+      ensure(nodePort !== undefined, 'Service web has no node port')
+      const hit = await Promise.all(context.cluster.nodes.map(async (node) => {
+        const answers = await context.ask.from({ kind: 'outside' }, { kind: 'http', host: ipOf(node, family), port: nodePort, path: '/hostname', count: 6 })
+        return `${ipOf(node, family)}:${nodePort} (${new Set(answers).size} endpoints in ${answers.length})`
+      }))
+      return `from outside: ${hit.join(', ')}`
+    }),
+  },
+  {
+    name: 'udp-service',
+    promise: 'a UDP Service answers, spread over its endpoints',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client, services, webs } = await context.scene()
+      const vip = clusterIpOf(services.web, family)
+      const answers = await context.ask.from(placeOf(client), { kind: 'udp', host: vip, port: 90, message: 'hostname', count: spreadCount })
+      const seen = count(answers)
+      ensure(seen.size === webs.length, `replies came from ${[...seen.keys()].join(', ')}, wanted all of ${webs.map((pod) => pod.name).join(', ')}`)
+      return `${vip}:90/UDP: ${spreadCount} datagrams fell ${[...seen.values()].join('/')}`
+    }),
+  },
+  {
+    name: 'masquerade-to-outside',
+    promise: 'a pod reaches an address outside, masqueraded',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client } = await context.scene()
+      const outside = ipOf({ name: 'outside', ips: context.cluster.outside }, family)
+      const [answer] = await context.ask.from(placeOf(client), { kind: 'http', host: outside, port: ports.http, path: '/clientip' })
+      const node = context.cluster.nodes.find(({ name }) => name === client.nodeName)!
+      ensure(clientOf(answer ?? '') === ipOf(node, family), `outside saw ${clientOf(answer ?? '')}, wanted the node's ${ipOf(node, family)}`)
+      return `${ipOf(client, family)} -> ${outside}, which saw ${clientOf(answer!)} (${node.name})`
+    }),
+  },
+  {
+    name: 'no-endpoints-refuses',
+    promise: 'a Service without endpoints refuses at once',
+    prove: async (context) => eachFamily(context, async (family) => {
+      const { client, services } = await context.scene()
+      const vip = clusterIpOf(services.nobody, family)
+      const answer = await context.ask.try(placeOf(client), { kind: 'http', host: vip, port: 80, path: '/', timeoutMs: 3000 })
+      ensure(answer.error === 'REFUSED', `${vip}:80 ended in ${answer.error ?? 'an answer'}, wanted REFUSED`)
+      return `${vip}:80 refused after ${answer.ms.toFixed(1)} ms`
+    }),
+  },
+  {
+    name: 'deleted-endpoint-stops',
+    promise: 'a deleted endpoint stops receiving, the others go on',
+    alone: true,
+    prove: async (context) => {
+      const { cluster, signal } = context
+      const { client, webs, services } = await context.scene()
+      const victim = webs[1]!
+      await cluster.kube.request('DELETE', `/api/v1/namespaces/${demoNamespace}/pods/${victim.name}`, { signal })
+      const vip = clusterIpOf(services.web, cluster.families[0]!)
+      const start = performance.now()
+      // The replacement pod may answer soon; the deleted one may not after the change has reached the node.
+      for (;;) {
+        const answers = await context.ask.from(placeOf(client), { kind: 'http', host: vip, port: 80, path: '/hostname', count: spreadCount })
+        if (!answers.includes(victim.name)) return `${spreadCount} requests after ${Math.round(performance.now() - start)} ms, none to ${victim.name}`
+        ensure(performance.now() - start < 5000, `${victim.name} still receives 5 s after its deletion`)
+        await sleep(100, undefined, { signal })
+      }
+    },
+  },
+]
+
+function count(answers: readonly string[]): ReadonlyMap<string, number> {
+  const seen = new Map<string, number>()
+  for (const answer of answers) seen.set(answer, (seen.get(answer) ?? 0) + 1)
+  return seen
+}
