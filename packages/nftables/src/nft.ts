@@ -1,0 +1,44 @@
+import type { TableFamily, Table, TableName } from './table.ts'
+import type { Transaction } from './transaction.ts'
+
+/** Where a rule sits in the kernel. */
+export interface RuleState {
+  /** The kernel's number of the rule; what `replace` and `delete` take. */
+  readonly handle: bigint
+  /** Hash of the rule's text that our executor stored with it; undefined for rules of other programs. */
+  readonly fingerprint: string | undefined
+  readonly comment: string | undefined
+}
+
+/** A table as the kernel has it. */
+export interface TableState {
+  readonly name: TableName
+  /** Declarations and elements; chains without their rules (see `rules`). */
+  readonly table: Table
+  /** Rules by chain, in order. */
+  readonly rules: ReadonlyMap<string, readonly RuleState[]>
+}
+
+/** A change that some program made to a table of ours. */
+export interface TableEvent {
+  readonly verb: 'new' | 'delete'
+  readonly object: 'table' | 'chain' | 'rule' | 'set' | 'element' | 'object' | 'flowtable'
+  /** Name of the chain, set or object concerned; the table's own for `table`. */
+  readonly name: string
+  /** Port id of the netlink socket that made the change, 0 for the kernel; compare with `NftSocket.portId` to tell foreign edits. */
+  readonly portId: number
+}
+
+/**
+ * The kernel's nftables, or a fake of it. Commits are synchronous: the kernel answers inside sendmsg.
+ */
+export interface Nft {
+  /**
+   * Applies a transaction whole or not at all.
+   *
+   * @throws {NftError} `ERR_NFT_COMMIT_FAILED`, naming the refused operations.
+   */
+  commit(transaction: Transaction): void
+  /** Reads a table back; undefined if there is none. */
+  read(family: TableFamily, name: string): TableState | undefined
+}
