@@ -37,8 +37,10 @@ export const priorities = {
   outsideSnat: 110,
 } as const
 
-/** `proto` of every route of ours (rtnetlink rtm_protocol; 87 is unassigned in iproute2's rt_protos and not used by peers). */
-export const routeProtocol = 87
+/**
+ * `proto` of routes of ours (rtnetlink rtm_protocol), one number per owner; both are free in iproute2's rt_protos and not used by peers.
+ */
+export const routeProtocols = { cni: 87, overlay: 88 } as const
 
 /** Packet mark bits that belong to Weft; every other bit is kept as found. */
 export const marks = {
