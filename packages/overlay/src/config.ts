@@ -1,0 +1,14 @@
+import { z } from 'zod'
+
+/** Settings of the overlay; every one has a default that suits kind, kubeadm and clouds. */
+export const overlayConfigSchema = z.strictObject({
+  mode: z.enum(['auto', 'direct', 'vxlan']).default('auto')
+    .describe('auto: direct routes to nodes on the same link, VXLAN across routers. direct: never encapsulate, the routers know the pod ranges. vxlan: always encapsulate.'),
+  vni: z.int().min(1).max(0xffffff).default(87).describe('VXLAN network identifier. Change it when another VXLAN on the same port uses it.'),
+  port: z.int().min(1).max(65535).default(4789).describe('UDP port of VXLAN (IANA 4789). Change it when a firewall wants another one; the same on all nodes.'),
+  mtuBytes: z.int().min(1280).max(65535).optional().describe("MTU of pod links. By default the uplink's, less the overhead of VXLAN unless mode is direct."),
+  masquerade: z.boolean().default(true).describe('Traffic of pods to addresses outside the cluster leaves with the address of the node. Off when the outside routes to pods.'),
+  masqueradeExcept: z.array(z.string()).default([]).describe('Networks outside the cluster that see pod addresses, e.g. ["10.0.0.0/8"].'),
+})
+
+export type OverlayConfig = z.infer<typeof overlayConfigSchema>
