@@ -12,10 +12,14 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
   /** Longest wait for the whole answer, in milliseconds. @default the client's `timeoutMs` */
   readonly timeoutMs?: number | undefined
+  /** Told the size of the answer's body. */
+  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 export interface WatchOptions {
   readonly signal?: AbortSignal | undefined
+  /** Called when the server has begun to answer; its first event may be minutes away. */
+  readonly onOpen?: (() => void) | undefined
 }
 
 /** One line of a watch. `ERROR` carries a Status object. */
