@@ -1,0 +1,79 @@
+import type { IncomingMessage } from 'node:http'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Api } from '../api.ts'
+import { ApiError, unknownPath } from '../status.ts'
+import type { User } from '../tls/credentials.ts'
+import { readBody } from './body.ts'
+import { answerResource } from './answer.ts'
+import { answerMeta, isHealthPath } from './meta.ts'
+
+/** Kubernetes takes at most 3 MiB of JSON in one request. */
+const MAX_BODY_BYTES = 3 * 1024 * 1024
+
+/** Builds the HTTP application; connections are brought to it by the listeners. */
+export function buildApp(api: Api): FastifyInstance {
+  const app = fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 }, exposeHeadRoutes: false })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.setErrorHandler((error, request, reply) => sendError(api, error, request, reply))
+  app.setNotFoundHandler((_request, reply) => sendStatus(reply, unknownPath()))
+  app.all('/*', async (request, reply) => {
+    const url = new URL(request.url, 'https://apiserver')
+    if (isHealthPath(url.pathname)) return reply.type('text/plain; charset=utf-8').send('ok')
+    const user = authenticate(api, request.raw)
+    await applyFaults(api, user, url.pathname, reply)
+    if (reply.raw.destroyed) return reply.hijack()
+    const { body, contentType } = await readBody(request.body as Buffer | undefined, request.headers['content-type'])
+    const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType }
+    return (await answerMeta(api, apiRequest, request.headers.accept, reply)) ?? answerResource(api, apiRequest, { request, reply, user })
+  })
+  return app
+}
+
+/**
+ * Who sends a request.
+ *
+ * @throws {ApiError} 401 without a token that was given out.
+ */
+export function authenticate(api: Api, request: IncomingMessage): User {
+  const token = /^Bearer (.+)$/u.exec(request.headers.authorization ?? '')?.[1]
+  const user = token === undefined ? undefined : api.credentials.userOf(token)
+  if (user === undefined) throw new ApiError(401, 'Unauthorized', 'Unauthorized')
+  return user
+}
+
+async function applyFaults(api: Api, user: User, path: string, reply: FastifyReply): Promise<void> {
+  // The way to heal must not be broken itself.
+  if (path.startsWith('/weft/')) return
+  const latency = api.faults.latencyOf(path)
+  if (latency > 0) await api.clock.sleep(latency)
+  const partition = api.faults.partitionOf(user.name)
+  if (partition === 'reset') reply.raw.destroy()
+  if (partition === 'hang') await healed(api, user.name)
+  const retryAfterSeconds = api.faults.takeThrottle(path)
+  if (retryAfterSeconds === undefined) return
+  reply.header('retry-after', String(retryAfterSeconds))
+  throw new ApiError(429, 'TooManyRequests', 'Too many requests, please try again later.', { retryAfterSeconds })
+}
+
+async function healed(api: Api, user: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const unsubscribe = api.faults.subscribe(() => {
+    if (api.faults.partitionOf(user) !== 'hang') resolve()
+  })
+  await promise
+  unsubscribe()
+}
+
+function sendError(api: Api, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (error instanceof ApiError) return sendStatus(reply, error)
+  const { statusCode, message } = error as { statusCode?: number, message: string }
+  if (statusCode === 413) return sendStatus(reply, new ApiError(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728'))
+  if (statusCode !== undefined && statusCode < 500) return sendStatus(reply, new ApiError(statusCode, 'BadRequest', message))
+  api.logger.error({ error, method: request.method, url: request.url }, 'request failed')
+  return sendStatus(reply, new ApiError(500, 'InternalError', `Internal error occurred: ${message}`))
+}
+
+function sendStatus(reply: FastifyReply, error: ApiError): FastifyReply {
+  return reply.code(error.code).type('application/json').send(JSON.stringify(error.toStatus()))
+}

@@ -1,0 +1,46 @@
+import type { Json } from '../json.ts'
+import { badRequest, unsupportedMediaType } from '../status.ts'
+
+/** A request's body, decoded. */
+export interface RequestBody {
+  readonly body: Json | undefined
+  /** Lower case, without parameters; JSON when the client named none. */
+  readonly contentType: string
+}
+
+const ACCEPTED = ['application/json', 'application/yaml']
+
+/**
+ * Decodes a body by its Content-Type.
+ *
+ * @throws {ApiError} 400 when it does not parse, 415 for protobuf and CBOR.
+ */
+export async function readBody(bytes: Buffer | undefined, header: string | undefined): Promise<RequestBody> {
+  const contentType = (header ?? '').split(';')[0]!.trim().toLowerCase() || 'application/json'
+  if (bytes === undefined || bytes.length === 0) return { body: undefined, contentType }
+  const text = bytes.toString('utf8')
+  if (contentType.endsWith('yaml')) return { body: await parseYaml(text), contentType }
+  // Other media types of a PATCH are judged by the patch verb, which names those the kind takes.
+  if (contentType !== 'application/json' && !contentType.endsWith('+json')) throw unsupportedMediaType(ACCEPTED)
+  try {
+    return { body: JSON.parse(text) as Json, contentType }
+  } catch (error) {
+    throw badRequest(`couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+async function parseYaml(text: string): Promise<Json> {
+  try {
+    // JSON is YAML, and Kubernetes' own clients send it under the YAML name.
+    if (text.startsWith('{')) return JSON.parse(text) as Json
+  } catch {
+    // Then it is a YAML flow mapping.
+  }
+  // Imported late: only hand-written apply requests need it.
+  const { parse } = await import('yaml')
+  try {
+    return parse(text) as Json
+  } catch (error) {
+    throw badRequest(`error decoding YAML: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}

@@ -1,0 +1,39 @@
+import type { KubeObject } from '../json.ts'
+import type { Kind } from '../kind.ts'
+import type { KindRegistry } from '../registry.ts'
+import type { ObjectStore } from '../store.ts'
+
+/** What a write is about to do, shown to admission before validation. */
+export interface AdmissionRequest {
+  readonly kind: Kind
+  /** In storage form; admission may change it. */
+  readonly object: KubeObject
+  readonly old: KubeObject | undefined
+}
+
+/** A hook that fills or refuses objects: allocators of Service addresses, node pod ranges. Runs inside the write, synchronously. */
+export type Admission = (request: AdmissionRequest) => void
+
+/** What every verb needs. */
+export interface VerbContext {
+  readonly store: ObjectStore
+  readonly registry: KindRegistry
+  readonly admission: readonly Admission[]
+  wallTime(): Date
+  newUid(): string
+  /** Five characters that end a generated name. */
+  newSuffix(): string
+}
+
+/** Options common to writes. */
+export interface WriteOptions {
+  /** Do everything except the write. */
+  readonly dryRun?: boolean | undefined
+  readonly fieldManager?: string | undefined
+  readonly subresource?: string | undefined
+}
+
+/** A moment as Kubernetes writes it: RFC 3339 in whole seconds. */
+export function timestamp(time: Date): string {
+  return `${time.toISOString().slice(0, 19)}Z`
+}

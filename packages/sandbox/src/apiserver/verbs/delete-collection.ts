@@ -1,0 +1,16 @@
+import { asObject } from '../json.ts'
+import { deleteObject, type DeleteOptions } from './delete.ts'
+import { listObjects, type ObjectList, type PagedLists, type Scope } from './list.ts'
+import type { VerbContext } from './context.ts'
+
+/** Deletes every object that the query selects; gives them as they were. */
+export function deleteCollection(context: VerbContext, scope: Scope, query: URLSearchParams, more: { options: DeleteOptions, pages: PagedLists }): ObjectList {
+  const selection = new URLSearchParams(query)
+  selection.delete('resourceVersion')
+  const list = listObjects(context, scope, selection, more.pages)
+  for (const { object } of list.items) {
+    const { name, namespace } = asObject(object.metadata) as { name: string, namespace?: string }
+    deleteObject(context, { kind: scope.kind, namespace, name }, more.options)
+  }
+  return list
+}
