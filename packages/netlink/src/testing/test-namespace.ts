@@ -1,0 +1,78 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { IpAddress } from '@weft/ip'
+import * as libc from '../libc.ts'
+import { createNetns, deleteNetns, warmThreadPool } from '../netns.ts'
+import { RouteSocket, ensureDone } from '../route-socket.ts'
+import { requests } from '../requests.ts'
+
+const LOOPBACK_INDEX = 1
+
+/** An end of a veth pair made by {@link TestNamespace.connect}. */
+export interface TestLinkEnd {
+  readonly name: string
+  /** Addresses with their prefix lengths. */
+  readonly addresses?: readonly { readonly address: IpAddress, readonly prefix: number }[] | undefined
+}
+
+/**
+ * A fresh network namespace with its loopback up, pinned to a file in the temporary folder and gone
+ * when disposed: `await using ns = await TestNamespace.create()`.
+ */
+export class TestNamespace implements AsyncDisposable {
+  /** The file that pins the namespace: what CNI_NETNS would be. */
+  readonly path: string
+  readonly route: RouteSocket
+  /** The namespace as a descriptor, for `netnsFd`. */
+  readonly fd: number
+  readonly #folder: string
+
+  private constructor(folder: string, path: string, route: RouteSocket) {
+    this.#folder = folder
+    this.path = path
+    this.route = route
+    this.fd = libc.open(path, libc.O_RDONLY)
+  }
+
+  static async create(): Promise<TestNamespace> {
+    await warmThreadPool()
+    const folder = mkdtempSync(join(tmpdir(), 'netns-'))
+    const path = join(folder, 'net')
+    await createNetns(path)
+    const route = await RouteSocket.open({ netns: path })
+    route.setLink(LOOPBACK_INDEX, { up: true })
+    return new TestNamespace(folder, path, route)
+  }
+
+  /** Joins two namespaces by a veth pair, up and with addresses usable at once. Gives the indexes of the ends. */
+  static connect(a: TestNamespace, aEnd: TestLinkEnd, b: TestNamespace, bEnd: TestLinkEnd): readonly [number, number] {
+    const { index } = a.route.addLink({ kind: 'veth', name: aEnd.name, peer: { name: bEnd.name, netnsFd: b.fd } })
+    const peer = b.route.link(bEnd.name).index
+    bringUp(a.route, index, aEnd)
+    bringUp(b.route, peer, bEnd)
+    return [index, peer]
+  }
+
+  /** Runs a program in the namespace (an oracle: `ip`, `nft`, `conntrack`, …) and gives its standard output. */
+  exec(command: string, args: readonly string[], input?: string): string {
+    return execFileSync('nsenter', [`--net=${this.path}`, command, ...args], { encoding: 'utf8', ...(input === undefined ? {} : { input }) })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.route[Symbol.dispose]()
+    libc.close(this.fd)
+    await deleteNetns(this.path)
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+function bringUp(route: RouteSocket, index: number, end: TestLinkEnd): void {
+  ensureDone(
+    route.transact([
+      requests.setLink(index, { up: true }),
+      ...(end.addresses ?? []).map(({ address, prefix }) => requests.addAddress({ ifIndex: index, address, prefix, noDad: true })),
+    ]),
+  )
+}
