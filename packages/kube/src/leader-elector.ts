@@ -130,20 +130,19 @@ export class LeaderElector {
     const { client, identity, name, namespace, clock } = this.#options
     const now = clock.wallTime()
     const mine = { holder: identity, durationMs: this.#durationMs, renewed: now }
-    let lease: unknown
+    let state: LeaseState
     try {
-      lease = await getObject(client, this.#path, { signal })
+      state = readLease(await getObject(client, this.#path, { signal }))
     } catch (error) {
       if (!isNotFound(error)) throw error
       const first = writeLease(name, namespace, { ...mine, transitions: 0, acquired: now })
       this.#see(readLease(await createObject(client, collectionPath(leaseCollection, namespace), first, { signal })))
       return true
     }
-    const state = readLease(lease)
     this.#see(state)
     const ours = state.holder === identity
     if (!ours && state.holder !== '' && clock.now() - this.#seenAt < state.durationMs) return false
-    const spec = { ...mine, transitions: state.transitions + (ours ? 0 : 1), acquired: ours ? acquiredOf(lease) : now }
+    const spec = { ...mine, transitions: state.transitions + (ours ? 0 : 1), acquired: ours ? state.acquired : now }
     this.#see(readLease(await replaceObject(client, this.#path, writeLease(name, namespace, spec, state.resourceVersion), { signal })))
     return true
   }
@@ -175,10 +174,4 @@ export class LeaderElector {
       // Aborted: the caller looks at its signal.
     }
   }
-}
-
-function acquiredOf(lease: unknown): Date | undefined {
-  const { spec } = lease as { readonly spec?: { readonly acquireTime?: unknown } }
-  const date = typeof spec?.acquireTime === 'string' ? new Date(spec.acquireTime) : undefined
-  return date === undefined || Number.isNaN(date.getTime()) ? undefined : date
 }

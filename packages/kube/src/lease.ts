@@ -9,6 +9,7 @@ export interface LeaseState {
   /** How long the holder may be silent, in milliseconds. */
   readonly durationMs: number
   readonly transitions: number
+  readonly acquired: Date | undefined
   /** Changes with every renewal: who sees it unchanged for `durationMs` may take over. */
   readonly resourceVersion: string
 }
@@ -22,6 +23,7 @@ export function readLease(lease: unknown): LeaseState {
     holder: typeof spec['holderIdentity'] === 'string' ? spec['holderIdentity'] : '',
     durationMs: positive(spec['leaseDurationSeconds']) * 1000,
     transitions: positive(spec['leaseTransitions']),
+    acquired: dateOf(spec['acquireTime']),
     resourceVersion: typeof metadata['resourceVersion'] === 'string' ? metadata['resourceVersion'] : '',
   }
 }
@@ -57,4 +59,9 @@ export function micro(date: Date): string {
 
 function positive(value: unknown): number {
   return typeof value === 'number' && value > 0 ? Math.floor(value) : 0
+}
+
+function dateOf(value: unknown): Date | undefined {
+  const date = typeof value === 'string' ? new Date(value) : undefined
+  return date === undefined || Number.isNaN(date.getTime()) ? undefined : date
 }

@@ -1,1 +1,5 @@
+export { FakeApi, type FakeEvent, type FakeQuery, type FakeSink } from './fake-api.ts'
+export { FakeApiServer, type FakeFault } from './fake-api-server.ts'
+export { type FakeObject, FakeStatus } from './fake-object.ts'
+export { MemoryClient } from './memory-client.ts'
 export { storeOf } from './store-of.ts'
