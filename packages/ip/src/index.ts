@@ -1,0 +1,7 @@
+export { addressBits, compareIp, equalIp, type Family, formatIp, type IpAddress, ipFromBits, ipFromBytes, ipToBytes, type Ipv4, type Ipv6, nextIp, parseIp, parseIpv4, parseIpv6, prevIp } from './ip-address.ts'
+export { addressesOf, aggregateCidrs, type Cidr, cidrContains, cidrFrom, cidrSize, compareCidr, equalCidr, excludeCidrs, firstIp, formatCidr, lastIp, parseCidr, parseInterfaceAddress, splitCidr } from './cidr.ts'
+export { isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kind.ts'
+export { type MacAddress, macFromBytes, macToBytes, parseMac } from './mac-address.ts'
+export { parsePort, type Port } from './port.ts'
+export { hostCidr, PrefixTrie } from './prefix-trie.ts'
+export { BitmapAllocator } from './bitmap-allocator.ts'
