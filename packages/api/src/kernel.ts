@@ -26,6 +26,8 @@ export const priorities = {
   /** Source ranges are judged on the address the client asked for, so before DNAT. */
   sourceRanges: -110,
   serviceDnat: -100,
+  /** What is still addressed to a Service after DNAT has no backend. */
+  serviceRefuse: -90,
   /** hostPort comes after Services: it must not shadow a VIP (CVE-2019-9946). */
   hostPortDnat: -99,
   /** Policy filters after DNAT and before SNAT: it sees pods, not VIPs. */
