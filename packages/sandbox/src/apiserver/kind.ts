@@ -32,6 +32,8 @@ export interface Kind {
   readonly gracePeriod?: ((object: KubeObject) => number) | undefined
   /** Fills absent fields; may change its argument. */
   readonly applyDefaults?: ((object: KubeObject, old: KubeObject | undefined) => void) | undefined
+  /** Prunes unknown fields in place and names them; built-in kinds use Kubernetes' own messages. */
+  readonly conform?: ((object: KubeObject) => string[]) | undefined
   /** All faults of an object; empty when it is good. */
   readonly validate?: ((object: KubeObject, old: KubeObject | undefined) => Cause[]) | undefined
   /** Columns for kubectl's tables. */

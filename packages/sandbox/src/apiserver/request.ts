@@ -15,6 +15,7 @@ export interface ApiRequest {
   readonly body?: Json | undefined
   /** Media type of the body, lower case, without parameters. */
   readonly contentType?: string | undefined
+  readonly onWarning?: ((text: string) => void) | undefined
 }
 
 /** What to answer. */
@@ -38,6 +39,11 @@ export function bodyOf(request: ApiRequest): JsonObject {
 
 /** Options of a write that stand in the query. */
 export function writeOptions(request: ApiRequest): WriteOptions {
-  return { dryRun: request.query.has('dryRun'), fieldManager: request.query.get('fieldManager') ?? undefined }
+  return {
+    dryRun: request.query.has('dryRun'),
+    fieldManager: request.query.get('fieldManager') ?? undefined,
+    fieldValidation: request.query.get('fieldValidation') ?? undefined,
+    onWarning: request.onWarning,
+  }
 }
 

@@ -24,7 +24,7 @@ export function buildApp(api: Api): FastifyInstance {
     await applyFaults(api, user, url.pathname, reply)
     if (reply.raw.destroyed) return reply.hijack()
     const { body, contentType } = await readBody(request.body as Buffer | undefined, request.headers['content-type'])
-    const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType }
+    const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType, onWarning: (text: string) => addWarning(reply, text) }
     return (await answerMeta(api, apiRequest, request.headers.accept, reply)) ?? answerResource(api, apiRequest, { request, reply, user })
   })
   return app
@@ -40,6 +40,11 @@ export function authenticate(api: Api, request: IncomingMessage): User {
   const user = token === undefined ? undefined : api.credentials.userOf(token)
   if (user === undefined) throw new ApiError(401, 'Unauthorized', 'Unauthorized')
   return user
+}
+
+function addWarning(reply: FastifyReply, text: string): void {
+  const sent = [reply.getHeader('warning') ?? []].flat().map(String)
+  reply.header('warning', [...sent, `299 - ${JSON.stringify(text)}`])
 }
 
 async function applyFaults(api: Api, user: User, path: string, reply: FastifyReply): Promise<void> {

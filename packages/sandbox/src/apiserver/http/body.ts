@@ -1,4 +1,5 @@
 import type { Json } from '../json.ts'
+import { decodeProtobuf } from '../schema/protobuf.ts'
 import { badRequest, unsupportedMediaType } from '../status.ts'
 
 /** A request's body, decoded. */
@@ -8,16 +9,19 @@ export interface RequestBody {
   readonly contentType: string
 }
 
-const ACCEPTED = ['application/json', 'application/yaml']
+const ACCEPTED = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']
 
 /**
  * Decodes a body by its Content-Type.
  *
- * @throws {ApiError} 400 when it does not parse, 415 for protobuf and CBOR.
+ * @throws {ApiError} 400 when it does not parse, 415 for CBOR and others.
  */
 export async function readBody(bytes: Buffer | undefined, header: string | undefined): Promise<RequestBody> {
   const contentType = (header ?? '').split(';')[0]!.trim().toLowerCase() || 'application/json'
   if (bytes === undefined || bytes.length === 0) return { body: undefined, contentType }
+  if (contentType === 'application/vnd.kubernetes.protobuf') {
+    return { body: decodeProtobuf(bytes), contentType }
+  }
   const text = bytes.toString('utf8')
   if (contentType.endsWith('yaml')) return { body: await parseYaml(text), contentType }
   // Other media types of a PATCH are judged by the patch verb, which names those the kind takes.

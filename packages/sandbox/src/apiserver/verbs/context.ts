@@ -31,6 +31,10 @@ export interface WriteOptions {
   readonly dryRun?: boolean | undefined
   readonly fieldManager?: string | undefined
   readonly subresource?: string | undefined
+  /** What becomes of unknown fields: an error, a warning, or silence. @default 'Warn' */
+  readonly fieldValidation?: string | undefined
+  /** Called with every warning for the client. */
+  readonly onWarning?: ((text: string) => void) | undefined
 }
 
 /** A moment as Kubernetes writes it: RFC 3339 in whole seconds. */

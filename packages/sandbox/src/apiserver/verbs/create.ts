@@ -1,6 +1,8 @@
 import { asArray, asObject, cloneJson, type JsonObject, type KubeObject } from '../json.ts'
 import { apiVersionOf, keyOf, type Kind } from '../kind.ts'
 import { alreadyExists, badRequest, forbidden, invalid, notFound } from '../status.ts'
+import { conform } from '../schema/conform.ts'
+import { messageNameOf } from '../schema/message.ts'
 import type { Stored } from '../stored.ts'
 import { required } from '../validation/field.ts'
 import { validateMetadata } from '../validation/metadata.ts'
@@ -14,7 +16,7 @@ import { timestamp, type VerbContext, type WriteOptions } from './context.ts'
  */
 export function createObject(context: VerbContext, target: { kind: Kind, namespace?: string | undefined, name?: string | undefined }, body: JsonObject, options: WriteOptions = {}): Stored {
   const { kind, namespace } = target
-  const object = readBody(kind, body, namespace)
+  const object = readBody(kind, body, { namespace, ...options })
   const { metadata } = object
   if (target.name !== undefined) metadata.name ??= target.name
   if (metadata.name === undefined || metadata.name === '') {
@@ -30,7 +32,9 @@ export function createObject(context: VerbContext, target: { kind: Kind, namespa
   checkNamespace(context, kind, namespace, metadata.name)
   metadata.uid = context.newUid()
   metadata.creationTimestamp = timestamp(context.wallTime())
-  metadata.generation = 1
+  // Only what has a desired state has generations of it.
+  if (object['spec'] === undefined) delete metadata.generation
+  else metadata.generation = 1
   delete metadata.deletionTimestamp
   delete metadata.deletionGracePeriodSeconds
   delete metadata['selfLink']
@@ -56,8 +60,9 @@ export function commit(context: VerbContext, kind: Kind, key: string, object: Ku
   return context.store.preview(key, object)
 }
 
-/** A mutable copy of a request body with its kind, version and namespace checked and filled. */
-export function readBody(kind: Kind, body: JsonObject, namespace: string | undefined): KubeObject {
+/** A mutable copy of a request body with its kind, version, fields and namespace checked and filled. */
+export function readBody(kind: Kind, body: JsonObject, options: Pick<WriteOptions, 'fieldValidation' | 'onWarning'> & { namespace: string | undefined }): KubeObject {
+  const { namespace } = options
   // These three come first in the JSON, so that a list can leave out kind and version of its items cheaply.
   const object = { apiVersion: undefined, kind: undefined, metadata: {}, ...cloneJson(body) } as unknown as KubeObject
   const expected = apiVersionOf(kind)
@@ -70,6 +75,7 @@ export function readBody(kind: Kind, body: JsonObject, namespace: string | undef
     throw badRequest(`${object.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: no kind ${JSON.stringify(object.kind)} is registered`)
   }
   if (asObject(object.metadata) === undefined) object.metadata = {} as KubeObject['metadata']
+  conformFields(kind, object, options)
   const { metadata } = object
   for (const name of ['name', 'namespace', 'generateName', 'uid', 'resourceVersion'] as const) {
     if (metadata[name] !== undefined && typeof metadata[name] !== 'string') throw badRequest(`json: cannot unmarshal ${typeof metadata[name]} into Go struct field ObjectMeta.metadata.${name} of type string`)
@@ -81,6 +87,16 @@ export function readBody(kind: Kind, body: JsonObject, namespace: string | undef
     metadata.namespace = namespace!
   } else delete metadata.namespace
   return object
+}
+
+function conformFields(kind: Kind, object: KubeObject, options: Pick<WriteOptions, 'fieldValidation' | 'onWarning'>): void {
+  const unknown = kind.conform?.(object) ?? conform(object, messageNameOf(kind), kind)
+  if (unknown.length === 0) return
+  const texts = unknown.map(path => `unknown field ${JSON.stringify(path)}`)
+  if (options.fieldValidation === 'Strict') {
+    throw badRequest(`${kind.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: strict decoding error: ${texts.join(', ')}`)
+  }
+  if (options.fieldValidation !== 'Ignore') for (const text of texts) options.onWarning?.(text)
 }
 
 function checkNamespace(context: VerbContext, kind: Kind, namespace: string | undefined, name: string): void {

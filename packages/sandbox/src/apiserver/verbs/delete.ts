@@ -63,7 +63,7 @@ function markForDeletion(context: VerbContext, kind: Kind, object: KubeObject, o
   const grace = Math.min(asked, previous)
   if (before !== undefined && grace === previous) return object
   const marked = cloneJson(object)
-  if (before === undefined) marked.metadata.generation = (marked.metadata.generation ?? 0) + 1
+  if (before === undefined && marked.metadata.generation !== undefined) marked.metadata.generation++
   const cascade = options.propagationPolicy === 'Foreground' || options.propagationPolicy === 'Orphan' ? CASCADE_FINALIZER[options.propagationPolicy] : undefined
   if (cascade !== undefined && !asArray(marked.metadata.finalizers).includes(cascade)) {
     marked.metadata.finalizers = [...(marked.metadata.finalizers ?? []), cascade]

@@ -2,6 +2,8 @@ import { asObject, asText, cloneJson, type Json, type JsonObject } from '../json
 import { badRequest, conflict, unsupportedMediaType } from '../status.ts'
 import { jsonPatch } from '../patch/json-patch.ts'
 import { mergePatch } from '../patch/merge-patch.ts'
+import { strategicMergePatch } from '../patch/strategic-merge-patch.ts'
+import { messageNameOf } from '../schema/message.ts'
 import type { Kind } from '../kind.ts'
 import type { Stored } from '../stored.ts'
 import type { VerbContext, WriteOptions } from './context.ts'
@@ -31,6 +33,11 @@ export function patchObject(context: VerbContext, target: Target, patch: Json, o
 }
 
 function applyPatch(kind: Kind, base: JsonObject, patch: Json, contentType: string): Json {
+  if (contentType === STRATEGIC_PATCH && kind.strategic) {
+    const changes = asObject(patch)
+    if (changes === undefined) throw badRequest('the patch must be a JSON object')
+    return strategicMergePatch(base, changes, messageNameOf(kind))
+  }
   switch (contentType) {
     case JSON_PATCH: return jsonPatch(base, patch)
     case MERGE_PATCH: return mergePatch(cloneJson(base), patch)

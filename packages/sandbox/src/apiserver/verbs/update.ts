@@ -28,7 +28,7 @@ export function getObject(context: VerbContext, target: Target): Stored {
 export function updateObject(context: VerbContext, target: Target, body: JsonObject, options: WriteOptions = {}): Stored {
   const { kind, namespace, name } = target
   const current = getObject(context, target)
-  const object = readBody(kind, body, namespace)
+  const object = readBody(kind, body, { namespace, ...options })
   const { metadata } = object
   if (metadata.name === undefined) metadata.name = name
   if (metadata.name !== name) throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
@@ -44,7 +44,7 @@ export function updateObject(context: VerbContext, target: Target, body: JsonObj
   refuseNewFinalizers(kind, wanted, old)
   const stored = admitAndValidate(context, kind, wanted, old)
   // Metadata and status do not count: generation tells controllers that their input changed.
-  if (!equalBut(stored, current.object, ['metadata', 'status'])) stored.metadata.generation = (current.object.metadata.generation ?? 0) + 1
+  if (stored['spec'] !== undefined && !equalBut(stored, current.object, ['metadata', 'status'])) stored.metadata.generation = (current.object.metadata.generation ?? 0) + 1
   if (equalJson(stored, current.object)) return current
   if (readyToGo(kind, stored)) {
     return options.dryRun === true ? current : context.store.remove(kind.storage, current.key)!
