@@ -1,0 +1,2 @@
+export { ManualClock } from './manual-clock.ts'
+export { collectingLogger, type LogLine, silentLogger } from './loggers.ts'
