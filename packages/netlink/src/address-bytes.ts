@@ -1,14 +1,11 @@
 import { cidrFrom, firstIp, ipFromBytes, ipToBytes, macFromBytes } from '@weft/ip'
-import type { Cidr, IpAddress, MacAddress } from '@weft/ip'
+import type { Cidr, Family, IpAddress, MacAddress } from '@weft/ip'
 import { NetlinkDecodeError } from './errors.ts'
 import { AF_INET, AF_INET6 } from './libc.ts'
 
 const IPV4_LENGTH = 4
 const IPV6_LENGTH = 16
 const MAC_LENGTH = 6
-
-/** 4 or 6, as the packages above say it. */
-export type Family = 4 | 6
 
 /** AF_INET or AF_INET6. */
 export function addressFamily(of: { readonly family: Family }): number {

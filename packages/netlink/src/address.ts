@@ -1,8 +1,7 @@
 // Read first: linux/if_addr.h, RFC 4862 §5.4 (duplicate address detection).
 import { formatIp, ipToBytes } from '@weft/ip'
-import type { IpAddress } from '@weft/ip'
+import type { Family, IpAddress } from '@weft/ip'
 import { addressFamily, decodeIp, decodeIpMaybe, familyNumber, familyOf } from './address-bytes.ts'
-import type { Family } from './address-bytes.ts'
 import { decodeAttributes, readU32 } from './attributes.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'

@@ -6,32 +6,42 @@ import { NetlinkError } from './errors.ts'
 
 const libc = koffi.load('libc.so.6')
 
+/** All our calls give an integer. */
+interface SystemCall {
+  (...values: readonly unknown[]): number
+  async: (...values: readonly unknown[]) => void
+}
+
+function call(definition: string): SystemCall {
+  return libc.func(definition)
+}
+
 const c = {
-  socket: libc.func('int socket(int domain, int type, int protocol)'),
-  socketpair: libc.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
-  bind: libc.func('int bind(int fd, const void *address, uint32_t length)'),
-  connect: libc.func('int connect(int fd, const void *address, uint32_t length)'),
-  listen: libc.func('int listen(int fd, int backlog)'),
-  accept4: libc.func('int accept4(int fd, void *address, void *length, int flags)'),
-  send: libc.func('int64_t send(int fd, const void *bytes, size_t length, int flags)'),
-  recv: libc.func('int64_t recv(int fd, void *bytes, size_t length, int flags)'),
-  sendmsg: libc.func('int64_t sendmsg(int fd, const void *message, int flags)'),
-  recvmsg: libc.func('int64_t recvmsg(int fd, void *message, int flags)'),
-  getsockopt: libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)'),
-  setsockopt: libc.func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
-  poll: libc.func('int poll(void *fds, uint64_t count, int timeout)'),
-  open: libc.func('int open(const char *path, int flags, uint32_t mode)'),
-  close: libc.func('int close(int fd)'),
-  read: libc.func('int64_t read(int fd, void *bytes, size_t length)'),
-  write: libc.func('int64_t write(int fd, const void *bytes, size_t length)'),
-  ioctl: libc.func('int ioctl(int fd, uint64_t request, uint64_t argument)'),
-  fcntl: libc.func('int fcntl(int fd, int command, int64_t argument)'),
-  eventfd: libc.func('int eventfd(uint32_t initial, int flags)'),
-  setns: libc.func('int setns(int fd, int type)'),
-  unshare: libc.func('int unshare(int flags)'),
-  mount: libc.func('int mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data)'),
-  umount2: libc.func('int umount2(const char *target, int flags)'),
-  prctl: libc.func('int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
+  socket: call('int socket(int domain, int type, int protocol)'),
+  socketpair: call('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
+  bind: call('int bind(int fd, const void *address, uint32_t length)'),
+  connect: call('int connect(int fd, const void *address, uint32_t length)'),
+  listen: call('int listen(int fd, int backlog)'),
+  accept4: call('int accept4(int fd, void *address, void *length, int flags)'),
+  send: call('int64_t send(int fd, const void *bytes, size_t length, int flags)'),
+  recv: call('int64_t recv(int fd, void *bytes, size_t length, int flags)'),
+  sendmsg: call('int64_t sendmsg(int fd, const void *message, int flags)'),
+  recvmsg: call('int64_t recvmsg(int fd, void *message, int flags)'),
+  getsockopt: call('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+  setsockopt: call('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
+  poll: call('int poll(void *fds, uint64_t count, int timeout)'),
+  open: call('int open(const char *path, int flags, uint32_t mode)'),
+  close: call('int close(int fd)'),
+  read: call('int64_t read(int fd, void *bytes, size_t length)'),
+  write: call('int64_t write(int fd, const void *bytes, size_t length)'),
+  ioctl: call('int ioctl(int fd, uint64_t request, uint64_t argument)'),
+  fcntl: call('int fcntl(int fd, int command, int64_t argument)'),
+  eventfd: call('int eventfd(uint32_t initial, int flags)'),
+  setns: call('int setns(int fd, int type)'),
+  unshare: call('int unshare(int flags)'),
+  mount: call('int mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data)'),
+  umount2: call('int umount2(const char *target, int flags)'),
+  prctl: call('int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
 }
 
 export const AF_UNIX = 1
@@ -90,9 +100,9 @@ function check(operation: string, result: number): number {
 }
 
 /** As {@link check}, but `undefined` for "not now" (EAGAIN); repeats a call that a signal interrupted. */
-function attempt(operation: string, call: () => number): number | undefined {
+function attempt(operation: string, action: () => number): number | undefined {
   for (;;) {
-    const result = call()
+    const result = action()
     if (result >= 0) return result
     const errno = koffi.errno()
     if (errno === EAGAIN) return undefined
@@ -101,48 +111,48 @@ function attempt(operation: string, call: () => number): number | undefined {
 }
 
 /** Runs a call on one of koffi's own threads, away from the event loop. */
-function later(operation: string, call: { async: (...values: never[]) => void }, args: readonly unknown[]): Promise<number> {
+function later(operation: string, systemCall: SystemCall, args: readonly unknown[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, result: number): void => {
       if (error !== null) reject(error)
       else if (result < 0) reject(new NetlinkError({ operation, errno: koffi.errno() }))
       else resolve(result)
     }
-    ;(call.async as (...values: unknown[]) => void)(...args, done)
+    systemCall.async(...args, done)
   })
 }
 
 export function socket(domain: number, type: number, protocol: number): number {
-  return check('open socket', c.socket(domain, type | SOCK_CLOEXEC, protocol) as number)
+  return check('open socket', c.socket(domain, type | SOCK_CLOEXEC, protocol))
 }
 
 /** A connected pair of stream sockets. */
 export function socketpair(type: number): [number, number] {
   const fds: [number, number] = [-1, -1]
-  check('open socket pair', c.socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) as number)
+  check('open socket pair', c.socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds))
   return fds
 }
 
 export function bind(fd: number, address: Uint8Array): void {
-  check('bind socket', c.bind(fd, address, address.length) as number)
+  check('bind socket', c.bind(fd, address, address.length))
 }
 
 export function connect(fd: number, address: Uint8Array): void {
-  check('connect socket', c.connect(fd, address, address.length) as number)
+  check('connect socket', c.connect(fd, address, address.length))
 }
 
 export function listen(fd: number, backlog: number): void {
-  check('listen on socket', c.listen(fd, backlog) as number)
+  check('listen on socket', c.listen(fd, backlog))
 }
 
 /** @returns The connection (close-on-exec, non-blocking), or `undefined` when nobody waits. */
 export function accept(fd: number): number | undefined {
-  return attempt('accept connection', () => c.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK) as number)
+  return attempt('accept connection', () => c.accept4(fd, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK))
 }
 
 /** @returns The bytes taken, or `undefined` when a non-blocking socket has no room. */
 export function send(fd: number, bytes: Uint8Array, flags: number): number | undefined {
-  return attempt('send message', () => c.send(fd, bytes, bytes.length, flags) as number)
+  return attempt('send message', () => c.send(fd, bytes, bytes.length, flags))
 }
 
 /** {@link send} on another thread, for requests the kernel takes long to carry out. */
@@ -152,7 +162,7 @@ export function sendAsync(fd: number, bytes: Uint8Array, flags: number): Promise
 
 /** @returns The length of the datagram (with MSG_TRUNC: the real one), or `undefined` when nothing is there. */
 export function recv(fd: number, into: Uint8Array, flags: number): number | undefined {
-  return attempt('receive message', () => c.recv(fd, into, into.length, flags) as number)
+  return attempt('receive message', () => c.recv(fd, into, into.length, flags))
 }
 
 const MSGHDR_LENGTH = 56
@@ -167,7 +177,7 @@ const header = Buffer.alloc(MSGHDR_LENGTH + IOVEC_LENGTH)
 const control = Buffer.alloc(CMSG_HEADER_LENGTH + MAX_FDS * 4 + 4)
 const pinned: { bytes: Uint8Array | undefined } = { bytes: undefined }
 
-function withMessageHeader(bytes: Uint8Array, controlLength: number, call: () => number): number {
+function withMessageHeader(bytes: Uint8Array, controlLength: number, action: () => number): number {
   header.fill(0)
   header.writeBigUInt64LE(koffi.address(header) + BigInt(MSGHDR_LENGTH), 16) // msg_iov
   header.writeBigUInt64LE(1n, 24) // msg_iovlen
@@ -176,7 +186,7 @@ function withMessageHeader(bytes: Uint8Array, controlLength: number, call: () =>
   header.writeBigUInt64LE(koffi.address(bytes), MSGHDR_LENGTH) // iov_base
   header.writeBigUInt64LE(BigInt(bytes.length), MSGHDR_LENGTH + 8) // iov_len
   pinned.bytes = bytes
-  const result = call()
+  const result = action()
   pinned.bytes = undefined
   return result
 }
@@ -199,7 +209,7 @@ export function sendmsg(fd: number, bytes: Uint8Array, fds: readonly number[]): 
   control.writeInt32LE(SOL_SOCKET, 8)
   control.writeInt32LE(SCM_RIGHTS, 12)
   for (const [index, passed] of fds.entries()) control.writeInt32LE(passed, CMSG_HEADER_LENGTH + index * 4)
-  return attempt('send message', () => withMessageHeader(bytes, controlSpace(fds.length), () => c.sendmsg(fd, header, MSG_NOSIGNAL) as number))
+  return attempt('send message', () => withMessageHeader(bytes, controlSpace(fds.length), () => c.sendmsg(fd, header, MSG_NOSIGNAL)))
 }
 
 /** What {@link recvmsg} got. */
@@ -215,7 +225,7 @@ export interface ReceivedMessage {
 /** Reads bytes and the descriptors sent with them; `undefined` when nothing is there. */
 export function recvmsg(fd: number, into: Uint8Array, maxFds: number): ReceivedMessage | undefined {
   const space = maxFds === 0 ? 0 : controlSpace(Math.min(maxFds, MAX_FDS))
-  const length = attempt('receive message', () => withMessageHeader(into, space, () => c.recvmsg(fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) as number))
+  const length = attempt('receive message', () => withMessageHeader(into, space, () => c.recvmsg(fd, header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)))
   if (length === undefined) return undefined
   const controlLength = Number(header.readBigUInt64LE(40))
   const flags = header.readInt32LE(48)
@@ -237,7 +247,7 @@ export function getsockopt(fd: number, level: number, name: number, size: number
   const value = Buffer.alloc(size)
   const length = Buffer.alloc(4)
   length.writeUInt32LE(size)
-  check(`read socket option ${level}/${name}`, c.getsockopt(fd, level, name, value, length) as number)
+  check(`read socket option ${level}/${name}`, c.getsockopt(fd, level, name, value, length))
   return value.subarray(0, length.readUInt32LE())
 }
 
@@ -245,7 +255,7 @@ export function getsockopt(fd: number, level: number, name: number, size: number
 export function setsockopt(fd: number, level: number, name: number, value: number): void {
   const bytes = Buffer.alloc(4)
   bytes.writeInt32LE(value)
-  check(`set socket option ${level}/${name}`, c.setsockopt(fd, level, name, bytes, bytes.length) as number)
+  check(`set socket option ${level}/${name}`, c.setsockopt(fd, level, name, bytes, bytes.length))
 }
 
 const POLLFD_LENGTH = 8
@@ -260,7 +270,7 @@ export function poll(fd: number, events: number, timeoutMs: number): number {
   const entry = Buffer.alloc(POLLFD_LENGTH)
   entry.writeInt32LE(fd)
   entry.writeInt16LE(events, 4)
-  const ready = c.poll(entry, 1, timeoutMs) as number
+  const ready = c.poll(entry, 1, timeoutMs)
   if (ready < 0 && koffi.errno() === EINTR) return 0
   check('poll descriptor', ready)
   return ready === 0 ? 0 : entry.readInt16LE(6)
@@ -292,53 +302,53 @@ export function watch(fd: number, want: 'readable' | 'writable', onReady: () => 
 }
 
 export function open(path: string, flags: number, mode = 0): number {
-  return check(`open "${path}"`, c.open(path, flags | O_CLOEXEC, mode) as number)
+  return check(`open "${path}"`, c.open(path, flags | O_CLOEXEC, mode))
 }
 
 export function close(fd: number): void {
-  check('close descriptor', c.close(fd) as number)
+  check('close descriptor', c.close(fd))
 }
 
 /** @returns Bytes written, or `undefined` when there is no room. */
 export function write(fd: number, bytes: Uint8Array): number | undefined {
-  return attempt('write to descriptor', () => c.write(fd, bytes, bytes.length) as number)
+  return attempt('write to descriptor', () => c.write(fd, bytes, bytes.length))
 }
 
 /** @returns Bytes read, 0 at the end, or `undefined` when nothing is there. */
 export function read(fd: number, into: Uint8Array): number | undefined {
-  return attempt('read from descriptor', () => c.read(fd, into, into.length) as number)
+  return attempt('read from descriptor', () => c.read(fd, into, into.length))
 }
 
 export function ioctl(operation: string, fd: number, request: number, argument: number): number {
-  return check(operation, c.ioctl(fd, request, argument) as number)
+  return check(operation, c.ioctl(fd, request, argument))
 }
 
 export function fcntl(fd: number, command: number, argument: number): number {
-  return check('control descriptor', c.fcntl(fd, command, argument) as number)
+  return check('control descriptor', c.fcntl(fd, command, argument))
 }
 
 export function eventfd(): number {
-  return check('open eventfd', c.eventfd(0, SOCK_CLOEXEC | SOCK_NONBLOCK) as number)
+  return check('open eventfd', c.eventfd(0, SOCK_CLOEXEC | SOCK_NONBLOCK))
 }
 
 /** Moves the calling thread into the namespace. Never call this on the main thread. */
 export function setns(fd: number, type: number): void {
-  check('enter namespace', c.setns(fd, type) as number)
+  check('enter namespace', c.setns(fd, type))
 }
 
 /** Gives the calling thread namespaces of its own. Never call this on the main thread. */
 export function unshare(flags: number): void {
-  check('make namespace', c.unshare(flags) as number)
+  check('make namespace', c.unshare(flags))
 }
 
 export function mount(source: string, target: string, type: string | null, flags: number, data: string | null = null): void {
-  check(`mount "${source}" on "${target}"`, c.mount(source, target, type, flags, data) as number)
+  check(`mount "${source}" on "${target}"`, c.mount(source, target, type, flags, data))
 }
 
 export function umount(target: string, flags: number): void {
-  check(`unmount "${target}"`, c.umount2(target, flags) as number)
+  check(`unmount "${target}"`, c.umount2(target, flags))
 }
 
 export function prctl(option: number, argument: number): number {
-  return check('control process', c.prctl(option, argument, 0, 0, 0) as number)
+  return check('control process', c.prctl(option, argument, 0, 0, 0))
 }

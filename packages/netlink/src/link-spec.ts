@@ -19,8 +19,8 @@ export interface LinkBase {
   readonly queues?: number | undefined
 }
 
-/** The far end of a veth pair, made in the same message, straight in its namespace. */
-export type VethPeer = Omit<LinkBase, 'master'>
+/** The far end of a veth pair, made in the same message, straight in its namespace. The kernel cannot bring it up in that message (ENOTCONN). */
+export type VethPeer = Omit<LinkBase, 'master' | 'up'>
 
 export interface VethSpec extends LinkBase {
   readonly kind: 'veth'

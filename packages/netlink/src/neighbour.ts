@@ -1,8 +1,7 @@
 // Read first: linux/neighbour.h, ip-neighbour(8), bridge(8).
 import { formatIp, ipToBytes, macToBytes } from '@weft/ip'
-import type { IpAddress, MacAddress } from '@weft/ip'
+import type { Family, IpAddress, MacAddress } from '@weft/ip'
 import { addressFamily, decodeIp, decodeIpMaybe, decodeMacMaybe, familyNumber, familyOf } from './address-bytes.ts'
-import type { Family } from './address-bytes.ts'
 import { decodeAttributes, readU16, readU32 } from './attributes.ts'
 import * as k from './kernel-constants.gen.ts'
 import { AF_BRIDGE } from './libc.ts'

@@ -20,6 +20,7 @@ export interface NetnsJobMessage {
 /** The worker's answer. Kernel errors travel by their parts. */
 export interface NetnsResultMessage {
   readonly id: number
+  /** What the job's kind promises; only the one who asked knows its type. */
   readonly value?: unknown
   readonly error?: { readonly operation: string, readonly errno: number } | { readonly thrown: unknown } | undefined
 }

@@ -19,10 +19,13 @@ let queue = Promise.resolve()
 
 port.on('message', ({ id, job }: NetnsJobMessage) => {
   // One at a time: while a job waits in a foreign namespace no other may move the thread.
-  queue = queue.then(async () => {
-    port.postMessage(await answer(id, job))
-  })
+  queue = after(queue, id, job)
 })
+
+async function after(previous: Promise<void>, id: number, job: NetnsJob): Promise<void> {
+  await previous
+  port.postMessage(await answer(id, job))
+}
 
 async function answer(id: number, job: NetnsJob): Promise<NetnsResultMessage> {
   try {
@@ -45,7 +48,7 @@ function carryOut(job: NetnsJob): unknown {
     case 'sysctls':
       return within(job.path, () => writeSysctls(job.values))
     case 'readSysctls':
-      return within(job.path, () => Object.fromEntries(job.names.map((name) => [name, readFileSync(sysctlPath(name), 'utf8').trim()])))
+      return within(job.path, () => Object.fromEntries(job.names.map((name) => [name, readSysctl(name)])))
     case 'run':
       return run(job)
     default:
@@ -75,13 +78,12 @@ function enter(path: string): void {
   }
 }
 
-/** A thread that cannot go home is of no use: this throws out of the worker, and the next job gets a new one. */
+/** A thread that cannot go home is of no use: it ends, and the next job gets a new one. */
 function goHome(): void {
   try {
     libc.setns(home, libc.CLONE_NEWNET)
-  } catch (error) {
+  } catch {
     process.exit(70)
-    throw error
   }
 }
 
@@ -129,10 +131,22 @@ function writeSysctls(values: Readonly<Record<string, string>>): void {
     try {
       writeFileSync(sysctlPath(name), value)
     } catch (error) {
-      const errno = (error as NodeJS.ErrnoException).errno
-      throw errno === undefined ? error : new NetlinkError({ operation: `set sysctl "${name}" to "${value}"`, errno: -errno })
+      throw fileError(`set sysctl "${name}" to "${value}"`, error)
     }
   }
+}
+
+function readSysctl(name: string): string {
+  try {
+    return readFileSync(sysctlPath(name), 'utf8').trim()
+  } catch (error) {
+    throw fileError(`read sysctl "${name}"`, error)
+  }
+}
+
+/** Node's file errors carry a negative errno. */
+function fileError(operation: string, error: unknown): unknown {
+  return error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? new NetlinkError({ operation, errno: -error.errno }) : error
 }
 
 /** `net.ipv4.ip_forward`, or with slashes where a link's name has a dot: `net/ipv4/conf/eth0.1/rp_filter`. */
@@ -143,12 +157,12 @@ function sysctlPath(name: string): string {
 }
 
 async function run(job: Extract<NetnsJob, { kind: 'run' }>): Promise<unknown> {
-  const loaded = (await import(job.module)) as Record<string, unknown>
+  const loaded: Record<string, ((data: unknown) => unknown) | undefined> = await import(job.module)
   const action = loaded[job.name]
   if (typeof action !== 'function') throw new TypeError(`Cannot run "${job.name}" of "${job.module}": it is not an exported function`)
   enter(job.path)
   try {
-    return (await (action as (data: unknown) => unknown)(job.data)) as unknown
+    return await action(job.data)
   } finally {
     goHome()
   }

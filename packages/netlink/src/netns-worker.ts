@@ -4,7 +4,8 @@ import type { NetlinkProtocol } from './netlink-protocol.ts'
 import type { NetnsJob, NetnsJobMessage, NetnsResultMessage } from './netns-job.ts'
 
 interface Waiting {
-  readonly resolve: (value: unknown) => void
+  /** `never`: each waiter has a type of its own, that of its job. */
+  readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -20,31 +21,31 @@ export class NetnsWorker implements AsyncDisposable {
 
   /** Makes a network namespace and pins it to a new file at `path`; missing folders are made. */
   async create(path: string): Promise<void> {
-    await this.#do({ kind: 'create', path })
+    await this.#do<void>({ kind: 'create', path })
   }
 
   /** Unpins a namespace and removes its file; no file is no error. The namespace goes with its last process, socket or mount. */
   async delete(path: string): Promise<void> {
-    await this.#do({ kind: 'delete', path })
+    await this.#do<void>({ kind: 'delete', path })
   }
 
   /** Opens a netlink socket in a namespace. The caller owns the descriptor. */
   async openSocket(path: string, protocol: NetlinkProtocol): Promise<number> {
-    return (await this.#do({ kind: 'open', path, protocol })) as number
+    return this.#do<number>({ kind: 'open', path, protocol })
   }
 
   /** Opens sockets in a new namespace that has no file and ends with the last of them. The caller owns the descriptors. */
   async openScratch(protocols: readonly NetlinkProtocol[]): Promise<number[]> {
-    return (await this.#do({ kind: 'scratch', protocols })) as number[]
+    return this.#do<number[]>({ kind: 'scratch', protocols })
   }
 
   /** Writes sysctls in order; `path` undefined means the process's own namespace. */
   async writeSysctls(path: string | undefined, values: Readonly<Record<string, string>>): Promise<void> {
-    await this.#do({ kind: 'sysctls', path, values })
+    await this.#do<void>({ kind: 'sysctls', path, values })
   }
 
   async readSysctls(path: string | undefined, names: readonly string[]): Promise<Record<string, string>> {
-    return (await this.#do({ kind: 'readSysctls', path, names })) as Record<string, string>
+    return this.#do<Record<string, string>>({ kind: 'readSysctls', path, names })
   }
 
   /**
@@ -52,7 +53,7 @@ export class NetnsWorker implements AsyncDisposable {
    * Other jobs of this worker wait until it is done: functions that wait deserve a worker of their own.
    */
   async run(path: string, action: { readonly module: URL | string, readonly name: string, readonly data?: unknown }): Promise<unknown> {
-    return this.#do({ kind: 'run', path, module: String(action.module), name: action.name, data: action.data })
+    return this.#do<unknown>({ kind: 'run', path, module: String(action.module), name: action.name, data: action.data })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -60,27 +61,29 @@ export class NetnsWorker implements AsyncDisposable {
     this.#worker = undefined
   }
 
-  #do(job: NetnsJob): Promise<unknown> {
+  #do<T>(job: NetnsJob): Promise<T> {
     const worker = (this.#worker ??= this.#start())
     const id = this.#nextId++
-    return new Promise((resolve, reject) => {
+    return new Promise<T>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
       worker.ref()
-      worker.postMessage({ id, job } satisfies NetnsJobMessage)
+      const message: NetnsJobMessage = { id, job }
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+      worker.postMessage(message)
     })
   }
 
   #start(): Worker {
     // Source and build differ in the extension only.
     const worker = new Worker(new URL(import.meta.url.replace(/netns-worker(\.[jt]s).*$/, 'netns-thread$1')))
-    worker.on('message', (message: NetnsResultMessage) => this.#settle(message))
+    worker.on('message', (message: NetnsResultMessage & { readonly value: never }) => this.#settle(message))
     worker.on('error', (error) => this.#lose(worker, error))
     worker.on('exit', (code) => this.#lose(worker, new Error(`Cannot finish namespace job: its worker ended with code ${code}`)))
     worker.unref()
     return worker
   }
 
-  #settle({ id, value, error }: NetnsResultMessage): void {
+  #settle({ id, value, error }: NetnsResultMessage & { readonly value: never }): void {
     const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
     if (this.#waiting.size === 0) this.#worker?.unref()

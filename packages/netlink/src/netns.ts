@@ -1,4 +1,5 @@
 import { promises } from 'node:fs'
+import * as libc from './libc.ts'
 import { sharedNetnsWorker } from './netns-worker.ts'
 import type { NetlinkProtocol } from './netlink-protocol.ts'
 
@@ -49,4 +50,33 @@ export function writeSysctls(path: string | undefined, values: Readonly<Record<s
 /** Reads sysctls; values without the final newline. */
 export function readSysctls(path: string | undefined, names: readonly string[]): Promise<Record<string, string>> {
   return sharedNetnsWorker().readSysctls(path, names)
+}
+
+/** An open network namespace: what `netnsFd` of a link wants. Closes with `using`. */
+export interface NetnsHandle extends Disposable {
+  readonly fd: number
+}
+
+function handle(fd: number): NetnsHandle {
+  return { fd, [Symbol.dispose]: () => libc.close(fd) }
+}
+
+/** Opens a network namespace by its file, e.g. `/run/netns/web` or `/proc/self/ns/net`. */
+export function openNetns(path: string): NetnsHandle {
+  return handle(libc.open(path, libc.O_RDONLY))
+}
+
+/**
+ * The namespace a socket was born in (SIOCGSKNS): how a process without CAP_SYS_ADMIN puts a link into a
+ * pod of which it was handed nothing but a socket.
+ *
+ * @throws {NetlinkError} EPERM without CAP_NET_ADMIN over that namespace.
+ */
+export function netnsOfSocket(socketFd: number): NetnsHandle {
+  return handle(libc.ioctl('find namespace of socket', socketFd, libc.SIOCGSKNS, 0))
+}
+
+/** Closes a descriptor that was handed over, e.g. with SCM_RIGHTS. */
+export function closeFd(fd: number): void {
+  libc.close(fd)
 }

@@ -1,8 +1,7 @@
 // Read first: linux/rtnetlink.h (struct rtmsg, rtnexthop), ip-route(8).
 import { formatCidr, ipToBytes } from '@weft/ip'
-import type { Cidr, IpAddress } from '@weft/ip'
+import type { Cidr, Family, IpAddress } from '@weft/ip'
 import { addressFamily, cidrBytes, decodeCidr, decodeIp, decodeIpMaybe, familyNumber, familyOf } from './address-bytes.ts'
-import type { Family } from './address-bytes.ts'
 import { Attributes, decodeAttributes, readU16, readU32 } from './attributes.ts'
 import { NetlinkDecodeError } from './errors.ts'
 import * as k from './kernel-constants.gen.ts'

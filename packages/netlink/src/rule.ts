@@ -1,7 +1,6 @@
 // Read first: linux/fib_rules.h, ip-rule(8).
-import type { Cidr } from '@weft/ip'
+import type { Cidr, Family } from '@weft/ip'
 import { cidrBytes, decodeCidr, familyNumber, familyOf } from './address-bytes.ts'
-import type { Family } from './address-bytes.ts'
 import { decodeAttributes, readU32 } from './attributes.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'

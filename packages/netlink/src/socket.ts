@@ -4,7 +4,7 @@ import { NetlinkError } from './errors.ts'
 import * as libc from './libc.ts'
 import { decodeMessages } from './message.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
-import { NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_PROTOCOL, NLM_F_ACK, NLM_F_DUMP, SOL_NETLINK } from './netlink-protocol.ts'
+import { NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_PROTOCOL, NLM_F_ACK, NLM_F_DUMP, SOL_NETLINK } from './netlink-protocol.ts'
 import type { NetlinkProtocol } from './netlink-protocol.ts'
 import { sharedNetnsWorker } from './netns-worker.ts'
 import { MessageWriter } from './writer.ts'
@@ -194,16 +194,21 @@ export class NetlinkSocket implements Disposable {
   }
 
   /**
-   * Receives one datagram.
+   * Receives one datagram, whatever is in it.
    *
    * @param timeoutMs How long to block for it; 0 looks and returns.
-   * @returns A copy, or `undefined` when nothing came.
+   * @returns A copy, `'overrun'` if messages were lost, or `undefined` when nothing came.
    */
-  recvRaw(timeoutMs = 0): Uint8Array | undefined {
+  recvRaw(timeoutMs = 0): Uint8Array | 'overrun' | undefined {
     this.#assertOpen()
     const bytes = this.#recv()
     if (bytes !== undefined || timeoutMs === 0) return bytes
     return libc.poll(this.#fd, libc.POLLIN, timeoutMs) === 0 ? undefined : this.#recv()
+  }
+
+  /** Joins a multicast group, by number: notifications come with {@link recvRaw}. */
+  join(group: number): void {
+    libc.setsockopt(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
   }
 
   [Symbol.dispose](): void {
@@ -256,31 +261,38 @@ export class NetlinkSocket implements Disposable {
   #receiveUntil(exchange: Exchange, done: () => boolean): void {
     while (!done()) {
       const bytes = this.#recv()
-      if (bytes !== undefined) this.#dispatch(bytes)
+      if (bytes === 'overrun') this.#loseAnswers()
+      else if (bytes !== undefined) this.#dispatch(bytes)
       else if (exchange.lost) throw new NetlinkError({ operation: exchange.operation, errno: ENOBUFS, kernelMessage: 'answers were lost' })
       else if (libc.poll(this.#fd, libc.POLLIN, ANSWER_TIMEOUT_MS) === 0) throw new NetlinkError({ operation: exchange.operation, errno: ETIMEDOUT })
     }
   }
 
   #drain(exchange: Exchange): NetlinkMessage[] {
-    for (let bytes = this.#recv(); bytes !== undefined; bytes = this.#recv()) this.#dispatch(bytes)
+    for (let bytes = this.#recv(); bytes !== undefined; bytes = this.#recv()) {
+      if (bytes === 'overrun') this.#loseAnswers()
+      else this.#dispatch(bytes)
+    }
     if (exchange.lost) throw new NetlinkError({ operation: exchange.operation, errno: ENOBUFS, kernelMessage: 'answers were lost' })
     return exchange.messages
   }
 
-  /** One datagram, copied out of the shared buffer; a loss is noted in every pending exchange. */
-  #recv(): Uint8Array | undefined {
-    for (;;) {
-      try {
-        const length = libc.recv(this.#fd, this.#receive, libc.MSG_DONTWAIT | libc.MSG_TRUNC)
-        if (length === undefined) return undefined
-        if (length <= this.#receive.length) return this.#receive.slice(0, length)
-        // The kernel threw away what did not fit. Have more room next time.
-        this.#receive = new Uint8Array(length * 2)
-      } catch (error) {
-        if (!(error instanceof NetlinkError && error.errno === ENOBUFS)) throw error
-      }
-      for (const exchange of this.#pending) exchange.lost = true
+  #loseAnswers(): void {
+    for (const exchange of this.#pending) exchange.lost = true
+  }
+
+  /** One datagram, copied out of the shared buffer. */
+  #recv(): Uint8Array | 'overrun' | undefined {
+    try {
+      const length = libc.recv(this.#fd, this.#receive, libc.MSG_DONTWAIT | libc.MSG_TRUNC)
+      if (length === undefined) return undefined
+      if (length <= this.#receive.length) return this.#receive.slice(0, length)
+      // The kernel threw away what did not fit. Have more room next time.
+      this.#receive = new Uint8Array(length * 2)
+      return 'overrun'
+    } catch (error) {
+      if (error instanceof NetlinkError && error.errno === ENOBUFS) return 'overrun'
+      throw error
     }
   }
 
