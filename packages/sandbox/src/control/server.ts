@@ -1,0 +1,120 @@
+import { rmSync } from 'node:fs'
+import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { Buffer } from 'node:buffer'
+import type { Readable } from 'node:stream'
+import { messageOf } from '../errors.ts'
+import type { Spawned } from '../inside/command.ts'
+import { encodeFrame, type EnterAnswer, type FrameKind, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target } from './protocol.ts'
+
+/** What the control socket can do; init implements it. */
+export interface ControlPort {
+  status(): SandboxStatus
+  shutdown(): void
+  /** @throws If the place does not exist. */
+  run(run: RunRequest): Spawned
+  logs(log: LogRequest, signal: AbortSignal): AsyncIterable<string>
+  killAgent(node: string): { readonly pid: number }
+  agentSocket(node: string): string
+  checkAttachment(pod: PodTarget): Promise<void>
+  enter(target: Target): EnterAnswer
+}
+
+/**
+ * Serves {@link ControlPort} on a unix socket of mode 0600.
+ *
+ * @returns Closes it and removes the socket file.
+ */
+export async function serveControl(path: string, port: ControlPort): Promise<() => void> {
+  rmSync(path, { force: true })
+  const server = createServer((message, answer) => {
+    handle(port, message, answer).catch((error: unknown) => {
+      if (answer.headersSent) answer.destroy()
+      else answer.writeHead(error instanceof RangeError ? 404 : 500).end(`${messageOf(error)}\n`)
+    })
+  })
+  server.keepAliveTimeout = 1
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const mask = process.umask(0o177)
+  server.once('error', reject).listen(path, resolve)
+  process.umask(mask)
+  await promise
+  return () => {
+    rmSync(path, { force: true })
+    server.close()
+  }
+}
+
+async function handle(port: ControlPort, message: IncomingMessage, answer: ServerResponse): Promise<void> {
+  const url = new URL(message.url ?? '/', 'http://sandbox')
+  const [, first, second, third] = url.pathname.split('/')
+  const gone = new AbortController()
+  answer.on('close', () => gone.abort())
+  const json = (value: unknown, status = 200): void => void answer.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(value)}\n`)
+
+  switch (`${message.method} /${first}`) {
+    case 'GET /status': return json(port.status())
+    case 'POST /shutdown':
+      answer.once('finish', () => port.shutdown())
+      return json({}, 202)
+    case 'POST /run': return run(port, message, answer)
+    case 'GET /logs':
+      answer.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
+      answer.flushHeaders()
+      for await (const text of port.logs(JSON.parse(url.searchParams.get('request') ?? '{}') as LogRequest, gone.signal)) {
+        if (!answer.write(text)) await drained(answer, gone.signal)
+      }
+      answer.end()
+      return
+    case 'GET /enter': return json(port.enter(JSON.parse(url.searchParams.get('target') ?? '{}') as Target))
+    case 'POST /attachments':
+      await port.checkAttachment({ namespace: url.searchParams.get('namespace') ?? '', name: url.searchParams.get('name') ?? '' })
+      return json({})
+    default:
+  }
+  if (first === 'agents' && second !== undefined && third === 'kill' && message.method === 'POST') return json(port.killAgent(second))
+  if (first === 'agents' && second !== undefined && third === 'admin') {
+    const path = message.url!.slice(`/agents/${second}/admin`.length)
+    const call = request({ socketPath: port.agentSocket(second), method: message.method, path, headers: message.headers, signal: gone.signal }, (reply) => {
+      answer.writeHead(reply.statusCode ?? 502, reply.headers)
+      reply.pipe(answer)
+    })
+    call.on('error', (error) => {
+      if (!answer.headersSent) answer.writeHead(502).end(`Cannot reach the agent of node "${second}": ${error.message}\n`)
+    })
+    message.pipe(call)
+    return
+  }
+  answer.writeHead(404).end(`Cannot find "${message.method} ${url.pathname}": no such call\n`)
+}
+
+function run(port: ControlPort, message: IncomingMessage, answer: ServerResponse): void {
+  const order = JSON.parse(Buffer.from(String(message.headers[runHeader]), 'base64url').toString()) as RunRequest
+  const spawned = port.run(order)
+  answer.writeHead(200, { 'content-type': 'application/octet-stream' })
+  answer.flushHeaders()
+  const { process: child } = spawned
+  const exit = (value: RunExit): void => void answer.end(encodeFrame('exit', Buffer.from(JSON.stringify(value))))
+  forward(child.stdout, 'stdout', answer)
+  forward(child.stderr, 'stderr', answer)
+  // A command that does not read its input is no fault of anybody.
+  child.stdin?.on('error', () => undefined)
+  if (child.stdin !== null) message.pipe(child.stdin)
+  child.once('error', (error) => exit({ code: 127, error: error.message }))
+  child.once('close', (code) => exit({ code: code ?? 137 }))
+  answer.on('close', () => spawned.kill())
+}
+
+function forward(stream: Readable | null, kind: FrameKind, answer: ServerResponse): void {
+  stream?.on('data', (data: Buffer) => {
+    if (answer.write(encodeFrame(kind, data))) return
+    stream.pause()
+    answer.once('drain', () => stream.resume())
+  })
+}
+
+function drained(answer: ServerResponse, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  answer.once('drain', resolve)
+  signal.addEventListener('abort', () => resolve(), { once: true })
+  return promise
+}

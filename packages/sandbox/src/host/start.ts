@@ -1,0 +1,166 @@
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo, type Server } from 'node:net'
+import { SandboxClient } from '../control/client.ts'
+import { SandboxError, messageOf } from '../errors.ts'
+import type { FromInit, ToInit } from '../launch-protocol.ts'
+import { type AddressFamilies, planTopology } from '../underlay/topology.ts'
+import { type Launched, launch } from './launch.ts'
+import { requireMachine } from './machine.ts'
+import { identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
+import { clearStateFolder, stateFolder, type StateFolder } from './state-folder.ts'
+import { claimStateFolder, type SandboxState, writeState } from './state-file.ts'
+import { stopSandbox } from './stop.ts'
+
+export interface StartOptions {
+  /** Folder of this sandbox; made if absent. One sandbox per folder. */
+  readonly stateDir: string
+  /** @default 3 */
+  readonly nodes?: number | undefined
+  /** @default 'dual' */
+  readonly family?: AddressFamilies | undefined
+  /** Port of the API server on 127.0.0.1; 0 takes a free one. @default 0 */
+  readonly port?: number | undefined
+  /** Aborting before it is ready leaves nothing. */
+  readonly signal?: AbortSignal | undefined
+  /** One line per step, fit for a terminal. */
+  readonly onProgress?: ((message: string) => void) | undefined
+  /** Ends the sandbox together with this process, for tests. @default false: it stays until {@link stopSandbox} */
+  readonly attached?: boolean | undefined
+}
+
+/** A running sandbox. */
+export interface SandboxHandle extends AsyncDisposable {
+  readonly stateDir: string
+  readonly kubeconfigPath: string
+  /** `https://127.0.0.1:<port>` */
+  readonly server: string
+  readonly nodes: readonly string[]
+  readonly client: SandboxClient
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a cluster and resolves when its nodes and the pods it comes with are Ready.
+ *
+ * The sandbox outlives this process unless `attached`. Until it is ready, the death of this process ends it.
+ *
+ * @throws {SandboxError} `ERR_SANDBOX_UNSUPPORTED` when the machine does not allow it, `ERR_SANDBOX_RUNNING` when the
+ *   folder has one already, `ERR_SANDBOX_START` when it failed on the way; nothing is left then.
+ */
+export async function startSandbox(options: StartOptions): Promise<SandboxHandle> {
+  const { signal, family = 'dual', nodes: nodeCount = 3 } = options
+  const folder = stateFolder(options.stateDir)
+  const nodes = planTopology(nodeCount, family).nodes.map((node) => node.name)
+  signal?.throwIfAborted()
+  requireMachine()
+
+  mkdirSync(folder.root, { recursive: true, mode: 0o700 })
+  chmodSync(folder.root, 0o700)
+  const listener = await listen(options.port ?? 0)
+  const server = `https://127.0.0.1:${(listener.address() as AddressInfo).port}`
+  const claim: SandboxState = { phase: 'starting', launcher: identifyProcess(process.pid)!, nodes, family, server, startedAt: new Date().toISOString() }
+  const present = claimStateFolder(folder, claim)
+  if (present !== undefined) {
+    listener.close()
+    throw new SandboxError('ERR_SANDBOX_RUNNING', `Cannot start a sandbox in "${folder.root}": one is ${present.phase === 'ready' ? 'running' : 'being started'} there since ${present.startedAt}`)
+  }
+
+  let launched: Launched | undefined
+  try {
+    rmSync(folder.logs, { recursive: true, force: true })
+    for (const dir of [folder.logs, folder.run]) mkdirSync(dir, { recursive: true, mode: 0o700 })
+    launched = launch(folder)
+    writeState(folder, { ...claim, unshare: launched.unshare })
+    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server } } })
+    writeState(folder, { ...claim, phase: 'ready', unshare: launched.unshare, init: launched.init() })
+  } catch (error) {
+    listener.close()
+    if (launched !== undefined) await kill(launched)
+    clearStateFolder(folder)
+    if (signal?.aborted === true) throw signal.reason
+    throw error instanceof SandboxError ? error : new SandboxError('ERR_SANDBOX_START', `Cannot start the sandbox: ${messageOf(error)}`, { cause: error })
+  }
+  if (options.attached === true) launched.process.channel?.unref()
+  else await release(launched)
+  launched.process.unref()
+
+  const stop = async (): Promise<void> => void (await stopSandbox(folder.root))
+  return { stateDir: folder.root, kubeconfigPath: folder.kubeconfig, server, nodes, client: new SandboxClient(folder.root), stop, [Symbol.asyncDispose]: stop }
+}
+
+interface Conversation {
+  readonly folder: StateFolder
+  readonly options: StartOptions
+  readonly message: ToInit
+}
+
+/** Sends the listener in and reports progress until init says ready. */
+function converse(launched: Launched, listener: Server, { folder, options, message }: Conversation): Promise<void> {
+  const child = launched.process
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onMessage = (raw: unknown): void => {
+    const answer = raw as FromInit
+    switch (answer.kind) {
+      case 'listening':
+        // Both copies would accept: ours goes once the other side has its own.
+        child.send(message, listener, () => listener.close())
+        break
+      case 'progress':
+        options.onProgress?.(answer.message)
+        break
+      case 'ready':
+        resolve()
+        break
+      case 'failed':
+        reject(new SandboxError(answer.code, answer.message))
+        break
+      default:
+        answer satisfies never
+    }
+  }
+  const onExit = (code: number | null, signal: string | null): void =>
+    reject(new SandboxError('ERR_SANDBOX_START', `Cannot start the sandbox: it ended ${signal === null ? `with code ${code ?? 'none'}` : `by ${signal}`}; ${lastLines(`${folder.logs}/init.log`)}`))
+  const onError = (error: Error): void => reject(error)
+  const onAbort = (): void => reject(options.signal?.reason as Error)
+  child.on('message', onMessage).on('exit', onExit).on('error', onError)
+  options.signal?.addEventListener('abort', onAbort)
+  if (options.signal?.aborted === true) onAbort()
+  return promise.finally(() => {
+    child.off('message', onMessage).off('exit', onExit).off('error', onError)
+    // A killed child still reports broken pipes.
+    child.on('error', () => undefined)
+    options.signal?.removeEventListener('abort', onAbort)
+  })
+}
+
+async function release(launched: Launched): Promise<void> {
+  const child = launched.process
+  const { promise, resolve } = Promise.withResolvers<void>()
+  child.once('disconnect', resolve)
+  // Init closes the channel when it has read this, so the message cannot be lost.
+  child.send({ kind: 'release' } satisfies ToInit)
+  await promise
+}
+
+async function kill(launched: Launched): Promise<void> {
+  const init = launched.init()
+  killProcess(launched.unshare)
+  for (const identity of [launched.unshare, init]) if (identity !== undefined) await waitUntilGone(identity, 2000)
+}
+
+function listen(port: number): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<Server>()
+  const server = createServer()
+  server.once('error', (error) => reject(new SandboxError('ERR_SANDBOX_START', `Cannot listen on port "${port}" of 127.0.0.1: ${error.message}`, { cause: error })))
+  server.listen(port, '127.0.0.1', () => resolve(server))
+  return promise
+}
+
+function lastLines(path: string): string {
+  try {
+    const lines = readFileSync(path, 'utf8').trim().split('\n').slice(-5)
+    return lines.join('\n') === '' ? `its log ${path} is empty` : `the end of ${path}:\n${lines.join('\n')}`
+  } catch {
+    return `without a log in ${path}`
+  }
+}

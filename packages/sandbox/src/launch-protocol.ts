@@ -1,0 +1,23 @@
+import type { SandboxErrorCode } from './errors.ts'
+import type { AddressFamilies } from './underlay/topology.ts'
+
+/** What the host side tells init; the listening socket on 127.0.0.1 travels with `start`. */
+export type ToInit =
+  | { readonly kind: 'start', readonly options: InitOptions }
+  /** The launcher is content and goes: from now on its death means nothing. */
+  | { readonly kind: 'release' }
+
+export interface InitOptions {
+  readonly stateDir: string
+  readonly nodeCount: number
+  readonly family: AddressFamilies
+  /** `https://127.0.0.1:<port>` of the socket handed over. */
+  readonly server: string
+}
+
+/** What init tells the host side. */
+export type FromInit =
+  | { readonly kind: 'listening' }
+  | { readonly kind: 'progress', readonly message: string }
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'failed', readonly code: SandboxErrorCode, readonly message: string }
