@@ -1,0 +1,5 @@
+export { type CniConfig, cniConfigSchema } from './config.ts'
+export { CniError, type CniErrorCode } from './cni-error.ts'
+export { buildShim, type BuiltShim, type NoShim } from './build-shim.ts'
+export { conflistName, installCni, type InstallOptions, pluginName, type ShimProgram, uninstallCni } from './install.ts'
+export type { AddressPort, AddressRequest, AddressReservation, AttachmentKey, CniPorts, CoverPort, MtuPort, NodeAddresses, NodePort, StoredAttachment } from './ports.ts'

@@ -1,0 +1,163 @@
+import type { Clock } from '@weft/daemon'
+import { CniError, toCniError } from './cni-error.ts'
+import { type AttachmentRequest, type CniRequest, parseRequest } from './cni-request.ts'
+import { encodeResult } from './cni-result.ts'
+import type { CallFrame, ReplyFrame } from './frame.ts'
+import { KeyedQueue } from './keyed-queue.ts'
+import { closeAll } from './pod-netns.ts'
+import type { Spool } from './spool.ts'
+import type { VerbContext } from './verb-context.ts'
+import { add } from './verbs/add.ts'
+import { check } from './verbs/check.ts'
+import { del } from './verbs/del.ts'
+import { gc } from './verbs/gc.ts'
+import { status } from './verbs/status.ts'
+import { type CniVersion, cniVersions } from './version.ts'
+
+/** Answers calls: parses, puts calls of one container in a row, sets a deadline, turns errors into the runtime's form. */
+export class CallHandler {
+  readonly #context: VerbContext
+  readonly #spool: Spool
+  readonly #queue = new KeyedQueue()
+  #replaying: Promise<void> | undefined
+
+  constructor(context: VerbContext, spool: Spool) {
+    this.#context = context
+    this.#spool = spool
+  }
+
+  /**
+   * Never rejects.
+   *
+   * @param fds Taken over: all are closed when the answer is there.
+   */
+  async handle(call: CallFrame, fds: readonly number[], signal: AbortSignal): Promise<ReplyFrame> {
+    const { clock, metrics, logger } = this.#context
+    const verb = call.environment.get('CNI_COMMAND') ?? ''
+    const began = clock.now()
+    let version: CniVersion = '1.1.0'
+    try {
+      const request = parseOrClose(call, fds)
+      version = request.config?.cniVersion ?? version
+      const stdout = await this.#dispatch(request, fds, signal)
+      metrics.verbs.inc({ verb, result: 'ok' })
+      return { exitCode: 0, stdout }
+    } catch (error) {
+      const failure = toCniError(error)
+      metrics.verbs.inc({ verb: knownVerb(verb), result: failure.code })
+      const fields = { verb, code: failure.code, container: call.environment.get('CNI_CONTAINERID'), error: failure.message }
+      if (failure.code === 'ERR_CNI_INTERNAL') logger.error(fields, 'call failed')
+      else logger.info(fields, 'call refused')
+      return { exitCode: 1, stdout: `${JSON.stringify({ cniVersion: version, code: failure.cniCode, msg: failure.message, ...failure.details === '' ? {} : { details: failure.details } })}\n` }
+    } finally {
+      metrics.seconds.observe({ verb: knownVerb(verb) }, (clock.now() - began) / 1000)
+    }
+  }
+
+  /** Carries out what the plugin left in the spool, oldest first; a DEL that fails stays for the next time. */
+  replay(): Promise<void> {
+    this.#replaying ??= this.#replaySpool().finally(() => {
+      this.#replaying = undefined
+    })
+    return this.#replaying
+  }
+
+  async #replaySpool(): Promise<void> {
+    const { logger, metrics } = this.#context
+    for (const { path, call } of await this.#spool.calls()) {
+      try {
+        if (call === undefined) throw new SyntaxError('it is not a call')
+        const request = parseRequest(call)
+        if (request.command === 'DEL') await this.#inTurn(request, () => del(this.#context, request))
+        metrics.spooled.inc()
+        logger.info({ path }, 'spooled DEL carried out')
+      } catch (error) {
+        logger.warn({ path, error: (error as Error).message }, 'spooled DEL failed')
+        // What is wrong in itself will not get better.
+        if (error instanceof CniError && error.code === 'ERR_CNI_TRY_AGAIN') continue
+      }
+      await this.#spool.remove(path)
+    }
+  }
+
+  async #dispatch(request: CniRequest, fds: readonly number[], signal: AbortSignal): Promise<string> {
+    const context = this.#context
+    switch (request.command) {
+      case 'ADD': {
+        // A DEL of this very container may wait there, written a moment after the agent had looked.
+        if (!this.#spool.isEmpty()) await this.replay()
+        const result = await this.#timed(request, fds, signal, (deadline) => add(context, request, fds, deadline))
+        return `${JSON.stringify(encodeResult(result, request.config.cniVersion))}\n`
+      }
+      case 'CHECK':
+        await this.#timed(request, fds, signal, () => Promise.resolve(check(context, request, fds)))
+        return ''
+      case 'DEL':
+        closeAll(fds)
+        await this.#inTurn(request, () => del(context, request))
+        return ''
+      case 'GC':
+        closeAll(fds)
+        await gc(context, request.config!)
+        return ''
+      case 'STATUS':
+        closeAll(fds)
+        status(context.ports)
+        return ''
+      case 'VERSION':
+        closeAll(fds)
+        return `${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: cniVersions })}\n`
+      default:
+        throw request satisfies never
+    }
+  }
+
+  #inTurn<T>({ containerId }: AttachmentRequest, job: () => Promise<T>): Promise<T> {
+    return this.#queue.run(containerId, job)
+  }
+
+  /** The time in the queue counts. */
+  #timed<T>(request: AttachmentRequest, fds: readonly number[], signal: AbortSignal, job: (deadline: AbortSignal) => Promise<T>): Promise<T> {
+    const { clock, config } = this.#context
+    const late = new CniError('ERR_CNI_TRY_AGAIN', `Cannot finish ${request.command}: it takes longer than ${config.addTimeout} ms`)
+    return withDeadline(clock, { ms: config.addTimeout, reason: late, signal }, (deadline) => this.#inTurn(request, async () => {
+      if (deadline.aborted) {
+        closeAll(fds)
+        throw late
+      }
+      return await job(deadline)
+    }))
+  }
+}
+
+function parseOrClose(call: CallFrame, fds: readonly number[]): CniRequest {
+  try {
+    return parseRequest(call)
+  } catch (error) {
+    closeAll(fds)
+    throw error
+  }
+}
+
+/** Labels come from a list, never from the caller. */
+function knownVerb(verb: string): string {
+  return ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'].includes(verb) ? verb : 'unknown'
+}
+
+interface Deadline {
+  readonly ms: number
+  readonly reason: Error
+  readonly signal: AbortSignal
+}
+
+async function withDeadline<T>(clock: Clock, { ms, reason, signal }: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController()
+  const finished = new AbortController()
+  const timer = clock.sleep(ms, { signal: finished.signal }).then(() => late.abort(reason), () => undefined)
+  try {
+    return await work(AbortSignal.any([signal, late.signal]))
+  } finally {
+    finished.abort()
+    await timer
+  }
+}

@@ -1,0 +1,31 @@
+import { durationSchema } from '@weft/daemon'
+import { z } from 'zod'
+
+/** Configuration of the CNI server in the agent; {@link cniConfigSchema} has defaults and meaning. */
+export interface CniConfig {
+  readonly socketPath: string
+  readonly spoolPath: string
+  /** Milliseconds. */
+  readonly addTimeout: number
+  /** Milliseconds. */
+  readonly spoolInterval: number
+  /** Milliseconds. */
+  readonly resync: number
+  /** Bytes. */
+  readonly mtu?: number | undefined
+}
+
+export const cniConfigSchema: z.ZodType<CniConfig> = z.strictObject({
+  socketPath: z.string().default('/run/weft/cni.sock')
+    .describe('Unix socket the plugin connects to; mode 0600. Change it together with the installed plugin.'),
+  spoolPath: z.string().default('/var/lib/weft/cni-spool')
+    .describe('Folder where the plugin leaves DELs while the agent is away; it must survive restarts.'),
+  addTimeout: durationSchema.prefault('20s')
+    .describe('Longest an ADD or CHECK may take; the runtime tries again. The plugin itself gives up after 30s.'),
+  spoolInterval: durationSchema.prefault('5s')
+    .describe('How often the spool is looked at for a DEL that raced with the start of the agent.'),
+  resync: durationSchema.prefault('10s')
+    .describe('How often links, routes and the table are compared with what they should be.'),
+  mtu: z.int().min(576).max(65535).optional()
+    .describe('MTU of pod links instead of the one derived from the path; set it only where path discovery is wrong.'),
+})

@@ -1,0 +1,124 @@
+import { tables, type Attachment } from '@weft/api'
+import type { Logger } from '@weft/daemon'
+import { diffTable, type MapDeclaration, type MapElement, type Nft, type SetDeclaration, type SetElement, type Table, Transaction } from '@weft/nftables'
+import { CniError } from './cni-error.ts'
+import { compileTable } from './compile.ts'
+import { type HostPort, hostPortKey, hostPortsOf, parseData } from './model.ts'
+import type { PortMapping } from './network-config.ts'
+import type { AttachmentKey, NodeAddresses, StoredAttachment } from './ports.ts'
+
+export interface HostPortsDeps {
+  readonly nft: Nft
+  readonly logger: Logger
+  readonly node: () => NodeAddresses
+  /** Called with the ports of an attachment before they are served (UDP connections pinned elsewhere, NET-29). */
+  readonly forget: (hostPorts: readonly HostPort[]) => void
+}
+
+/**
+ * Table `weft-cni` as it should be and as it is. Changes of host ports are element edits; everything else, and any
+ * doubt, goes through {@link HostPorts.resync}, which reads the kernel and writes the difference.
+ */
+export class HostPorts {
+  readonly #deps: HostPortsDeps
+  readonly #byAttachment = new Map<string, readonly HostPort[]>()
+  #applied: Table | undefined
+
+  constructor(deps: HostPortsDeps) {
+    this.#deps = deps
+  }
+
+  /** Takes over what the store knows, without touching the kernel. */
+  adopt(attachments: readonly StoredAttachment[]): void {
+    for (const attachment of attachments) {
+      if (attachment.state === 'releasing') continue
+      const hostPorts = hostPortsOf(attachment, parseData(attachment.data).portMappings)
+      if (hostPorts.length > 0) this.#byAttachment.set(keyOf(attachment), hostPorts)
+    }
+  }
+
+  /** @throws {CniError} If another attachment has one of these host ports. */
+  check(attachment: Attachment, mappings: readonly PortMapping[]): void {
+    const taken = new Map([...this.#byAttachment].flatMap(([owner, hostPorts]) => hostPorts.map((hostPort) => [hostPortKey(hostPort), owner] as const)))
+    for (const hostPort of hostPortsOf(attachment, mappings)) {
+      const owner = taken.get(hostPortKey(hostPort))
+      if (owner !== undefined && owner !== keyOf(attachment)) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot serve host port "${hostPortKey(hostPort)}": container ${owner} has it, wanted a free one`)
+    }
+  }
+
+  /** Serves the host ports of an attachment; they are in the kernel when this returns. */
+  add(attachment: Attachment, mappings: readonly PortMapping[]): void {
+    const hostPorts = hostPortsOf(attachment, mappings)
+    if (hostPorts.length === 0) return
+    this.check(attachment, mappings)
+    this.#byAttachment.set(keyOf(attachment), hostPorts)
+    this.#apply()
+    this.#deps.forget(hostPorts)
+  }
+
+  /** Stops serving them; nothing happens if there are none (NET-32). */
+  remove(key: AttachmentKey): void {
+    if (this.#byAttachment.delete(keyOf(key))) this.#apply()
+  }
+
+  /** Reads the table back and writes what differs; writes nothing when nothing does (P11). */
+  resync(): void {
+    const desired = this.#compile()
+    const transaction = diffTable(this.#deps.nft.read('inet', tables.cni), desired)
+    if (!transaction.isEmpty) {
+      this.#deps.logger.debug({ transaction: transaction.text }, 'table changed')
+      this.#deps.nft.commit(transaction)
+    }
+    this.#applied = desired
+  }
+
+  /** For CHECK: which host ports of the attachment the kernel does not have. */
+  findDifferences(attachment: AttachmentKey): readonly string[] {
+    const hostPorts = this.#byAttachment.get(keyOf(attachment)) ?? []
+    if (hostPorts.length === 0) return []
+    return diffTable(this.#deps.nft.read('inet', tables.cni), this.#compile()).isEmpty ? [] : ['host ports differ from the kernel\'s']
+  }
+
+  /** One line per host port. */
+  dump(): string {
+    return [...this.#byAttachment].flatMap(([owner, hostPorts]) => hostPorts.map((hostPort) => `hostport ${hostPortKey(hostPort)} -> ${owner}\n`)).sort().join('')
+  }
+
+  #compile(): Table {
+    return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), node: this.#deps.node() })
+  }
+
+  #apply(): void {
+    const before = this.#applied
+    if (before === undefined) return this.resync()
+    const desired = this.#compile()
+    const transaction = new Transaction(desired)
+    for (const [index, set] of desired.sets.entries()) editElements(transaction, before.sets[index]!, set)
+    for (const [index, map] of desired.maps.entries()) editElements(transaction, before.maps[index]!, map)
+    try {
+      if (!transaction.isEmpty) this.#deps.nft.commit(transaction)
+      this.#applied = desired
+    } catch (error) {
+      this.#deps.logger.warn({ error: (error as Error).message }, 'table is not as it was left, reading it back')
+      this.resync()
+    }
+  }
+}
+
+function keyOf({ containerId, ifname }: AttachmentKey): string {
+  return `${containerId}/${ifname}`
+}
+
+function editElements(transaction: Transaction, before: SetDeclaration | MapDeclaration, after: SetDeclaration | MapDeclaration): void {
+  const old = byText(before)
+  const wanted = byText(after)
+  const gone = [...old].filter(([text]) => !wanted.has(text)).map(([, element]) => element)
+  const added = [...wanted].filter(([text]) => !old.has(text)).map(([, element]) => element)
+  transaction.destroyElements(after, gone)
+  if (after.kind === 'set') transaction.addElements(after, added)
+  else transaction.addElements(after, added as readonly MapElement[])
+}
+
+function byText({ elements }: SetDeclaration | MapDeclaration): ReadonlyMap<string, SetElement | MapElement> {
+  return new Map((elements as readonly (SetElement | MapElement)[]).map((element) => [JSON.stringify(element, (_, value: unknown) => typeof value === 'bigint' ? String(value) : value), element]))
+}

@@ -1,0 +1,27 @@
+import { Counter, Gauge, Histogram, type Registry } from '@weft/daemon'
+
+export interface CniMetrics {
+  readonly verbs: Counter<'verb' | 'result'>
+  readonly seconds: Histogram<'verb'>
+  readonly wireSeconds: Histogram
+  readonly spooled: Counter
+}
+
+/** Counters of the CNI server; `attachments` is asked at every scrape. */
+export function createCniMetrics(registry: Registry, attachments: () => number): CniMetrics {
+  new Gauge({
+    name: 'weft_cni_attachments_count',
+    help: 'Pod interfaces this node has wired.',
+    registers: [registry],
+    collect() {
+      this.set(attachments())
+    },
+  })
+  const buckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 20]
+  return {
+    verbs: new Counter({ name: 'weft_cni_verbs_total', help: 'CNI calls answered, by verb and result: ok or the error code.', labelNames: ['verb', 'result'], registers: [registry] }),
+    seconds: new Histogram({ name: 'weft_cni_verb_seconds', help: 'Time from receiving a CNI call to its answer.', labelNames: ['verb'], buckets, registers: [registry] }),
+    wireSeconds: new Histogram({ name: 'weft_cni_wire_seconds', help: 'Time to make and configure both ends of a pod link.', buckets, registers: [registry] }),
+    spooled: new Counter({ name: 'weft_cni_spooled_total', help: 'DELs found in the spool, left there while the agent was away.', registers: [registry] }),
+  }
+}

@@ -1,0 +1,51 @@
+import type { Protocol } from '@weft/api'
+import { formatIp, type IpAddress, type MacAddress, parseIp, parseMac } from '@weft/ip'
+import type { NodeAddresses, StoredAttachment } from './ports.ts'
+import type { PortMapping } from './network-config.ts'
+
+/** A host port and where it leads. */
+export interface HostPort {
+  readonly protocol: Protocol
+  readonly hostPort: number
+  /** Undefined: every address of the node. */
+  readonly hostIp: IpAddress | undefined
+  readonly podIp: IpAddress
+  readonly containerPort: number
+}
+
+/** What table `weft-cni` is made of. */
+export interface CniModel {
+  readonly hostPorts: readonly HostPort[]
+  readonly node: NodeAddresses
+}
+
+/** What cni keeps in the `data` of an attachment. */
+export interface AttachmentData {
+  /** Name of the network configuration, so that GC of one network leaves another alone. */
+  readonly network: string
+  /** Of the pod's end of the link: what the node's neighbour entry says. */
+  readonly podMac: MacAddress
+  readonly portMappings: readonly PortMapping[]
+}
+
+export function formatData({ network, podMac, portMappings }: AttachmentData): string {
+  return JSON.stringify({ network, podMac, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
+}
+
+/** @param text As {@link formatData} wrote it. */
+export function parseData(text: string): AttachmentData {
+  const { network, podMac, ports } = JSON.parse(text) as { network: string, podMac: string, ports: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[] }
+  return { network, podMac: parseMac(podMac), portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
+}
+
+/** Host ports of one attachment: each mapping in each family it can be served in (NET-33). */
+export function hostPortsOf({ ips }: Pick<StoredAttachment, 'ips'>, mappings: readonly PortMapping[]): readonly HostPort[] {
+  return mappings.flatMap((mapping) => ips
+    .filter((podIp) => mapping.hostIp === undefined || mapping.hostIp.family === podIp.family)
+    .map((podIp) => ({ ...mapping, podIp })))
+}
+
+/** `TCP 8080`, or `TCP 192.0.2.1:8080`; two host ports with the same text and family cannot both exist. */
+export function hostPortKey({ protocol, hostPort, hostIp, podIp }: HostPort): string {
+  return `${protocol} ${hostIp === undefined ? `ipv${podIp.family}` : formatIp(hostIp)}:${hostPort}`
+}

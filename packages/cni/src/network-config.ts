@@ -1,0 +1,112 @@
+import type { Protocol } from '@weft/api'
+import { type IpAddress, isUnspecified, type MacAddress, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
+import { z } from 'zod'
+import { CniError } from './cni-error.ts'
+import { type CniResult, decodeResult, type ResultDns } from './cni-result.ts'
+import { type CniVersion, parseCniVersion } from './version.ts'
+
+/** One `hostPort` of a pod. */
+export interface PortMapping {
+  readonly hostPort: number
+  readonly containerPort: number
+  readonly protocol: Protocol
+  /** Undefined: every address of the node. */
+  readonly hostIp: IpAddress | undefined
+}
+
+/** The network configuration the runtime passes on stdin, as far as it concerns us. */
+export interface NetworkConfig {
+  readonly cniVersion: CniVersion
+  readonly name: string
+  readonly prevResult: CniResult | undefined
+  readonly dns: ResultDns | undefined
+  readonly portMappings: readonly PortMapping[]
+  /** Addresses asked for by `runtimeConfig.ips` or `args.cni.ips`. */
+  readonly ips: readonly IpAddress[]
+  readonly mac: MacAddress | undefined
+  /** GC only: what the runtime still knows. */
+  readonly validAttachments: readonly { readonly containerId: string, readonly ifname: string }[] | undefined
+}
+
+const portMapping = z.object({
+  hostPort: z.int().min(1).max(65535),
+  containerPort: z.int().min(1).max(65535),
+  protocol: z.string().toUpperCase().pipe(z.enum(['TCP', 'UDP', 'SCTP'])).default('TCP'),
+  hostIP: z.string().optional(),
+})
+
+// Everything else, known to other plugins or to nobody, is not ours to judge (CNI-13).
+const configSchema = z.object({
+  dns: z.object({ nameservers: z.array(z.string()).optional(), domain: z.string().optional(), search: z.array(z.string()).optional(), options: z.array(z.string()).optional() }).optional(),
+  runtimeConfig: z.object({
+    portMappings: z.array(portMapping).nullish(),
+    ips: z.array(z.string()).nullish(),
+    mac: z.string().nullish(),
+  }).nullish(),
+  args: z.object({ cni: z.object({ ips: z.array(z.string()).nullish(), mac: z.string().nullish() }).nullish() }).nullish(),
+  'cni.dev/valid-attachments': z.array(z.object({ containerID: z.string(), ifname: z.string() })).nullish(),
+})
+
+const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
+
+/**
+ * Reads and checks the configuration (CNI-5, CNI-10, CNI-13).
+ *
+ * @throws {CniError} Code 6 for text that is not JSON, 1 for a version we do not speak, 7 for values that cannot be used.
+ */
+export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
+  const root = parseJson(stdin)
+  const cniVersion = parseCniVersion(root['cniVersion'])
+  const name = root['name']
+  if (typeof name !== 'string' || name === '') throw new CniError('ERR_CNI_INVALID_CONFIG', 'missing network name')
+  if (!namePattern.test(name)) throw new CniError('ERR_CNI_INVALID_CONFIG', `invalid characters found in network name: "${name}"`)
+  const parsed = configSchema.safeParse(root)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${name}": ${problems.join('; ')}`)
+  }
+  const { dns, runtimeConfig, args, 'cni.dev/valid-attachments': valid } = parsed.data
+  return {
+    cniVersion,
+    name,
+    prevResult: root['prevResult'] === undefined || root['prevResult'] === null ? undefined : decodeResult(root['prevResult']),
+    dns,
+    portMappings: (runtimeConfig?.portMappings ?? []).map(({ hostIP, ...mapping }) => ({ ...mapping, hostIp: parseHostIp(name, hostIP) })),
+    ips: (runtimeConfig?.ips ?? args?.cni?.ips ?? []).map((text) => readValue(name, 'ips', text, parseRequestedIp)),
+    mac: readOptional(name, 'mac', runtimeConfig?.mac ?? args?.cni?.mac, parseMac),
+    validAttachments: valid?.map(({ containerID, ifname }) => ({ containerId: containerID, ifname })),
+  }
+}
+
+/** With or without a prefix length (IPAM-8); the length is the network's business, ours is one address. */
+export function parseRequestedIp(text: string): IpAddress {
+  return text.includes('/') ? parseInterfaceAddress(text).address : parseIp(text)
+}
+
+function parseJson(stdin: Uint8Array): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(stdin).toString('utf8'))
+  } catch (error) {
+    throw new CniError('ERR_CNI_DECODE', `error unmarshall network config: ${(error as Error).message}`, { cause: error })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CniError('ERR_CNI_DECODE', 'error unmarshall network config: it is not an object')
+  return value as Readonly<Record<string, unknown>>
+}
+
+function parseHostIp(network: string, text: string | undefined): IpAddress | undefined {
+  const address = readOptional(network, 'portMappings.hostIP', text, parseIp)
+  return address === undefined || isUnspecified(address) ? undefined : address
+}
+
+function readOptional<T>(network: string, key: string, text: string | null | undefined, parse: (text: string) => T): T | undefined {
+  return text === undefined || text === null || text === '' ? undefined : readValue(network, key, text, parse)
+}
+
+function readValue<T>(network: string, key: string, text: string, parse: (text: string) => T): T {
+  try {
+    return parse(text)
+  } catch (error) {
+    throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${network}": ${key} has "${text}"`, { details: (error as Error).message, cause: error })
+  }
+}

@@ -1,0 +1,81 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type CallFrame, decodeCall } from './frame.ts'
+
+const suffix = '.del'
+
+export interface SpooledCall {
+  readonly path: string
+  /** Undefined if the file cannot be read as a call. */
+  readonly call: CallFrame | undefined
+}
+
+/** DELs that arrived while no agent was there, as files in a folder whose names sort by time. */
+export class Spool {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  async prepare(): Promise<void> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    // Left by a plugin that was killed before its rename: it has not answered, so the runtime comes again.
+    for (const name of await readdir(this.#folder)) if (name.endsWith('.tmp')) await rm(join(this.#folder, name), { force: true })
+  }
+
+  /** True if nothing waits; synchronous and cheap, for every ADD asks. */
+  isEmpty(): boolean {
+    try {
+      return !readdirSync(this.#folder).some((name) => name.endsWith(suffix))
+    } catch {
+      return true
+    }
+  }
+
+  /** Oldest first. */
+  async calls(): Promise<readonly SpooledCall[]> {
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith(suffix)).sort()
+    return await Promise.all(names.map(async (name) => {
+      const path = join(this.#folder, name)
+      return { path, call: decode(await readFile(path)) }
+    }))
+  }
+
+  async remove(path: string): Promise<void> {
+    await rm(path, { force: true })
+  }
+}
+
+function decode(bytes: Buffer): CallFrame | undefined {
+  try {
+    return decodeCall(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Leaves a call for the agent's next start: write, fsync, rename, fsync of the folder, as the C shim does.
+ *
+ * @param stamp Name that sorts by time and is unique, e.g. nanoseconds and process id.
+ */
+export function writeSpool(folder: string, stamp: string, call: Buffer): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const temporary = join(folder, `${stamp}.tmp`)
+  try {
+    const file = openSync(temporary, 'wx', 0o600)
+    writeSync(file, call)
+    fsyncSync(file)
+    closeSync(file)
+    renameSync(temporary, join(folder, `${stamp}${suffix}`))
+    const directory = openSync(folder, 'r')
+    fsyncSync(directory)
+    closeSync(directory)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+}
+

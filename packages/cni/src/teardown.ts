@@ -1,0 +1,88 @@
+import { links } from '@weft/api'
+import { type Clock, type Logger, Reconciler } from '@weft/daemon'
+import type { Conntrack, RouteSocket } from '@weft/netlink'
+import type { AddressPort, AttachmentKey, CoverPort, StoredAttachment } from './ports.ts'
+
+export interface TeardownDeps {
+  readonly address: AddressPort
+  readonly cover: CoverPort
+  readonly route: RouteSocket
+  readonly conntrack: Pick<Conntrack, 'deleteWhere'> | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const hostIfnamePattern = new RegExp(`^${links.podPrefix}[0-9a-f]{${15 - links.podPrefix.length}}$`)
+
+/** True for names that only host ends of our pod links have. */
+export function isHostIfname(name: string): boolean {
+  return hostIfnamePattern.test(name)
+}
+
+/**
+ * Takes attachments apart behind the answer of DEL: link, filter, connections, addresses, in that order, so that an
+ * address is given again only when nothing of its last owner is left. The store knows what is leaving (state
+ * `releasing`), so a new agent goes on where the last one stopped. Links are deleted in groups: the kernel waits once per
+ * call, not once per link.
+ */
+export class Teardown {
+  readonly #deps: TeardownDeps
+  readonly #reconciler: Reconciler
+  /** Links of ours that belong to no attachment: of an ADD that never got as far as the store. */
+  readonly #orphans = new Set<string>()
+
+  constructor(deps: TeardownDeps) {
+    this.#deps = deps
+    this.#reconciler = new Reconciler({ name: 'cni-teardown', reconcile: () => this.#reconcile(), clock: deps.clock, logger: deps.logger })
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return this.#reconciler.run(signal)
+  }
+
+  /**
+   * Begins to take one attachment apart. Resolves when that is on disk, or with `wait` when it is over.
+   *
+   * @param hostIfname Also removed when the store knows nothing of the attachment.
+   */
+  async remove(key: AttachmentKey, hostIfname: string, { wait = false }: { readonly wait?: boolean } = {}): Promise<void> {
+    const { address } = this.#deps
+    if (await address.beginRelease(key) === undefined) {
+      if (this.#deps.route.findLink(hostIfname) === undefined) return
+      this.#orphans.add(hostIfname)
+    }
+    if (wait) await this.#reconciler.settled()
+    else this.#reconciler.trigger()
+  }
+
+  /** Finds links of ours that no attachment owns; called once, before the first ADD. */
+  adopt(): void {
+    const owned = new Set(this.#deps.address.attachments().map(({ hostIfname }) => hostIfname))
+    for (const { name } of this.#deps.route.links()) if (isHostIfname(name) && !owned.has(name)) this.#orphans.add(name)
+    if (this.#orphans.size > 0) this.#deps.logger.info({ links: [...this.#orphans] }, 'links without an attachment are removed')
+    this.#reconciler.trigger()
+  }
+
+  async #reconcile(): Promise<void> {
+    const { address, route } = this.#deps
+    const leaving = address.attachments().filter(({ state }) => state === 'releasing')
+    const names = new Set([...leaving.map(({ hostIfname }) => hostIfname), ...this.#orphans])
+    if (names.size === 0) return
+    const indexes = [...names].flatMap((name) => route.findLink(name)?.index ?? [])
+    if (indexes.length > 0) await route.deleteLinks(indexes)
+    for (const name of names) this.#orphans.delete(name)
+    const results = await Promise.allSettled(leaving.map((attachment) => this.#release(attachment)))
+    const errors = results.flatMap((result) => result.status === 'rejected' ? [result.reason as unknown] : [])
+    if (errors.length > 0) throw new AggregateError(errors, `Cannot release ${errors.length} of ${leaving.length} attachments: ${String(errors[0])}`)
+  }
+
+  async #release(attachment: StoredAttachment): Promise<void> {
+    await this.#deps.cover.uncover(attachment)
+    // A connection that outlives its pod would lead the next owner of the address astray (faults C2-2, C2-5).
+    for (const ip of attachment.ips) {
+      this.#deps.conntrack?.deleteWhere({ family: ip.family, origSrc: ip })
+      this.#deps.conntrack?.deleteWhere({ family: ip.family, replySrc: ip })
+    }
+    await this.#deps.address.release(attachment)
+  }
+}

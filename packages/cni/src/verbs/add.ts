@@ -1,0 +1,121 @@
+import type { Attachment } from '@weft/api'
+import { formatIp, type IpAddress, parseMac } from '@weft/ip'
+import { CniError } from '../cni-error.ts'
+import type { AttachmentRequest } from '../cni-request.ts'
+import type { CniResult } from '../cni-result.ts'
+import { linkIdentity } from '../link-name.ts'
+import { formatData } from '../model.ts'
+import { parseRequestedIp } from '../network-config.ts'
+import { orAborted } from '../or-aborted.ts'
+import { takePodNetns } from '../pod-netns.ts'
+import type { AddressReservation } from '../ports.ts'
+import type { VerbContext } from '../verb-context.ts'
+import { wirePod, type WirePlan } from '../wire.ts'
+import { podGateway, podRoutes } from '../pod-route.ts'
+
+/**
+ * Attaches a pod: addresses, link, filter. The commit of the addresses, the filter and the wiring go on at the same
+ * time; ADD is answered when all three are done, and undone when one fails (CNI-23).
+ */
+export async function add(context: VerbContext, request: AttachmentRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
+  const { ports, hostPorts, teardown, logger, metrics } = context
+  const { containerId, ifname, netns, args, config } = request
+  using pod = takePodNetns(request, fds, context.nodeNetnsFd)
+  const identity = linkIdentity(containerId, ifname)
+  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses() }
+  await clearLeftover(context, request)
+
+  const reservation = await reserve(context, request, plan, signal)
+  const attachment: Attachment = {
+    containerId, ifname, namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '',
+    hostIfname: identity.hostIfname, ips: reservation.addresses,
+  }
+  try {
+    hostPorts.check(attachment, config.portMappings)
+    const covered = ports.cover.cover(attachment, signal)
+    // Both may fail while wirePod throws; only the first error is told, the others must not go unhandled.
+    covered.catch(() => undefined)
+    const wired = metrics.wireSeconds.startTimer()
+    wirePod(pod.route, context, { ...plan, ips: reservation.addresses })
+    wired()
+    await orAborted(Promise.all([reservation.committed, covered]), signal)
+    hostPorts.add(attachment, config.portMappings)
+  } catch (error) {
+    logger.debug({ containerId, ifname }, 'attachment is undone')
+    hostPorts.remove({ containerId, ifname })
+    // A release that fails too is retried; the error that counts is the first.
+    await reservation.committed.then(() => undefined, () => undefined)
+    await teardown.remove({ containerId, ifname }, identity.hostIfname).catch((failure: unknown) => logger.error({ error: String(failure), containerId, ifname }, 'attachment not undone'))
+    throw addressError(error)
+  }
+  // The runtime has its answer with or without this line on disk; without it a repeated ADD starts over.
+  ports.address.confirm({ containerId, ifname }).catch((error: unknown) => logger.warn({ error: String(error), containerId }, 'attachment not confirmed'))
+  return result({ request, attachment, plan: { ...plan, ips: attachment.ips }, netns })
+}
+
+/** An ADD that the agent did not live to answer, or a DEL whose link is not gone yet, must be over before this one starts. */
+async function clearLeftover({ ports, teardown }: VerbContext, { containerId, ifname }: AttachmentRequest): Promise<void> {
+  const known = ports.address.find({ containerId, ifname })
+  if (known !== undefined && known.state !== 'attached') await teardown.remove(known, known.hostIfname, { wait: true })
+}
+
+async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, config }: AttachmentRequest, { hostIfname, podMac }: Pick<WirePlan, 'hostIfname' | 'podMac'>, signal: AbortSignal): Promise<AddressReservation> {
+  const requested = args.IP === undefined ? config.ips : args.IP.split(',').map(parseArgsIp)
+  try {
+    return await ports.address.allocate({
+      containerId, ifname, netns, hostIfname, requested,
+      pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
+      data: formatData({ network: config.name, podMac, portMappings: config.portMappings }),
+    }, { signal })
+  } catch (error) {
+    throw addressError(error)
+  }
+}
+
+/** Errors of the address port, in the runtime's words. */
+export function addressError(error: unknown): unknown {
+  if (!(error instanceof Error) || !('retryable' in error)) return error
+  return new CniError(error.retryable === true ? 'ERR_CNI_TRY_AGAIN' : 'ERR_CNI_ADDRESS', error.message, { cause: error })
+}
+
+function explicitMac({ args, config }: AttachmentRequest): WirePlan['podMac'] | undefined {
+  try {
+    return config.mac ?? (args.MAC === undefined ? undefined : parseMac(args.MAC))
+  } catch (error) {
+    throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `Cannot use CNI_ARGS MAC "${args.MAC}": it is not a hardware address`, { cause: error })
+  }
+}
+
+function parseArgsIp(text: string): IpAddress {
+  try {
+    return parseRequestedIp(text)
+  } catch (error) {
+    throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `Cannot use CNI_ARGS IP "${text}": it is not an address`, { cause: error })
+  }
+}
+
+interface ResultParts {
+  readonly request: AttachmentRequest
+  readonly attachment: Attachment
+  readonly plan: WirePlan
+  readonly netns: string
+}
+
+/** What came before, then ours (CNI-22); addresses point to the pod's interface (CNI-24). */
+function result({ request, attachment, plan, netns }: ResultParts): CniResult {
+  const { prevResult, dns } = request.config
+  const before = prevResult?.interfaces ?? []
+  return {
+    interfaces: [
+      ...before,
+      { name: plan.hostIfname, mac: plan.hostMac, mtu: plan.mtu },
+      { name: plan.ifname, mac: plan.podMac, mtu: plan.mtu, sandbox: netns },
+    ],
+    ips: [
+      ...prevResult?.ips ?? [],
+      ...attachment.ips.map((ip) => ({ address: `${formatIp(ip)}/${ip.family === 4 ? 32 : 128}`, gateway: formatIp(podGateway(ip.family)), interface: before.length + 1 })),
+    ],
+    routes: [...prevResult?.routes ?? [], ...podRoutes(attachment.ips)],
+    ...dns ?? prevResult?.dns ? { dns: dns ?? prevResult?.dns } : {},
+  }
+}

@@ -1,0 +1,26 @@
+import { formatIp } from '@weft/ip'
+import { CniError } from '../cni-error.ts'
+import type { AttachmentRequest } from '../cni-request.ts'
+import { takePodNetns } from '../pod-netns.ts'
+import type { VerbContext } from '../verb-context.ts'
+import { findDifferences } from '../wire.ts'
+
+/**
+ * Is everything that ADD made still there: reservation, interfaces, addresses, routes, host ports (CNI-37)?
+ *
+ * @throws {CniError} Naming every difference.
+ */
+export function check({ ports, route, nodeNetnsFd, hostPorts }: VerbContext, request: AttachmentRequest, fds: readonly number[]): void {
+  using pod = takePodNetns(request, fds, nodeNetnsFd)
+  const { containerId, ifname, config } = request
+  if (config.prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
+  const attachment = ports.address.find({ containerId, ifname })
+  if (attachment === undefined || attachment.state === 'releasing') throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": it is unknown on this node, wanted one that ADD made`)
+  const told = new Set(config.prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
+  const differences = [
+    ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),
+    ...findDifferences(pod.route, route, attachment),
+    ...hostPorts.findDifferences(attachment),
+  ]
+  if (differences.length > 0) throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": ${differences.join('; ')}`)
+}

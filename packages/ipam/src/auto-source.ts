@@ -1,0 +1,62 @@
+import type { Clock, Logger } from '@weft/daemon'
+import type { Node } from '@weft/api'
+import type { KubeClient, Store } from '@weft/kube'
+import { listOwnBlocks, listPools } from './block-claim.ts'
+import type { RangeSource } from './range-source.ts'
+
+interface AutoOptions {
+  readonly nodeName: string
+  readonly nodes: Store<Node>
+  readonly kube: KubeClient
+  readonly nodeCidr: RangeSource
+  readonly blocks: RangeSource
+  /** How long a node may be without podCIDRs before pools are used. */
+  readonly graceMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const retryMs = 2000
+
+/**
+ * node-cidr where the cluster assigns podCIDRs (kind, kubeadm), blocks elsewhere. A new node gets its podCIDRs a moment
+ * after it appears, so blocks are used only after a grace period, or at once if this node owns some already.
+ */
+export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, graceMs, clock, logger }: AutoOptions): RangeSource {
+  let chosen: RangeSource | undefined
+
+  async function choose(signal: AbortSignal): Promise<RangeSource> {
+    await nodes.whenSynced(signal)
+    const until = clock.now() + graceMs
+    const options = { signal, refuse: () => undefined }
+    for (;;) {
+      if ((nodes.get(nodeName)?.podCidrs.length ?? 0) > 0) return nodeCidr
+      try {
+        if ((await listOwnBlocks(kube, nodeName, options)).length > 0) return blocks
+        if (clock.now() >= until && (await listPools(kube, options)).length > 0) return blocks
+      } catch (error) {
+        signal.throwIfAborted()
+        logger.debug({ error: (error as Error).message }, 'pools not readable yet')
+      }
+      await clock.sleep(retryMs, { signal })
+    }
+  }
+
+  return {
+    get mode() {
+      return chosen?.mode ?? 'auto'
+    },
+    async run(signal) {
+      try {
+        chosen = await choose(signal)
+      } catch (error) {
+        if (signal.aborted) return
+        throw error
+      }
+      logger.info({ mode: chosen.mode }, 'address ranges chosen')
+      await chosen.run(signal)
+    },
+    grow: async (family, signal) => await chosen?.grow(family, signal),
+    low: () => chosen?.low(),
+  }
+}

@@ -1,0 +1,29 @@
+import type { Node } from '@weft/api'
+import type { Store } from '@weft/kube'
+import type { RangeSink, RangeSource } from './range-source.ts'
+
+interface NodeCidrOptions {
+  readonly nodeName: string
+  readonly nodes: Store<Node>
+  readonly sink: RangeSink
+}
+
+/** Ranges are `spec.podCIDRs` of this node (IPAM-13). A node that vanishes keeps the last ones: pods are still here. */
+export function nodeCidrSource({ nodeName, nodes, sink }: NodeCidrOptions): RangeSource {
+  return {
+    mode: 'node-cidr',
+    run: (signal) => new Promise((resolve) => {
+      const unsubscribe = nodes.subscribe((change) => {
+        if (change.key === nodeName && change.new !== undefined && change.new.podCidrs.length > 0) sink(change.new.podCidrs)
+      }, { replay: true })
+      const end = (): void => {
+        unsubscribe()
+        resolve()
+      }
+      if (signal.aborted) end()
+      else signal.addEventListener('abort', end, { once: true })
+    }),
+    grow: () => Promise.resolve(),
+    low: () => undefined,
+  }
+}

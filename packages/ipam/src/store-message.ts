@@ -1,0 +1,36 @@
+/** What the store's two halves say to each other: text only, so that the worker imports nothing of the workspace. */
+
+export interface StoredAttachment {
+  readonly containerId: string
+  readonly ifname: string
+  readonly state: string
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly netns: string
+  readonly hostIfname: string
+  readonly data: string
+  /** Canonical text, the order of the CNI result. */
+  readonly addresses: readonly string[]
+}
+
+export type StoreOperation =
+  | { readonly kind: 'insert', readonly attachment: StoredAttachment }
+  | { readonly kind: 'state', readonly containerId: string, readonly ifname: string, readonly state: string }
+  | { readonly kind: 'delete', readonly containerId: string, readonly ifname: string }
+
+export interface StoreRequest {
+  readonly id: number
+  readonly operation: StoreOperation
+}
+
+export interface StoreResult {
+  readonly id: number
+  /** Message of SQLite's error; absent on success. */
+  readonly error?: string
+}
+
+export type StoreReply =
+  | { readonly kind: 'open', readonly attachments: readonly StoredAttachment[], readonly cursors: readonly string[] }
+  | { readonly kind: 'failed', readonly error: string }
+  | { readonly kind: 'done', readonly results: readonly StoreResult[], readonly commitMs: number }

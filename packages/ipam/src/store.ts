@@ -1,0 +1,104 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { IpamError } from './ipam-error.ts'
+import type { StoredAttachment, StoreOperation, StoreReply, StoreRequest } from './store-message.ts'
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: IpamError) => void
+}
+
+/**
+ * The attachments of this node on disk: SQLite in a worker, WAL with `synchronous=FULL`, `UNIQUE(address)`.
+ * A promise of {@link AttachmentStore.write} resolves when its transaction is on disk; writes are done in the order given.
+ */
+export class AttachmentStore implements AsyncDisposable {
+  readonly #path: string
+  readonly #worker: Worker
+  readonly #onCommit: (ms: number) => void
+  readonly #waiting = new Map<number, Waiter>()
+  readonly #exited: Promise<void>
+  #lastId = 0
+  #closed = false
+
+  /** What the store held when it was opened. */
+  readonly attachments: readonly StoredAttachment[]
+  /** The last address handed out, one per family. */
+  readonly cursors: readonly string[]
+
+  private constructor(path: string, worker: Worker, held: Extract<StoreReply, { kind: 'open' }>, onCommit: (ms: number) => void) {
+    this.#path = path
+    this.#worker = worker
+    this.#onCommit = onCommit
+    this.attachments = held.attachments
+    this.cursors = held.cursors
+    worker.on('message', (reply: StoreReply) => this.#settle(reply))
+    this.#exited = new Promise((resolve) => {
+      worker.once('exit', () => {
+        this.#closed = true
+        this.#rejectAll('its worker has ended')
+        resolve()
+      })
+    })
+    worker.once('error', (error) => this.#rejectAll((error as Error).message))
+  }
+
+  /**
+   * @param path Of the database; its folder is created.
+   * @throws {IpamError} ERR_IPAM_STORE if the file is damaged, of another version, or open in another process.
+   */
+  static async open(path: string, { onCommit = () => undefined }: { readonly onCommit?: (ms: number) => void } = {}): Promise<AttachmentStore> {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    const source = import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.js'
+    const worker = new Worker(new URL(source, import.meta.url), { workerData: { path }, name: 'weft-ipam-store' })
+    const first = await new Promise<StoreReply>((resolve, reject) => {
+      worker.once('message', resolve)
+      worker.once('error', reject)
+    })
+    if (first.kind !== 'open') {
+      await worker.terminate()
+      throw new IpamError('ERR_IPAM_STORE', `Cannot open store "${path}": ${first.kind === 'failed' ? first.error : 'its worker answers out of turn'}`)
+    }
+    return new AttachmentStore(path, worker, first, onCommit)
+  }
+
+  /** @throws {IpamError} ERR_IPAM_STORE; then nothing of this operation was written. */
+  write(operation: StoreOperation): Promise<void> {
+    if (this.#closed) return Promise.reject(this.#error('the store is closed'))
+    this.#lastId += 1
+    const id = this.#lastId
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+      this.#worker.postMessage({ id, operation } satisfies StoreRequest)
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true
+      this.#worker.postMessage('close')
+    }
+    await this.#exited
+  }
+
+  #settle(reply: StoreReply): void {
+    if (reply.kind !== 'done') return
+    this.#onCommit(reply.commitMs)
+    for (const { id, error } of reply.results) {
+      const waiter = this.#waiting.get(id)
+      this.#waiting.delete(id)
+      if (error === undefined) waiter?.resolve()
+      else waiter?.reject(this.#error(error))
+    }
+  }
+
+  #rejectAll(reason: string): void {
+    for (const waiter of this.#waiting.values()) waiter.reject(this.#error(reason))
+    this.#waiting.clear()
+  }
+
+  #error(reason: string): IpamError {
+    return new IpamError('ERR_IPAM_STORE', `Cannot write store "${this.#path}": ${reason}`)
+  }
+}
