@@ -1,0 +1,8 @@
+export { type OverlayConfig, overlayConfigSchema } from './config.ts'
+export type { OverlayModel, OverlayNode, Uplink } from './model.ts'
+export { watchNodes } from './watch.ts'
+export { compileOverlay, type OverlayRoute, type OverlayRule, type OverlayState, type Tunnel } from './compile.ts'
+export { formatOverlay } from './format.ts'
+export { reconcileOverlay } from './reconcile.ts'
+export { createOverlay, type Overlay, type OverlayDeps } from './overlay.ts'
+export { OverlayError, type OverlayErrorCode } from './overlay-error.ts'
