@@ -83,6 +83,7 @@ export class AddressPool {
     const range = this.#ranges.find((candidate) => candidate.offsetOf(address) !== undefined)
     if (range === undefined) throw new IpamError('ERR_IPAM_ADDRESS_UNAVAILABLE', `Cannot allocate address "${formatIp(address)}" for "${who}": it is not in range set: ${this.#ranges.join(',')}`)
     if (!range.take(address)) throw new IpamError('ERR_IPAM_ADDRESS_UNAVAILABLE', `Cannot allocate address "${formatIp(address)}" for "${who}": it is in use or reserved, wanted a free one`)
+    this.#last = address
   }
 
   release(address: IpAddress): void {

@@ -35,8 +35,8 @@ const schema = `
 
 type Row = Readonly<Record<string, string>>
 
-function open(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: 5000 })
+function open({ path, lockTimeoutMs }: { readonly path: string, readonly lockTimeoutMs: number }): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: lockTimeoutMs })
   // EXCLUSIVE: a second agent on the same store would allocate from its own memory; it must fail to open instead.
   database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
   const version = Number(Object.values(database.prepare('PRAGMA user_version').get() ?? {})[0])
@@ -118,7 +118,7 @@ function serve(): void {
   const say = (reply: StoreReply): void => port.postMessage(reply)
   let database: DatabaseSync
   try {
-    database = open((workerData as { path: string }).path)
+    database = open(workerData as Parameters<typeof open>[0])
     const cursors = (database.prepare('SELECT last FROM cursor').all() as unknown as Row[]).map((row) => row['last']!)
     say({ kind: 'open', attachments: readAll(database), cursors })
   } catch (error) {

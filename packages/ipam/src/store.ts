@@ -9,6 +9,13 @@ interface Waiter {
   readonly reject: (error: IpamError) => void
 }
 
+export interface StoreOptions {
+  /** Told how long each group commit took, in milliseconds. */
+  readonly onCommit?: ((ms: number) => void) | undefined
+  /** How long to wait for an agent that is just ending. @default 5000 */
+  readonly lockTimeoutMs?: number | undefined
+}
+
 /**
  * The attachments of this node on disk: SQLite in a worker, WAL with `synchronous=FULL`, `UNIQUE(address)`.
  * A promise of {@link AttachmentStore.write} resolves when its transaction is on disk; writes are done in the order given.
@@ -48,10 +55,10 @@ export class AttachmentStore implements AsyncDisposable {
    * @param path Of the database; its folder is created.
    * @throws {IpamError} ERR_IPAM_STORE if the file is damaged, of another version, or open in another process.
    */
-  static async open(path: string, { onCommit = () => undefined }: { readonly onCommit?: (ms: number) => void } = {}): Promise<AttachmentStore> {
+  static async open(path: string, { onCommit = () => undefined, lockTimeoutMs = 5000 }: StoreOptions = {}): Promise<AttachmentStore> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     const source = import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.js'
-    const worker = new Worker(new URL(source, import.meta.url), { workerData: { path }, name: 'weft-ipam-store' })
+    const worker = new Worker(new URL(source, import.meta.url), { workerData: { path, lockTimeoutMs }, name: 'weft-ipam-store' })
     const first = await new Promise<StoreReply>((resolve, reject) => {
       worker.once('message', resolve)
       worker.once('error', reject)

@@ -1,0 +1,36 @@
+/** Allocates and releases at random until killed; prints one line per operation once it is durable. */
+import { createRegistry } from '@weft/daemon'
+import { silentLogger } from '@weft/daemon/testing'
+import { formatIp, parseCidr } from '@weft/ip'
+import { Ipam } from '../src/ipam.ts'
+import { ipamConfigSchema } from '../src/config.ts'
+
+const [storePath, prefix, seed] = process.argv.slice(2) as [string, string, string]
+let state = Number(seed)
+const random = (below: number): number => {
+  state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+  return (state >>> 8) % below
+}
+
+const ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath }), logger: silentLogger, registry: createRegistry() })
+ipam.setRanges([parseCidr('10.1.2.0/26'), parseCidr('fd00:1::/64')])
+const held = ipam.attachments().filter(({ state }) => state !== 'releasing').map(({ containerId }) => containerId)
+process.stdout.write('ready\n')
+
+async function allocate(containerId: string): Promise<void> {
+  const { addresses, committed } = await ipam.allocate({ containerId, ifname: 'eth0', pod: { namespace: 'n', name: 'p', uid: 'u' }, hostIfname: 'weft0', netns: '/x' })
+  await committed
+  process.stdout.write(`+ ${containerId} ${addresses.map(formatIp).join(' ')}\n`)
+  held.push(containerId)
+}
+
+async function release(): Promise<void> {
+  const [containerId] = held.splice(random(held.length), 1) as [string]
+  process.stdout.write(`? ${containerId}\n`)
+  await ipam.release({ containerId, ifname: 'eth0' })
+  process.stdout.write(`- ${containerId}\n`)
+}
+
+for (let count = 0; ; count += 1) {
+  await Promise.all(Array.from({ length: 1 + random(6) }, (_, index) => held.length > 20 && random(2) === 0 ? release() : allocate(`${prefix}-${count}-${index}`).catch(() => held.length > 0 ? release() : undefined)))
+}
