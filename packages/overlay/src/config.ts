@@ -1,7 +1,16 @@
 import { z } from 'zod'
 
-/** Settings of the overlay; every one has a default that suits kind, kubeadm and clouds. */
-export const overlayConfigSchema = z.strictObject({
+/** Settings of the overlay; every one has a default that suits kind, kubeadm and clouds (see the schema for each). */
+export interface OverlayConfig {
+  readonly mode: 'auto' | 'direct' | 'vxlan'
+  readonly vni: number
+  readonly port: number
+  readonly mtuBytes?: number | undefined
+  readonly masquerade: boolean
+  readonly masqueradeExcept: readonly string[]
+}
+
+export const overlayConfigSchema: z.ZodType<OverlayConfig> = z.strictObject({
   mode: z.enum(['auto', 'direct', 'vxlan']).default('auto')
     .describe('auto: direct routes to nodes on the same link, VXLAN across routers. direct: never encapsulate, the routers know the pod ranges. vxlan: always encapsulate.'),
   vni: z.int().min(1).max(0xffffff).default(87).describe('VXLAN network identifier. Change it when another VXLAN on the same port uses it.'),
@@ -10,5 +19,3 @@ export const overlayConfigSchema = z.strictObject({
   masquerade: z.boolean().default(true).describe('Traffic of pods to addresses outside the cluster leaves with the address of the node. Off when the outside routes to pods.'),
   masqueradeExcept: z.array(z.string()).default([]).describe('Networks outside the cluster that see pod addresses, e.g. ["10.0.0.0/8"].'),
 })
-
-export type OverlayConfig = z.infer<typeof overlayConfigSchema>

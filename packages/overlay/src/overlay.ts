@@ -1,4 +1,4 @@
-import type { IpBlock, Node } from '@weft/api'
+import { type IpBlock, links, type Node } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { compileOverlay, type OverlayState } from './compile.ts'
@@ -43,6 +43,8 @@ const resyncMs = 60_000
 
 /** Forwarding is what a node of a cluster does. */
 const forwarding = { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' }
+/** Remote nodes answer pods through the tunnel although the main table has them on the uplink: loose, not strict (RFC 3704 §2.4). */
+const tunnelSource = { [`net/ipv4/conf/${links.vxlan}/rp_filter`]: '2' }
 
 export function createOverlay(deps: OverlayDeps): Overlay {
   const { config, nodeName, nodes, blocks, kernel, clock, logger, registry } = deps
@@ -64,14 +66,23 @@ export function createOverlay(deps: OverlayDeps): Overlay {
     current = { model, state }
     // Most changes of Node objects change no path; the kernel is only read when one does, and now and then for foreign edits.
     if (text === appliedText && clock.now() - appliedAt < resyncMs) return
-    if (appliedText === '') await deps.writeSysctls(forwarding).catch((error: unknown) => logger.warn({ err: error }, 'forwarding not switched on'))
+    if (appliedText === '') await writeSysctls(forwarding)
     const written = reconcileOverlay(kernel, state, model.uplink)
+    if (state.tunnel !== undefined && appliedText === '') await writeSysctls(tunnelSource)
     writes += written
     metrics.writes.inc(written)
     for (const path of ['direct', 'vxlan', 'none'] as const) metrics.peers.set({ path }, countPeers(model, path))
     if (written > 0) logger.info({ written, peers: model.peers.length, mtu: state.podMtuBytes }, 'paths changed')
     appliedText = text
     appliedAt = clock.now()
+  }
+
+  async function writeSysctls(values: Readonly<Record<string, string>>): Promise<void> {
+    try {
+      await deps.writeSysctls(values)
+    } catch (error) {
+      logger.warn({ err: error, sysctls: Object.keys(values) }, 'sysctls not written')
+    }
   }
 
   function countPeers({ self, peers, uplink }: OverlayModel, kind: 'direct' | 'vxlan' | 'none'): number {

@@ -78,5 +78,5 @@ export function compileTable(node: NodeModel, localDns: ServiceModel['localDns']
 }
 
 function element(set: Element['set'], content: Element['element'], id: string, value = ''): Element {
-  return { set, id: `${set.name} ${id}`, value, element: content }
+  return { set, id, value, element: content }
 }

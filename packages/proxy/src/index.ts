@@ -1,0 +1,7 @@
+export { type ProxyConfig, proxyConfigSchema } from './config.ts'
+export type { Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
+export { watchNodes, watchService } from './watch.ts'
+export { compileProxy } from './compile.ts'
+export { ProxyState, type ServiceChange } from './state.ts'
+export { type StaleFlow, staleFlows } from './stale-flows.ts'
+export { createProxy, type FlowTable, type Proxy, type ProxyDeps } from './proxy.ts'

@@ -1,0 +1,18 @@
+import { Counter, Gauge, Histogram, type Registry } from '@weft/daemon'
+
+export interface ProxyMetrics {
+  readonly writes: Counter
+  readonly services: Gauge
+  readonly commitSeconds: Histogram
+  readonly staleFlows: Counter
+}
+
+export function proxyMetrics(registry: Registry): ProxyMetrics {
+  const registers = [registry]
+  return {
+    writes: new Counter({ name: 'weft_proxy_kernel_writes_total', help: 'Kernel objects and elements the proxy wrote or deleted.', registers }),
+    services: new Gauge({ name: 'weft_proxy_services', help: 'Services this node serves.', registers }),
+    commitSeconds: new Histogram({ name: 'weft_proxy_commit_seconds', help: 'Time from taking changes in to the end of their commit.', buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5], registers }),
+    staleFlows: new Counter({ name: 'weft_proxy_stale_flows_total', help: 'UDP conntrack entries deleted because their backend went away or the first one came.', registers }),
+  }
+}
