@@ -1,0 +1,133 @@
+import * as k from './kernel-constants.gen.ts'
+import * as libc from './libc.ts'
+import { decodeMessages } from './message.ts'
+import type { NetlinkMessage } from './message.ts'
+import type { Names } from './names.ts'
+import type { NetlinkProtocol } from './netlink-protocol.ts'
+import { NetlinkSocket } from './socket.ts'
+
+/** What rtnetlink tells of. */
+export type RouteGroup = 'link' | 'neighbour' | 'address4' | 'address6' | 'route4' | 'route6' | 'rule4' | 'rule6'
+/** What nfnetlink tells of. */
+export type NetfilterGroup = 'conntrackNew' | 'conntrackUpdate' | 'conntrackDestroy' | 'nftables'
+
+const ROUTE_GROUPS: Names<RouteGroup> = new Map([
+  ['link', k.RTNLGRP_LINK],
+  ['neighbour', k.RTNLGRP_NEIGH],
+  ['address4', k.RTNLGRP_IPV4_IFADDR],
+  ['address6', k.RTNLGRP_IPV6_IFADDR],
+  ['route4', k.RTNLGRP_IPV4_ROUTE],
+  ['route6', k.RTNLGRP_IPV6_ROUTE],
+  ['rule4', k.RTNLGRP_IPV4_RULE],
+  ['rule6', k.RTNLGRP_IPV6_RULE],
+])
+
+const NETFILTER_GROUPS: Names<NetfilterGroup> = new Map([
+  ['conntrackNew', k.NFNLGRP_CONNTRACK_NEW],
+  ['conntrackUpdate', k.NFNLGRP_CONNTRACK_UPDATE],
+  ['conntrackDestroy', k.NFNLGRP_CONNTRACK_DESTROY],
+  ['nftables', k.NFNLGRP_NFTABLES],
+])
+
+export interface MonitorOptions {
+  /** All of one kind: a socket speaks rtnetlink or nfnetlink. */
+  readonly groups: readonly RouteGroup[] | readonly NetfilterGroup[]
+  /** Path of a network namespace; the caller's own when absent. */
+  readonly netns?: string | undefined
+  /** Ends the iteration. */
+  readonly signal: AbortSignal
+}
+
+/** A notification, or `overrun`: some were lost, so read the state again. */
+export type MonitorEvent = NetlinkMessage | 'overrun'
+
+/** Messages kept for a slow reader; beyond it they are dropped and an overrun says so. */
+const LONGEST_QUEUE = 65_536
+/** Datagrams read before other work gets a turn. */
+const DATAGRAMS_PER_TURN = 64
+
+/**
+ * Subscribes to kernel notifications. When the promise resolves the subscription stands, so what is read
+ * afterwards misses nothing: subscribe, list, then follow.
+ *
+ * ```ts
+ * const events = await monitor({ groups: ['link'], signal })
+ * let links = socket.links()
+ * for await (const event of events) …
+ * ```
+ *
+ * Ends when the signal aborts. It never keeps the process alive.
+ */
+export async function monitor(options: MonitorOptions): Promise<AsyncIterable<MonitorEvent>> {
+  const { protocol, numbers } = groupsOf(options.groups)
+  const socket = await NetlinkSocket.open(protocol, { netns: options.netns })
+  for (const number of numbers) socket.join(number)
+  return new Monitor(socket, options.signal)
+}
+
+class Monitor implements AsyncIterable<MonitorEvent> {
+  readonly #socket: NetlinkSocket
+  readonly #signal: AbortSignal
+  readonly #watch: libc.FdWatch
+  readonly #queue: MonitorEvent[] = []
+  #wake: (() => void) | undefined
+  readonly #stop = (): void => this.#close()
+
+  constructor(socket: NetlinkSocket, signal: AbortSignal) {
+    this.#socket = socket
+    this.#signal = signal
+    this.#watch = libc.watch(socket.fd, 'readable', () => this.#read())
+    this.#watch.unref()
+    if (signal.aborted) this.#close()
+    else signal.addEventListener('abort', this.#stop, { once: true })
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<MonitorEvent, void, undefined> {
+    try {
+      while (!this.#signal.aborted) {
+        // Cutting the queue off whole keeps a long one from being moved once per event.
+        const events = this.#queue.splice(0)
+        if (events.length === 0) {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve
+          })
+        }
+        for (const event of events) {
+          if (this.#signal.aborted) return
+          yield event
+        }
+      }
+    } finally {
+      this.#close()
+    }
+  }
+
+  #read(): void {
+    for (let datagrams = 0; datagrams < DATAGRAMS_PER_TURN; datagrams++) {
+      const bytes = this.#socket.recvRaw()
+      if (bytes === undefined) break
+      if (bytes === 'overrun') this.#overrun()
+      else if (this.#queue.length < LONGEST_QUEUE) this.#queue.push(...decodeMessages(bytes))
+      else this.#overrun()
+    }
+    this.#wake?.()
+  }
+
+  /** Several losses in a row are one. */
+  #overrun(): void {
+    if (this.#queue.at(-1) !== 'overrun') this.#queue.push('overrun')
+  }
+
+  #close(): void {
+    this.#signal.removeEventListener('abort', this.#stop)
+    this.#watch[Symbol.dispose]()
+    this.#socket[Symbol.dispose]()
+    this.#wake?.()
+  }
+}
+
+function groupsOf(groups: MonitorOptions['groups']): { readonly protocol: NetlinkProtocol, readonly numbers: readonly number[] } {
+  const numbers = (names: ReadonlyMap<string, number>): number[] => groups.map((group) => names.get(group)).filter((number) => number !== undefined)
+  const route = numbers(ROUTE_GROUPS)
+  return route.length > 0 ? { protocol: 'route', numbers: route } : { protocol: 'netfilter', numbers: numbers(NETFILTER_GROUPS) }
+}
