@@ -3,7 +3,6 @@ import type { JsonObject, KubeObject } from '../json.ts'
 import type { Kind } from '../kind.ts'
 import { bookmarkObject } from '../render.ts'
 import type { Stored } from '../stored.ts'
-import { age } from './age.ts'
 import type { Column } from './column.ts'
 
 const DEFAULT_COLUMNS: readonly Column[] = [
@@ -11,14 +10,11 @@ const DEFAULT_COLUMNS: readonly Column[] = [
   { name: 'Created At', type: 'date', cell: object => object.metadata.creationTimestamp },
 ]
 
-/** The age column, the last one of most kinds. */
-export const ageColumn: Column = { name: 'Age', type: 'string', cell: (object, now) => age(object.metadata.creationTimestamp, now) }
-
 /** Objects as a Table. */
 export function tableJson(kind: Kind, items: readonly Stored[], options: { metadata: JsonObject, now: number, query: URLSearchParams }): string {
   const columns = kind.columns ?? DEFAULT_COLUMNS
   const include = options.query.get('includeObject') ?? 'Metadata'
-  const rows = items.map(item => row(columns, kind.fromStorage?.(item.object) ?? item.object, { include, now: options.now }))
+  const rows = items.map(item => row(columns, item.object, { include, now: options.now, view: kind.fromStorage }))
   return JSON.stringify({ ...head(options.metadata), columnDefinitions: definitions(columns), rows })
 }
 
@@ -30,8 +26,10 @@ function definitions(columns: readonly Column[]): JsonObject[] {
   return columns.map(column => ({ name: column.name, type: column.type, format: column.format ?? '', description: column.description ?? '', priority: column.priority ?? 0 }))
 }
 
-function row(columns: readonly Column[], object: KubeObject, options: { include: string, now: number }): JsonObject {
-  const cells = columns.map(column => column.cell(object, options.now))
+/** Cells are made from the storage form, so kinds that share a storage share columns. */
+function row(columns: readonly Column[], stored: KubeObject, options: { include: string, now: number, view: Kind['fromStorage'] }): JsonObject {
+  const cells = columns.map(column => column.cell(stored, options.now))
+  const object = options.view?.(stored) ?? stored
   switch (options.include) {
     case 'None': return { cells }
     case 'Object': return { cells, object }
@@ -55,8 +53,7 @@ export class TableWriter {
   }
 
   object(item: Stored): string {
-    const object = this.#kind.fromStorage?.(item.object) ?? item.object
-    return this.#table(object, row(this.#columns, object, { include: this.#include, now: this.#now() }))
+    return this.#table(item.object, row(this.#columns, item.object, { include: this.#include, now: this.#now(), view: this.#kind.fromStorage }))
   }
 
   bookmark(revision: number, initialEventsEnd: boolean): string {

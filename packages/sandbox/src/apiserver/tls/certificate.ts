@@ -1,6 +1,7 @@
 // Read first: RFC 5280 §4.1 and §4.2, RFC 5758 §3.2 (ecdsa-with-SHA256).
 import { createHash, generateKeyPairSync, randomBytes, sign, X509Certificate, type KeyObject } from 'node:crypto'
 import { isIP } from 'node:net'
+import { ipToBytes, parseIp } from '@weft/ip'
 import { bitString, boolean, integer, objectIdentifier, octetString, sequence, set, tagged, time, utf8String, type Der } from './der.ts'
 
 /** A private key with its certificate, both PEM. */
@@ -89,14 +90,7 @@ function alternativeName(name: string): Der {
 }
 
 function addressBytes(name: string): Uint8Array | undefined {
-  if (isIP(name) === 4) return Uint8Array.from(name.split('.').map(Number))
-  if (isIP(name) !== 6) return undefined
-  const [head = '', tail] = name.split('::')
-  const words = (text: string): number[] => (text === '' ? [] : text.split(':').map(word => Number.parseInt(word, 16)))
-  const left = words(head)
-  const right = words(tail ?? '')
-  const all = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right]
-  return Uint8Array.from(all.flatMap(word => [word >>> 8, word & 0xff]))
+  return isIP(name) === 0 ? undefined : ipToBytes(parseIp(name))
 }
 
 function keyIdentifier(key: KeyObject): Uint8Array {
