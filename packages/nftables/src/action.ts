@@ -81,9 +81,9 @@ export function updateIn(set: SetDeclaration | MapDeclaration | string, key: Exp
   return { kind: 'dynamic', operation: 'update', set: typeof set === 'string' ? set : set.name, key, ...options }
 }
 
-/** `delete @set { key }`. */
-export function deleteFrom(set: SetDeclaration | MapDeclaration | string, key: Expression): DynamicElement {
-  return { kind: 'dynamic', operation: 'delete', set: typeof set === 'string' ? set : set.name, key }
+/** `delete @set { key }`; of a map, the kernel asks for data too, and ignores them. */
+export function deleteFrom(set: SetDeclaration | MapDeclaration | string, key: Expression, options: Pick<DynamicOptions, 'data'> = {}): DynamicElement {
+  return { kind: 'dynamic', operation: 'delete', set: typeof set === 'string' ? set : set.name, key, ...options }
 }
 
 /** `counter`, one of the rule's own. */

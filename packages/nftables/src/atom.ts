@@ -78,6 +78,8 @@ function single(type: DataType, value: Scalar, bytes: number): bigint {
       if (!/^[\da-f]{2}(:[\da-f]{2}){5}$/i.test(value)) throw invalid(type, value)
       return BigInt(`0x${value.replaceAll(':', '')}`)
     case 'classid': {
+      if (value === 'none') return 0n
+      if (value === 'root') return 0xffffffffn
       const parts = /^([\da-f]{1,4}):([\da-f]{1,4})$/i.exec(value)
       if (!parts) throw invalid(type, value)
       return BigInt(Number.parseInt(parts[1]!, 16) * 65536 + Number.parseInt(parts[2]!, 16))

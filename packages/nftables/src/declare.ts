@@ -68,12 +68,23 @@ function shared(name: string, options: CollectionOptions): Omit<SetDeclaration, 
   return {
     name: checkName('set', name),
     key: options.key,
-    flags: options.flags ?? [],
+    flags: flagsOf(options),
     counter: options.counter ?? false,
-    ...(options.size === undefined ? {} : { size: options.size }),
+    ...sizeOf(options),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     ...(options.comment === undefined ? {} : { comment: checkText('comment', options.comment, 128) }),
   }
+}
+
+// The kernel gives this size to a dynamic set that has none.
+function sizeOf({ size, flags }: CollectionOptions): { readonly size?: number } {
+  if (size !== undefined) return { size }
+  return flags?.includes('dynamic') ? { size: 65_535 } : {}
+}
+
+// A set with a timeout has the flag whether it was asked for or not; the order is the one nft prints.
+function flagsOf({ flags = [], timeoutMs }: CollectionOptions): readonly SetFlag[] {
+  return (['constant', 'dynamic', 'interval', 'timeout'] as const).filter((flag) => flags.includes(flag) || (flag === 'timeout' && timeoutMs !== undefined))
 }
 
 /** Declares a counter that rules share by name. */

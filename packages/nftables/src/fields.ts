@@ -60,18 +60,17 @@ export const meta: {
 /** Fields of one direction of the connection. */
 export interface CtTuple {
   readonly ipSaddr: Ct; readonly ipDaddr: Ct; readonly ip6Saddr: Ct; readonly ip6Daddr: Ct; readonly protoSrc: Ct; readonly protoDst: Ct
-  readonly protocol: Ct
 }
 
 const ctKey = (key: CtKey, direction?: 'original' | 'reply'): Ct => (direction ? { kind: 'ct', key, direction } : { kind: 'ct', key })
 const ctTuple = (direction: 'original' | 'reply'): CtTuple => ({
   ipSaddr: ctKey('ip saddr', direction), ipDaddr: ctKey('ip daddr', direction), ip6Saddr: ctKey('ip6 saddr', direction), ip6Daddr: ctKey('ip6 daddr', direction),
-  protoSrc: ctKey('proto-src', direction), protoDst: ctKey('proto-dst', direction), protocol: ctKey('protocol', direction),
+  protoSrc: ctKey('proto-src', direction), protoDst: ctKey('proto-dst', direction),
 })
 
 /** Conntrack. `original` and `reply` are the two tuples; their ports need `meta l4proto tcp` (or udp) before them in the rule. */
-export const ct: { readonly state: Ct; readonly direction: Ct; readonly status: Ct; readonly mark: Ct; readonly zone: Ct; readonly original: CtTuple; readonly reply: CtTuple } = {
-  state: ctKey('state'), direction: ctKey('direction'), status: ctKey('status'), mark: ctKey('mark'), zone: ctKey('zone'),
+export const ct: { readonly state: Ct; readonly direction: Ct; readonly status: Ct; readonly mark: Ct; readonly zone: Ct; readonly protocol: Ct; readonly original: CtTuple; readonly reply: CtTuple } = {
+  state: ctKey('state'), direction: ctKey('direction'), status: ctKey('status'), mark: ctKey('mark'), zone: ctKey('zone'), protocol: ctKey('protocol'),
   original: ctTuple('original'), reply: ctTuple('reply'),
 }
 

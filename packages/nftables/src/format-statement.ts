@@ -35,6 +35,11 @@ export function formatStatement(statement: Statement): string {
 function formatMatch({ left, op, right }: Match): string {
   const [type = 'integer'] = typesOf(left)
   const text = formatValue(type, right)
+  // nft has a form of its own for `tcp flags & mask == value`.
+  if (type === 'tcp_flag' && left.kind === 'bits' && left.xor === 0) {
+    const mask = formatValue(type, left.mask)
+    if (mask !== text) return `${formatExpression(left.of)} ${op === '==' ? '' : `${op} `}${text} / ${mask}`
+  }
   // nft leaves `==` out except after a bit operation.
   const word = op === '==' ? (left.kind === 'bits' ? ' ==' : '') : ` ${op}`
   return `${formatExpression(left)}${word} ${text}`

@@ -37,7 +37,7 @@ export function formatNumber(type: DataType, number: bigint): string {
     case 'ifindex': return number.toString()
     case 'hex': return `0x${number.toString(16).padStart(type.bytes * 2, '0')}`
     case 'ether': return number.toString(16).padStart(12, '0').replaceAll(/(..)(?=.)/g, '$1:')
-    case 'classid': return `${(number >> 16n).toString(16)}:${(number & 0xffffn).toString(16)}`
+    case 'classid': return number === 0n ? 'none' : number === 0xffffffffn ? 'root' : `${(number >> 16n).toString(16)}:${(number & 0xffffn).toString(16)}`
     case 'symbol': return type.names.get(Number(number)) ?? number.toString()
     case 'bitmask': return formatBits(type, number)
   }

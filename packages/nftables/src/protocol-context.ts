@@ -1,7 +1,9 @@
-import type { Expression, Payload, PayloadProtocol } from './expression.ts'
+import { dataType } from './data-type.ts'
+import { type Expression, type Payload, type PayloadProtocol, typesOf } from './expression.ts'
 import { NftError } from './nft-error.ts'
 import type { Match, Statement } from './statement.ts'
 import type { Rule, TableFamily } from './table.ts'
+import { partsOf } from './value.ts'
 
 /** A statement, and the protocol matches the kernel must make before it although nft does not print them. */
 export interface ResolvedStatement {
@@ -35,15 +37,36 @@ export function resolveRule(family: TableFamily, rule: Rule): readonly ResolvedS
   const out: (ResolvedStatement | undefined)[] = []
   for (const statement of rule.statements) {
     const needs: { network?: 'ip' | 'ip6'; transport?: number } = {}
-    const resolved = mapExpressions(statement, (payload) => resolvePayload(payload, context, out, needs))
+    const resolved = mapExpressions(foldSingle(statement), (payload) => resolvePayload(payload, context, out, needs))
+    if (resolved.kind === 'match') impliedNetwork(resolved, context, out, needs)
     const at = out.push({ statement: resolved, ...needs }) - 1
     if (resolved.kind === 'match') noteMatch(resolved, context, at)
+    else if (resolved.kind !== 'flags' && resolved.kind !== 'membership' && resolved.kind !== 'vmap') {
+      // What has an effect happens after the matches before it: nft leaves those in their place.
+      context.networkMatch = undefined
+      context.transportMatch = undefined
+    }
   }
   return out.filter((entry) => entry !== undefined)
 }
 
+// nft folds a set of one into a plain match; of bits, into a test of that bit.
+function foldSingle(statement: Statement): Statement {
+  if (statement.kind !== 'membership' || typeof statement.set === 'string' || statement.set.length !== 1) return statement
+  const [type, ...others] = typesOf(statement.left)
+  if (type === undefined || others.length > 0) return statement
+  const [right] = partsOf(statement.set[0]!)
+  if (dataType(type).notation === 'bitmask' && !statement.negated && typeof right === 'string') return { kind: 'flags', left: statement.left, names: [right] }
+  return { kind: 'match', left: statement.left, op: statement.negated ? '!=' : '==', right: right! }
+}
+
 function noteMatch(match: Match, context: Context, at: number): void {
-  if (match.op !== '==' || match.left.kind !== 'meta') return
+  if (match.op !== '==') return
+  if (match.left.kind === 'payload' && (match.left.field === 'protocol' || match.left.field === 'nexthdr')) {
+    context.transport ??= transportOf(match.right)
+    return
+  }
+  if (match.left.kind !== 'meta') return
   if (match.left.key === 'nfproto') {
     const network = match.right === 'ipv4' || match.right === 2 ? 'ip' : match.right === 'ipv6' || match.right === 10 ? 'ip6' : undefined
     if (network === undefined) return
@@ -51,12 +74,23 @@ function noteMatch(match: Match, context: Context, at: number): void {
     context.networkMatch = at
   }
   if (match.left.key === 'l4proto') {
-    const words: Record<string, number> = { tcp: 6, udp: 17, sctp: 132, icmp: 1, 'ipv6-icmp': 58, icmpv6: 58 }
-    const transport = typeof match.right === 'number' ? match.right : typeof match.right === 'string' ? words[match.right] : undefined
+    const transport = transportOf(match.right)
     if (transport === undefined) return
     context.transport = transport
     context.transportMatch = at
   }
+}
+
+// nft does not print `meta nfproto ipv6` before `meta l4proto ipv6-icmp`, nor `ipv4` before `icmp`. The kernel still gets both.
+function impliedNetwork(match: Match, context: Context, out: (ResolvedStatement | undefined)[], needs: { network?: 'ip' | 'ip6' }): void {
+  if (match.op !== '==' || match.left.kind !== 'meta' || match.left.key !== 'l4proto' || context.networkMatch === undefined) return
+  const transport = transportOf(match.right)
+  const implied = transport === 1 ? 'ip' : transport === 58 ? 'ip6' : undefined
+  if (implied === context.network && implied !== undefined) useNetwork(implied, context, out, needs)
+}
+
+function transportOf(value: Match['right']): number | undefined {
+  return typeof value === 'number' ? value : typeof value === 'string' ? dataType('inet_proto').symbols.get(value) : undefined
 }
 
 function resolvePayload(payload: Payload, context: Context, out: (ResolvedStatement | undefined)[], needs: { network?: 'ip' | 'ip6'; transport?: number }): Payload {

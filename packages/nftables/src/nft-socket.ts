@@ -1,0 +1,153 @@
+import { type NetlinkMessage, NetlinkError, NetlinkSocket, type NetlinkSocketOptions, decodeAck, isTerminal, isTooLarge } from '@weft/netlink'
+import { type BatchMessage, type BatchOptions, type EncodedBatch, encodeBatch } from './batch.ts'
+import { formatOperation } from './format-operation.ts'
+import * as nf from './nf-tables.ts'
+import { NftError, type RefusedOperation } from './nft-error.ts'
+import type { Nft, TableState } from './nft.ts'
+import { errnoName, kernelHasDestroy } from './kernel-version.ts'
+import { readTable } from './read-table.ts'
+import { splitBatch } from './split.ts'
+import type { TableFamily } from './table.ts'
+import type { Transaction } from './transaction.ts'
+
+const HEADER = 16
+const BATCH_HEADER = HEADER + 4
+const SEQUENCE_OFFSET = 8
+const REPLAYS = 5
+
+/** How an {@link NftSocket} is opened. */
+export interface NftSocketOptions extends NetlinkSocketOptions {
+  /** False makes `destroy` with older messages, as kernels before 6.3 need. @default true on 6.3 and later */
+  readonly canDestroy?: boolean | undefined
+}
+
+/**
+ * The kernel's nftables through one netlink socket. Commits are synchronous: the kernel has done everything when `sendmsg` returns, and a commit of one
+ * element takes tens of microseconds; a worker or a promise would cost more than it saves.
+ *
+ * A transaction is one batch, taken whole or not at all. If it does not fit the send buffer, declarations and elements go first in batches of their own;
+ * what belongs together (rules, deletions, base chains) is never torn apart.
+ */
+export class NftSocket implements Nft, Disposable {
+  readonly #socket: NetlinkSocket
+  readonly #options: BatchOptions
+  #limit: number
+
+  constructor(socket: NetlinkSocket, options: { readonly canDestroy?: boolean | undefined } = {}) {
+    this.#socket = socket
+    this.#options = { canDestroy: options.canDestroy ?? kernelHasDestroy() }
+    this.#limit = socket.sndbuf()
+  }
+
+  /** Opens a socket, in another network namespace if `netns` names one. */
+  static async open(options: NftSocketOptions = {}): Promise<NftSocket> {
+    return new NftSocket(await NetlinkSocket.open('netfilter', options), options)
+  }
+
+  /** Opens a socket in the caller's network namespace. */
+  static openHere(options: { readonly canDestroy?: boolean | undefined } = {}): NftSocket {
+    return new NftSocket(NetlinkSocket.openHere('netfilter'), options)
+  }
+
+  /** Largest batch in bytes. */
+  get limitBytes(): number {
+    return this.#limit
+  }
+
+  commit(transaction: Transaction): void {
+    if (transaction.isEmpty) return
+    const batch = encodeBatch(transaction.table, transaction.operations, this.#options)
+    const parts = splitBatch(batch, this.#limit - 2 * BATCH_HEADER)
+    if (parts === undefined) throw this.#tooLarge(transaction, batch)
+    for (const { from, to } of parts) this.#commitPart(transaction, batch, batch.messages.slice(from, to))
+  }
+
+  read(family: TableFamily, name: string): TableState | undefined {
+    return readTable(this.#socket, { family, name })
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket[Symbol.dispose]()
+  }
+
+  #commitPart(transaction: Transaction, batch: EncodedBatch, messages: readonly BatchMessage[]): void {
+    const first = messages[0]!
+    const after = batch.messages[batch.messages.indexOf(messages.at(-1)!) + 1]
+    const body = batch.bytes.subarray(first.start, after?.start)
+    const bytes = new Uint8Array(body.length + 2 * BATCH_HEADER)
+    const view = new DataView(bytes.buffer)
+    bytes.set(body, BATCH_HEADER)
+    const count = messages.length + 2
+    for (let attempt = 1; ; attempt++) {
+      const sequence = this.#socket.reserveSequences(count)
+      putBatchMark(view, 0, nf.BATCH_BEGIN, sequence)
+      for (const [index, message] of messages.entries()) view.setUint32(BATCH_HEADER + message.start - first.start + SEQUENCE_OFFSET, sequence + 1 + index, true)
+      putBatchMark(view, bytes.length - BATCH_HEADER, nf.BATCH_END, sequence + count - 1)
+      const answers = this.#exchange(transaction, batch, { bytes, sequence, count })
+      const refused = refusals(transaction, answers, { sequence, messages })
+      if (refused.length === 0) return
+      // Another program committed between check and commit, or the kernel had to load a module.
+      if (attempt < REPLAYS && refused.every(({ errno }) => errno === 'EAGAIN' || errno === 'EINTR')) continue
+      throw commitError(transaction, refused)
+    }
+  }
+
+  #exchange(transaction: Transaction, batch: EncodedBatch, sent: { readonly bytes: Uint8Array; readonly sequence: number; readonly count: number }): NetlinkMessage[] {
+    try {
+      return this.#socket.exchange(sent.bytes, { first: sent.sequence, count: sent.count })
+    } catch (error) {
+      if (isTooLarge(error)) throw this.#tooLarge(transaction, batch)
+      if (!(error instanceof NetlinkError)) throw error
+      throw new NftError('ERR_NFT_COMMIT_FAILED', `Cannot commit to table "${transaction.table.family} ${transaction.table.name}": ${error.message}`, { cause: error, errno: error.code })
+    }
+  }
+
+  #tooLarge(transaction: Transaction, batch: EncodedBatch): NftError {
+    const { family, name } = transaction.table
+    return new NftError(
+      'ERR_NFT_BATCH_TOO_LARGE',
+      `Cannot commit to table "${family} ${name}": its ${batch.bytes.length} bytes hold a part that belongs together and is larger than ${this.#limit}, raise net.core.wmem_max`,
+    )
+  }
+}
+
+// struct nlmsghdr and struct nfgenmsg whose resource is the subsystem.
+function putBatchMark(view: DataView, at: number, type: number, sequence: number): void {
+  view.setUint32(at, BATCH_HEADER, true)
+  view.setUint16(at + 4, type, true)
+  view.setUint16(at + 6, 1, true)
+  view.setUint32(at + SEQUENCE_OFFSET, sequence, true)
+  view.setUint32(at + 12, 0, true)
+  view.setUint32(at + HEADER, nf.SUBSYSTEM, false)
+}
+
+function refusals(transaction: Transaction, answers: readonly NetlinkMessage[], sent: { readonly sequence: number; readonly messages: readonly BatchMessage[] }): RefusedOperation[] {
+  const refused = new Map<number, RefusedOperation>()
+  for (const answer of answers) {
+    if (!isTerminal(answer)) continue
+    const ack = decodeAck(answer)
+    if (ack.errno === 0) continue
+    const index = sent.messages[answer.sequence - sent.sequence - 1]?.operation ?? -1
+    if (refused.has(index)) continue
+    const operation = transaction.operations[index]
+    refused.set(index, {
+      index,
+      text: operation === undefined ? 'batch' : formatOperation(transaction.table, operation).trimEnd(),
+      errno: errnoName(ack.errno),
+      kernelMessage: ack.kernelMessage,
+    })
+  }
+  return [...refused.values()]
+}
+
+function commitError(transaction: Transaction, refused: readonly RefusedOperation[]): NftError {
+  const { family, name } = transaction.table
+  const [first] = refused
+  const more = refused.length > 1 ? ` and ${refused.length - 1} more` : ''
+  const said = first?.kernelMessage === undefined ? '' : `, the kernel says: ${first.kernelMessage}`
+  const text = first!.text.length > 300 ? `${first!.text.slice(0, 300)}…` : first!.text
+  return new NftError('ERR_NFT_COMMIT_FAILED', `Cannot commit to table "${family} ${name}": operation ${first!.index} "${text}"${more} was refused (${first!.errno})${said}`, {
+    errno: first!.errno,
+    refused,
+  })
+}
