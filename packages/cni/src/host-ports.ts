@@ -1,6 +1,6 @@
 import { tables, type Attachment } from '@weft/api'
 import type { Logger } from '@weft/daemon'
-import { diffTable, type MapDeclaration, type MapElement, type Nft, type SetDeclaration, type SetElement, type Table, Transaction } from '@weft/nftables'
+import { diffElements, diffTable, type Nft, type Table, Transaction } from '@weft/nftables'
 import { CniError } from './cni-error.ts'
 import { compileTable } from './compile.ts'
 import { type HostPort, hostPortKey, hostPortsOf, parseData } from './model.ts'
@@ -93,8 +93,8 @@ export class HostPorts {
     if (before === undefined) return this.resync()
     const desired = this.#compile()
     const transaction = new Transaction(desired)
-    for (const [index, set] of desired.sets.entries()) editElements(transaction, before.sets[index]!, set)
-    for (const [index, map] of desired.maps.entries()) editElements(transaction, before.maps[index]!, map)
+    for (const [index, set] of desired.sets.entries()) diffElements(transaction, set, before.sets[index]!.elements)
+    for (const [index, map] of desired.maps.entries()) diffElements(transaction, map, before.maps[index]!.elements)
     try {
       if (!transaction.isEmpty) this.#deps.nft.commit(transaction)
       this.#applied = desired
@@ -107,18 +107,4 @@ export class HostPorts {
 
 function keyOf({ containerId, ifname }: AttachmentKey): string {
   return `${containerId}/${ifname}`
-}
-
-function editElements(transaction: Transaction, before: SetDeclaration | MapDeclaration, after: SetDeclaration | MapDeclaration): void {
-  const old = byText(before)
-  const wanted = byText(after)
-  const gone = [...old].filter(([text]) => !wanted.has(text)).map(([, element]) => element)
-  const added = [...wanted].filter(([text]) => !old.has(text)).map(([, element]) => element)
-  transaction.destroyElements(after, gone)
-  if (after.kind === 'set') transaction.addElements(after, added)
-  else transaction.addElements(after, added as readonly MapElement[])
-}
-
-function byText({ elements }: SetDeclaration | MapDeclaration): ReadonlyMap<string, SetElement | MapElement> {
-  return new Map((elements as readonly (SetElement | MapElement)[]).map((element) => [JSON.stringify(element, (_, value: unknown) => typeof value === 'bigint' ? String(value) : value), element]))
 }

@@ -1,5 +1,8 @@
 export { type CniConfig, cniConfigSchema } from './config.ts'
 export { CniError, type CniErrorCode } from './cni-error.ts'
+export { type Cni, type CniDeps, createCni } from './cni.ts'
+export { compileTable } from './compile.ts'
+export type { CniModel, HostPort } from './model.ts'
 export { buildShim, type BuiltShim, type NoShim } from './build-shim.ts'
 export { conflistName, installCni, type InstallOptions, pluginName, type ShimProgram, uninstallCni } from './install.ts'
 export type { AddressPort, AddressRequest, AddressReservation, AttachmentKey, CniPorts, CoverPort, MtuPort, NodeAddresses, NodePort, StoredAttachment } from './ports.ts'

@@ -9,14 +9,14 @@ export interface CniMetrics {
 
 /** Counters of the CNI server; `attachments` is asked at every scrape. */
 export function createCniMetrics(registry: Registry, attachments: () => number): CniMetrics {
-  new Gauge({
+  registry.registerMetric(new Gauge({
     name: 'weft_cni_attachments_count',
     help: 'Pod interfaces this node has wired.',
-    registers: [registry],
+    registers: [],
     collect() {
       this.set(attachments())
     },
-  })
+  }))
   const buckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 20]
   return {
     verbs: new Counter({ name: 'weft_cni_verbs_total', help: 'CNI calls answered, by verb and result: ok or the error code.', labelNames: ['verb', 'result'], registers: [registry] }),

@@ -104,7 +104,9 @@ interface Question {
 async function ask(socketPath: string, { call, fds, deadline }: Question): Promise<Buffer | undefined> {
   for (;;) {
     try {
-      return Buffer.from(await sendWithFds(socketPath, call, fds, { signal: AbortSignal.timeout(replyMs) }))
+      const { data, fds: unasked } = await sendWithFds(socketPath, call, { fds, signal: AbortSignal.timeout(replyMs) })
+      for (const fd of unasked) closeSync(fd)
+      return Buffer.from(data)
     } catch (error) {
       const refused = ['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ENOTSOCK', 'EACCES'].includes((error as { code?: string }).code ?? '')
       if (!refused || performance.now() + connectPauseMs > deadline) return undefined

@@ -1,13 +1,15 @@
-import { links } from '@weft/api'
+import { links, protocolNumbers } from '@weft/api'
 import { type Clock, type Logger, Reconciler } from '@weft/daemon'
+import type { IpAddress } from '@weft/ip'
 import type { Conntrack, RouteSocket } from '@weft/netlink'
+import type { HostPort } from './model.ts'
 import type { AddressPort, AttachmentKey, CoverPort, StoredAttachment } from './ports.ts'
 
 export interface TeardownDeps {
   readonly address: AddressPort
   readonly cover: CoverPort
   readonly route: RouteSocket
-  readonly conntrack: Pick<Conntrack, 'deleteWhere'> | undefined
+  readonly conntrack: Pick<Conntrack, 'deleteWhere' | 'deleteMatching'> | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -78,11 +80,21 @@ export class Teardown {
 
   async #release(attachment: StoredAttachment): Promise<void> {
     await this.#deps.cover.uncover(attachment)
-    // A connection that outlives its pod would lead the next owner of the address astray (faults C2-2, C2-5).
-    for (const ip of attachment.ips) {
-      this.#deps.conntrack?.deleteWhere({ family: ip.family, origSrc: ip })
-      this.#deps.conntrack?.deleteWhere({ family: ip.family, replySrc: ip })
-    }
+    for (const ip of attachment.ips) forgetAddress(this.#deps.conntrack, ip)
     await this.#deps.address.release(attachment)
+  }
+}
+
+/** A connection that outlives its pod would lead the next owner of the address astray (faults C2-2, C2-5). */
+function forgetAddress(conntrack: TeardownDeps['conntrack'], address: IpAddress): void {
+  conntrack?.deleteWhere({ origSrc: address })
+  conntrack?.deleteWhere({ replySrc: address })
+}
+
+/** UDP to a host port may be pinned to where it went before: to nobody, or to the pod that had the port (NET-29). */
+export function forgetHostPorts(conntrack: TeardownDeps['conntrack'], hostPorts: readonly HostPort[]): void {
+  for (const { protocol, hostPort, podIp } of hostPorts) {
+    if (protocol !== 'UDP') continue
+    conntrack?.deleteMatching({ family: podIp.family, protocol: protocolNumbers.UDP, origDport: hostPort }, ({ reply }) => reply.source.bits !== podIp.bits)
   }
 }

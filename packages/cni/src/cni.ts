@@ -1,0 +1,123 @@
+import { type Attachment, tables } from '@weft/api'
+import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
+import { formatIp } from '@weft/ip'
+import { type Conntrack, type FdRequest, netnsOfSocket, type RouteSocket, UnixFdServer } from '@weft/netlink'
+import type { Nft } from '@weft/nftables'
+import { CallHandler } from './call-handler.ts'
+import type { CniConfig } from './config.ts'
+import { decodeCall, encodeReply } from './frame.ts'
+import { HostPorts } from './host-ports.ts'
+import { mendHostSide } from './host-side.ts'
+import { createCniMetrics } from './metrics.ts'
+import type { CniPorts } from './ports.ts'
+import { closeAll } from './pod-netns.ts'
+import { Spool } from './spool.ts'
+import { forgetHostPorts, Teardown } from './teardown.ts'
+import type { VerbContext } from './verb-context.ts'
+
+export interface CniDeps {
+  readonly config: CniConfig
+  readonly ports: CniPorts
+  /** Opened in the node's namespace: host ends of pod links are born in the namespace of this socket. */
+  readonly route: RouteSocket
+  readonly nft: Nft
+  /** Absent: connections of pods that are gone are left to their timeouts. */
+  readonly conntrack?: Conntrack | undefined
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly registry: Registry
+}
+
+/** The CNI server of a node. */
+export interface Cni {
+  /** Adopts what is there, answers calls until aborted; resolves when the last call under way is answered. */
+  run(signal: AbortSignal): Promise<void>
+  ready(): Readiness
+  /** Attachments and host ports as a table. */
+  dump(): string
+  /** Pods that are attached now: what policy covers first after a restart. */
+  attachments(): readonly Attachment[]
+}
+
+export function createCni(deps: CniDeps): Cni {
+  const { config, ports, route, nft, conntrack, clock, logger, registry } = deps
+  const { address, cover } = ports
+  const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
+  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), forget: (list) => forgetHostPorts(conntrack, list) })
+  const teardown = new Teardown({ address, cover, route, conntrack, clock, logger })
+  const spool = new Spool(config.spoolPath)
+
+  let listening = false
+  const upkeep = new Reconciler({
+    name: 'cni-upkeep',
+    clock,
+    logger,
+    maxIntervalMs: config.resync,
+    reconcile: () => {
+      hostPorts.resync()
+      const mended = mendHostSide(route, attachments(), ports.node.addresses())
+      if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
+    },
+  })
+
+  async function serve(handler: CallHandler, signal: AbortSignal): Promise<void> {
+    await using server = UnixFdServer.listen({
+      path: config.socketPath,
+      clock,
+      onFault: (error, peer) => logger.warn({ error: String(error), peer }, 'plugin connection closed'),
+    })
+    const stop = (): void => void server[Symbol.asyncDispose]()
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) return
+    listening = true
+    logger.info({ path: config.socketPath }, 'listening for the CNI plugin')
+    const underWay = new Set<Promise<void>>()
+    for await (const request of server) {
+      const answered = answer(handler, request, signal).finally(() => underWay.delete(answered))
+      underWay.add(answered)
+    }
+    await Promise.allSettled(underWay)
+    listening = false
+  }
+
+  async function answer(handler: CallHandler, { data, fds, reply }: FdRequest, signal: AbortSignal): Promise<void> {
+    let call
+    try {
+      call = decodeCall(data)
+    } catch (error) {
+      closeAll(fds)
+      return await reply(encodeReply({ exitCode: 1, stdout: `${JSON.stringify({ cniVersion: '1.1.0', code: 6, msg: (error as Error).message })}\n` }))
+    }
+    await reply(encodeReply(await handler.handle(call, fds, signal)))
+  }
+
+  /** A plugin may have missed the agent by a moment and spooled; the timeout of the runtime does not matter to a DEL. */
+  async function watchSpool(handler: CallHandler, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (!spool.isEmpty()) await handler.replay()
+      await clock.sleep(config.spoolInterval, { signal }).catch(() => undefined)
+    }
+  }
+
+  return {
+    async run(signal) {
+      using nodeNetns = netnsOfSocket(route.socket.fd)
+      const metrics = createCniMetrics(registry, () => attachments().length)
+      const context: VerbContext = { config, ports, route, nodeNetnsFd: nodeNetns.fd, hostPorts, teardown, clock, logger, metrics }
+      const handler = new CallHandler(context, spool)
+      await spool.prepare()
+      hostPorts.adopt(attachments())
+      teardown.adopt()
+      // Before the first ADD: what the spool says must go is gone, and pods cannot forge addresses.
+      await handler.replay()
+      hostPorts.resync()
+      await Promise.all([serve(handler, signal), teardown.run(signal), upkeep.run(signal), watchSpool(handler, signal)])
+    },
+    ready: () => allReady({ 'cni address ranges': address.ready, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready, 'cni socket': listening }),
+    attachments,
+    dump: () => [
+      ...address.attachments().map(({ ips, namespace, name, ifname, hostIfname, state, containerId }) => `attachment ${ips.map(formatIp).join(' ')} ${namespace}/${name} ${ifname} ${hostIfname} ${state} ${containerId}\n`).sort(),
+      hostPorts.dump(),
+    ].join(''),
+  }
+}
