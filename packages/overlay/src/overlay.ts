@@ -32,8 +32,10 @@ export interface Overlay {
   ready(): Readiness
   /** Links, routes and ruleset as `ip` and `nft` print them. */
   dump(): string
-  /** MTU for pod links in bytes; waits until it is known. */
-  podMtu(signal: AbortSignal): Promise<number>
+  /** Resolves when the kernel has the first paths. */
+  whenReady(signal: AbortSignal): Promise<void>
+  /** MTU for pod links in bytes. @throws {OverlayError} `ERR_OVERLAY_NO_NODE` before the overlay is ready. */
+  readonly podMtuBytes: number
   /** Objects written since the start. */
   readonly writes: number
 }
@@ -98,9 +100,10 @@ export function createOverlay(deps: OverlayDeps): Overlay {
     },
     ready: () => allReady({ 'overlay paths': reconciler.ready }),
     dump: () => (current === undefined ? '# not known yet\n' : formatOverlay(current.state, current.model.uplink.name)),
-    async podMtu(signal) {
-      await reconciler.whenReady(signal)
-      return current!.state.podMtuBytes
+    whenReady: (signal) => reconciler.whenReady(signal),
+    get podMtuBytes() {
+      if (current === undefined) throw new OverlayError('ERR_OVERLAY_NO_NODE', `Cannot tell MTU of pods on node "${nodeName}": its uplink is not known yet`)
+      return current.state.podMtuBytes
     },
     get writes() {
       return writes

@@ -32,6 +32,8 @@ export interface Proxy {
   /** Keeps the kernel as wanted until aborted. */
   run(signal: AbortSignal): Promise<void>
   ready(): Readiness
+  /** Resolves when the kernel has the first Services. */
+  whenReady(signal: AbortSignal): Promise<void>
   /** The table as `nft list table inet weft-proxy` prints it. */
   dump(): string
   /** The kernel's table was edited by somebody else: compare it whole. */
@@ -139,6 +141,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       for (const end of ends) end()
     },
     ready: () => allReady({ 'services in the kernel': reconciler.ready }),
+    whenReady: (signal) => reconciler.whenReady(signal),
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
     recheck() {
       compare = true

@@ -1,0 +1,104 @@
+import { createCni, installCni, type NodeAddresses, type NodePort } from '@weft/cni'
+import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
+import { createIpam } from '@weft/ipam'
+import type { KubeClient } from '@weft/kube'
+import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
+import { NftSocket } from '@weft/nftables'
+import { createOverlay } from '@weft/overlay'
+import { createPolicy } from '@weft/policy'
+import { createProxy } from '@weft/proxy'
+import type { AgentConfig } from './config.ts'
+import { createStores, type Stores } from './stores.ts'
+
+export interface AgentDeps {
+  readonly config: AgentConfig
+  readonly client: KubeClient
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** What a node's agent tells of itself on its admin socket. */
+export interface AgentStatus {
+  readonly pid: number
+  readonly ready: boolean
+  readonly waiting: readonly string[]
+  readonly kernelWrites: number
+  readonly adopted: number
+}
+
+export interface Agent extends AsyncDisposable {
+  readonly registry: Registry
+  run(signal: AbortSignal): Promise<void>
+  ready(): Readiness
+  status(): AgentStatus
+  readonly dumps: Readonly<Record<string, () => string>>
+}
+
+/** Assembles the features of one node. They know each other only as ports; this is the one place that connects them. */
+export async function createAgent({ config, client, clock, logger }: AgentDeps): Promise<Agent> {
+  const { nodeName } = config
+  const registry = createRegistry()
+  const stack = new AsyncDisposableStack()
+  const route = stack.use(await RouteSocket.open())
+  const nft = stack.use(await NftSocket.open())
+  const conntrack = stack.use(await Conntrack.open())
+  const stores = createStores({ client, withBlocks: config.ipam.mode === 'blocks', clock, logger })
+  const { nodes, pods, namespaces, services, slices, policies, blocks } = stores
+  const shared = { nodeName, nodes, clock, registry }
+  const log = (component: string): Logger => logger.child({ component })
+
+  const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam') }))
+  const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values), logger: log('overlay') })
+  const proxy = createProxy({ ...shared, config: config.proxy, services, slices, nft, flows: conntrack, logger: log('proxy') })
+  const policy = createPolicy({ ...shared, config: config.policy, pods, namespaces, policies, services, slices, nft, logger: log('policy') })
+  const cni = createCni({
+    config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),
+    ports: { address: ipam, cover: policy, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName) },
+  })
+  const adopted = cni.attachments().length
+  policy.adopt(cni.attachments())
+
+  const ready = (): Readiness => {
+    const parts = [overlay.ready(), proxy.ready(), policy.ready(), cni.ready()]
+    return { ready: parts.every((part) => part.ready), waiting: parts.flatMap((part) => part.waiting) }
+  }
+
+  return {
+    registry,
+    ready,
+    status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
+    dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: cni.dump },
+    async run(signal) {
+      // Pods are wired when everything a pod needs is in the kernel; until then the plugin answers "try again later".
+      const wirePods = async (): Promise<void> => {
+        await Promise.all([nodes.whenSynced(signal), overlay.whenReady(signal), policy.whenReady(signal), proxy.whenReady(signal)])
+        await Promise.all([cni.run(signal), announce(signal)])
+      }
+      await Promise.all([stores.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods()])
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+
+  /** The network configuration appears last: from then on the runtime starts pods (CNI-19). */
+  async function announce(signal: AbortSignal): Promise<void> {
+    const { install } = config
+    if (install === undefined) return
+    while (!signal.aborted && !ready().ready) await clock.sleep(readyPollMs, { signal }).catch(() => undefined)
+    if (signal.aborted) return
+    await installCni({ ...install, socketPath: config.cni.socketPath, spoolPath: config.cni.spoolPath, program: install.plugin === 'twin' ? { kind: 'twin' } : { kind: 'binary', path: install.plugin } })
+    logger.info({ confDir: install.confDir }, 'pods can be wired')
+  }
+}
+
+/** How often readiness is looked at before the network is announced, in milliseconds. */
+const readyPollMs = 10
+
+/** Who this node is, from its Node object. */
+function nodeAddresses({ nodes }: Stores, nodeName: string): NodePort {
+  return {
+    addresses(): NodeAddresses {
+      const ips = nodes.get(nodeName)?.internalIps ?? []
+      return { 4: ips.find((ip) => ip.family === 4), 6: ips.find((ip) => ip.family === 6) }
+    },
+  }
+}

@@ -1,0 +1,57 @@
+import { type CniConfig, cniConfigSchema } from '@weft/cni'
+import { type IpamConfig, ipamConfigSchema } from '@weft/ipam'
+import { type OverlayConfig, overlayConfigSchema } from '@weft/overlay'
+import { type PolicyConfig, policyConfigSchema } from '@weft/policy'
+import { type ProxyConfig, proxyConfigSchema } from '@weft/proxy'
+import { z } from 'zod'
+
+export interface ConnectionConfig {
+  readonly servers: readonly string[]
+  readonly credentialsFolder?: string | undefined
+  readonly kubeconfig?: string | undefined
+}
+
+/** Where the container runtime looks for plugins and networks. */
+export interface InstallConfig {
+  readonly binDir: string
+  readonly confDir: string
+  readonly plugin: string
+}
+
+/** The whole configuration of a node's agent; each part is that of its package. */
+export interface AgentConfig {
+  readonly nodeName: string
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  readonly adminSocket: string
+  readonly kube: ConnectionConfig
+  readonly install?: InstallConfig | undefined
+  readonly cni: CniConfig
+  readonly ipam: IpamConfig
+  readonly overlay: OverlayConfig
+  readonly proxy: ProxyConfig
+  readonly policy: PolicyConfig
+}
+
+export const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
+  servers: z.array(z.url()).default([])
+    .describe('Real addresses of the API server, tried before the Service address: what brings the network up cannot wait for a Service that needs it.'),
+  credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
+  kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
+})
+
+export const agentConfigSchema: z.ZodType<AgentConfig> = z.strictObject({
+  nodeName: z.string().min(1).describe("Name of this machine's Node object."),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines; debug shows every kernel transaction as nft text.'),
+  adminSocket: z.string().default('/run/weft/admin.sock').describe('Unix socket, mode 0600, for health, metrics and dumps.'),
+  kube: connectionSchema.prefault({}).describe('How the API server is reached.'),
+  install: z.strictObject({
+    binDir: z.string().default('/opt/cni/bin').describe('Folder of CNI plugins.'),
+    confDir: z.string().default('/etc/cni/net.d').describe('Folder of CNI networks.'),
+    plugin: z.string().describe('Path of the compiled plugin, or `twin` for the TypeScript one.'),
+  }).optional().describe('Given: the agent places the plugin and, once pods can be wired, the network configuration. Absent: somebody else does.'),
+  cni: cniConfigSchema.prefault({}).describe('See packages/cni.'),
+  ipam: ipamConfigSchema.prefault({}).describe('See packages/ipam.'),
+  overlay: overlayConfigSchema.prefault({}).describe('See packages/overlay.'),
+  proxy: proxyConfigSchema.prefault({}).describe('See packages/proxy.'),
+  policy: policyConfigSchema.prefault({}).describe('See packages/policy.'),
+})

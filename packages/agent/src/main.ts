@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
+import { pinoLogger } from '@weft/daemon/pino'
+import { warmThreadPool } from '@weft/netlink'
+import { createAgent } from './agent.ts'
+import { agentConfigSchema } from './config.ts'
+import { connect } from './connect.ts'
+
+// Before anything enters another namespace: pool threads stay where they are born (netlink's DESIGN.md).
+await warmThreadPool()
+const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/agent.yaml' } } })
+const config = loadConfig(agentConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+const logger = pinoLogger({ name: 'weft-agent', level: config.logLevel })
+
+await runMain(logger, async (signal) => {
+  await using agent = await createAgent({ config, client: await connect(config.kube, logger), clock: realClock, logger })
+  await using _admin = await serveAdmin({
+    listen: { path: config.adminSocket },
+    registry: agent.registry,
+    ready: agent.ready,
+    routes: { '/status': () => agent.status(), ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])) },
+    logger,
+  })
+  await agent.run(signal)
+})
