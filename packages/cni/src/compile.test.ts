@@ -1,0 +1,29 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { parseIp, parseIpv4, parseIpv6 } from '@weft/ip'
+import { formatTable } from '@weft/nftables'
+import { describe, expect, it } from 'vitest'
+import { compileTable } from './compile.ts'
+import type { CniModel } from './model.ts'
+
+const node = { 4: parseIpv4('172.30.1.11'), 6: parseIpv6('fd00:172:30:1::11') }
+const cases: Readonly<Record<string, CniModel>> = {
+  'no-host-ports': { hostPorts: [], node: { 4: node[4] } },
+  'host-ports': {
+    node,
+    hostPorts: [
+      { protocol: 'TCP', hostPort: 8080, hostIp: undefined, podIp: parseIp('10.244.1.5'), containerPort: 80 },
+      { protocol: 'TCP', hostPort: 8080, hostIp: undefined, podIp: parseIp('fd00:10:244:1::5'), containerPort: 80 },
+      { protocol: 'UDP', hostPort: 53, hostIp: parseIp('172.30.1.11'), podIp: parseIp('10.244.1.5'), containerPort: 5353 },
+      { protocol: 'SCTP', hostPort: 9999, hostIp: parseIp('fd00:172:30:1::11'), podIp: parseIp('fd00:10:244:1::6'), containerPort: 9 },
+    ],
+  },
+}
+
+describe('compileTable()', () => {
+  it.each(Object.keys(cases))('%s is as the golden says (NET-27, NET-33)', (name) => {
+    const golden = new URL(`../test/golden/${name}.nft`, import.meta.url)
+    const text = formatTable(compileTable(cases[name]!))
+    if (process.env['GOLDEN'] === 'write') writeFileSync(golden, text)
+    expect(text).toBe(readFileSync(golden, 'utf8'))
+  })
+})

@@ -1,0 +1,55 @@
+/** Runs the installed plugin the way a runtime does: inside a node's namespace, with an environment and stdin. */
+import { spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { buildShim } from '../src/build-shim.ts'
+import { installCni, pluginName, type ShimProgram } from '../src/install.ts'
+
+export interface PluginOutput {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly ms: number
+}
+
+export interface PluginCall {
+  readonly environment: Readonly<Record<string, string>>
+  readonly stdin?: string | undefined
+  /** Path of the namespace the runtime is in; the caller's own when absent. */
+  readonly netns?: string | undefined
+}
+
+export interface InstalledPlugin {
+  readonly path: string
+  readonly socketPath: string
+  readonly spoolPath: string
+  run(call: PluginCall): Promise<PluginOutput>
+}
+
+/** Both programs, for `describe.each`; the shim is left out where no compiler is. */
+export async function programs(): Promise<readonly (readonly [string, ShimProgram])[]> {
+  const built = await buildShim(new URL('../../../.weft/shim', import.meta.url).pathname)
+  return [...built.kind === 'binary' ? [['shim', built] as const] : [], ['twin', { kind: 'twin' }] as const]
+}
+
+export async function installPlugin(folder: string, program: ShimProgram): Promise<InstalledPlugin> {
+  const paths = { binDir: join(folder, 'bin'), confDir: join(folder, 'net.d'), socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }
+  await mkdir(folder, { recursive: true })
+  await installCni({ ...paths, program })
+  const path = join(paths.binDir, pluginName)
+  return { path, socketPath: paths.socketPath, spoolPath: paths.spoolPath, run: (call) => run(path, call) }
+}
+
+async function run(path: string, { environment, stdin, netns }: PluginCall): Promise<PluginOutput> {
+  const began = performance.now()
+  const [command, ...args] = netns === undefined ? [path] : ['nsenter', `--net=${netns}`, path]
+  const child = spawn(command!, args, { env: { PATH: process.env['PATH'], ...environment }, stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => { stdout += text })
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => { stderr += text })
+  // A plugin that needs no configuration does not read it: EPIPE is no fault.
+  child.stdin?.on('error', () => undefined).end(stdin)
+  const exitCode = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)))
+  return { exitCode, stdout, stderr, ms: performance.now() - began }
+}
