@@ -61,7 +61,7 @@ describe('createKubeClient()', () => {
     for (let index = 0; index < 25; index += 1) server.api.put(pods, { metadata: { namespace: 'shop', name: `p${index}` } })
     const list = await listObjects(client, pods, { pageSize: 10 })
     expect(list.items).toHaveLength(25)
-    expect(list.resourceVersion).toBe('25')
+    expect(list.resourceVersion).toBe('26')
     expect(server.requests).toHaveLength(3)
   })
 
@@ -160,7 +160,7 @@ describe('createKubeClient()', () => {
   test('watch() tells events until the server ends it', async () => {
     server.api.put(pods, { metadata: { name: 'a' } })
     const seen: string[] = []
-    for await (const event of client.watch(pods, { resourceVersion: '1' }, { onOpen: () => { server.api.put(pods, { metadata: { name: 'b' } }) } })) {
+    for await (const event of client.watch(pods, { resourceVersion: '2' }, { onOpen: () => { server.api.put(pods, { metadata: { name: 'b' } }) } })) {
       seen.push(event.type)
       if (event.type === 'ADDED') server.api.remove(pods, 'b')
       else server.api.endWatches()

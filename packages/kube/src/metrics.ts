@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from '@weft/daemon'
 
 /** Counters and gauges of all reflectors of a process; make them once with {@link createKubeMetrics}. */
 export interface KubeMetrics {

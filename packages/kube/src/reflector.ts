@@ -23,6 +23,14 @@ const missingKindMs = 60_000
 /** A watch that ended orderly but sooner than this is reopened with backoff. */
 const shortWatchMs = 1_000
 
+/** How long one watch is to last. */
+interface Lasting {
+  readonly query: Query
+  /** Longer than the server was asked to keep it open, in milliseconds. */
+  readonly limitMs: number
+  readonly began: number
+}
+
 /** The state machine behind `reflect`: complete set, then changes, then again what is needed. */
 export class Reflector<T extends StoredObject> {
   readonly #client: KubeClient
@@ -125,7 +133,7 @@ export class Reflector<T extends StoredObject> {
       missing = true
     }
     this.#paged = false
-    if (!this.#commit(staging, position) || !missing) return
+    if (!this.#commit(staging, missing ? 'missing' : position) || !missing) return
     this.#relist = 'missing'
     this.#pauseMs = missingKindMs * (0.5 + this.#random())
   }
@@ -159,7 +167,7 @@ export class Reflector<T extends StoredObject> {
       return
     }
     if (staging !== undefined) throw new KubeError('ERR_KUBE_UNREACHABLE', `Cannot list "${this.#resource.path}": the initial set ended early`)
-    this.#ended(lasting.began)
+    this.#ended(lasting)
   }
 
   /** Follows changes from our position on. */
@@ -169,7 +177,7 @@ export class Reflector<T extends StoredObject> {
     const query = { ...lasting.query, resourceVersion: this.#fold.position }
     const onOpen = (): void => this.#reports.connected()
     for await (const event of this.#client.watch(this.#resource.path, query, { signal: watchdog.signal, onOpen })) this.#take(event)
-    this.#ended(lasting.began)
+    this.#ended(lasting)
   }
 
   /**
@@ -182,7 +190,7 @@ export class Reflector<T extends StoredObject> {
     if (compareResourceVersions(resourceVersionOf(head), this.#fold.position) === -1) this.#relist = 'history'
   }
 
-  #newLasting(): { readonly query: Query, readonly limitMs: number, readonly began: number } {
+  #newLasting(): Lasting {
     const seconds = Math.floor(watchSeconds.min + this.#random() * watchSeconds.spread)
     const { fieldSelector, labelSelector } = this.#resource
     return {
@@ -208,6 +216,8 @@ export class Reflector<T extends StoredObject> {
 
   /** @returns False when the set was doubted and has to be confirmed. */
   #commit(staging: Staging<T>, position: string): boolean {
+    // A watch from "" or "0" would tell everything once more, in no order.
+    if (position === '' || position === '0') throw new KubeError('ERR_KUBE_GARBAGE', `Cannot list "${this.#resource.path}": resourceVersion is "${position}", want where to watch from`)
     const removals = this.#fold.removals(staging)
     if (!this.#confirming && isDoubtful(removals, this.#store.size)) {
       this.#confirming = true
@@ -230,8 +240,11 @@ export class Reflector<T extends StoredObject> {
     this.#busy.reset()
   }
 
-  #ended(began: number): void {
-    if (this.#options.clock.now() - began < shortWatchMs) this.#pauseMs = this.#busy.next()
+  #ended(lasting: Lasting): void {
+    const lasted = this.#options.clock.now() - lasting.began
+    // Sooner than asked for: the server is stopping, and who knows what comes after it.
+    if (lasted < lasting.limitMs - 2 * graceMs) this.#doubtHistory = true
+    if (lasted < shortWatchMs) this.#pauseMs = this.#busy.next()
     else this.#progressed()
   }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { realClock } from '@weft/daemon'
 import { FakeApi, type FakeEvent } from './fake-api.ts'
 import { FakeStatus } from './fake-object.ts'
 
@@ -109,7 +109,7 @@ export class FakeApiServer implements AsyncDisposable {
     const url = new URL(request.url ?? '/', this.url)
     this.requests.push(`${method} ${url.pathname}${url.search}`)
     this.headers.push(request.headers)
-    if (this.latencyMs > 0) await sleep(this.latencyMs)
+    if (this.latencyMs > 0) await realClock.sleep(this.latencyMs)
     const fault = this.#faultOf(`${method} ${url.pathname}${url.search}`)
     if (fault !== undefined) return answerFault(response, fault)
     const query = Object.fromEntries(url.searchParams)

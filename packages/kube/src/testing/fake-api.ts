@@ -41,7 +41,8 @@ export class FakeApi {
   readonly #watchers = new Set<Watcher>()
   #history: HistoryEntry[] = []
   #compacted = 0
-  #revision = 0
+  /** Never 0, which as a resourceVersion means "any". */
+  #revision = 1
   #uids = 0
   /** Collections that answer 404, e.g. a CRD that is not installed. */
   readonly missing: Set<string> = new Set()
@@ -82,7 +83,7 @@ export class FakeApi {
   restore(content: Readonly<Record<string, readonly FakeObject[]>>, revision: number): void {
     this.endWatches()
     this.#collections.clear()
-    this.#revision = revision
+    this.#revision = Math.max(1, revision)
     this.compact()
     for (const [collection, objects] of Object.entries(content)) {
       for (const object of objects) this.put(collection, object)
@@ -92,8 +93,9 @@ export class FakeApi {
 
   /** Ends every watch, as a server that restarts does. */
   endWatches(): void {
-    for (const watcher of this.#watchers) watcher.sink.end()
+    const ending = [...this.#watchers]
     this.#watchers.clear()
+    for (const watcher of ending) watcher.sink.end()
   }
 
   /** Tells every watcher where history is. */
