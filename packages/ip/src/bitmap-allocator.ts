@@ -1,4 +1,7 @@
-/** Hands out numbers from 0 to `size - 1`, each once. 32 of them are looked at in one step. */
+/**
+ * Hands out numbers from 0 to `size - 1`, each once. A search that starts after the number given last (round robin) ends
+ * in a step or two; 32 numbers are looked at in each.
+ */
 export class BitmapAllocator {
   readonly size: number
   readonly #words: Uint32Array
@@ -14,16 +17,28 @@ export class BitmapAllocator {
     this.#free = size
   }
 
+  /** How many can still be handed out. */
   get free(): number {
     return this.#free
   }
 
+  /**
+   * Whether the number is taken.
+   *
+   * @throws {RangeError} If it is not from 0 to `size - 1`; so with `take` and `release`.
+   */
   has(index: number): boolean {
     return (this.#words[this.#wordOf(index)]! & (1 << (index % 32))) !== 0
   }
 
-  /** Takes the first free number at or after `from`, going round at the end; undefined when none is free. */
+  /**
+   * Takes the first free number at or after `from`, going round at the end; undefined when none is free.
+   *
+   * @param from A number at or past the end counts on from 0, so that "the last one + 1" is always a good start. @default 0
+   * @throws {RangeError} If `from` is no whole number from 0.
+   */
   allocate(from = 0): number | undefined {
+    if (!Number.isInteger(from) || from < 0) throw new RangeError(`Cannot allocate from ${from}: wanted a whole number from 0`)
     if (this.#free === 0) return undefined
     const start = from % this.size
     const words = this.#words.length

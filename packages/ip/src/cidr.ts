@@ -26,12 +26,32 @@ export function parseCidr(text: string): Cidr {
  */
 export function parseInterfaceAddress(text: string): { readonly address: IpAddress, readonly prefix: number } {
   const slash = text.indexOf('/')
-  const length = text.slice(slash + 1)
-  if (slash < 0 || !/^(0|[1-9]\d{0,2})$/.test(length)) throw new SyntaxError(`Cannot parse network "${text}": wanted address/prefix, e.g. 10.1.0.0/16`)
-  const address = parseIp(text.slice(0, slash))
-  const prefix = Number(length)
+  const prefix = slash < 0 ? undefined : readPrefix(text, slash + 1)
+  if (prefix === undefined) throw new SyntaxError(`Cannot parse network "${text}": wanted address/prefix, e.g. 10.1.0.0/16`)
+  const address = parseAddressOf(text, slash)
   if (prefix > addressBits(address.family)) throw new SyntaxError(`Cannot parse network "${text}": prefix length ${prefix} is over ${addressBits(address.family)}`)
   return { address, prefix }
+}
+
+function parseAddressOf(text: string, slash: number): IpAddress {
+  try {
+    return parseIp(text.slice(0, slash))
+  } catch (error) {
+    throw new SyntaxError(`Cannot parse network "${text}": "${text.slice(0, slash)}" is no address, wanted address/prefix, e.g. 10.1.0.0/16`, { cause: error })
+  }
+}
+
+/** One to three digits without leading zeros, up to the end. */
+function readPrefix(text: string, start: number): number | undefined {
+  const digits = text.length - start
+  if (digits < 1 || digits > 3 || (digits > 1 && text.charCodeAt(start) === 48)) return undefined
+  let prefix = 0
+  for (let index = start; index < text.length; index += 1) {
+    const digit = text.charCodeAt(index) - 48
+    if (digit < 0 || digit > 9) return undefined
+    prefix = prefix * 10 + digit
+  }
+  return prefix
 }
 
 /**
@@ -44,6 +64,11 @@ export function cidrFrom(ip: { readonly family: Family, readonly bits: bigint },
   if (!Number.isInteger(prefix) || prefix < 0 || prefix > width) throw new RangeError(`Cannot build network: prefix length ${prefix} is not from 0 to ${width}`)
   const host = BigInt(width - prefix)
   return { family: ip.family, bits: (ip.bits >> host) << host, prefix } as Cidr
+}
+
+/** The network of one address: /32 or /128. */
+export function hostCidr(ip: IpAddress): Cidr {
+  return { family: ip.family, bits: ip.bits, prefix: addressBits(ip.family) } as Cidr
 }
 
 export function formatCidr(cidr: Cidr): string {
@@ -82,18 +107,23 @@ export function equalCidr(a: Cidr, b: Cidr): boolean {
 }
 
 /**
- * Networks of a longer prefix length, in order.
+ * Networks of a longer prefix length, in order; made one by one, a /48 has 65536 of /64.
  *
- * @throws {RangeError} If `prefix` is shorter than the network's own.
+ * @throws {RangeError} If `prefix` is shorter than the network's own or too long for the family.
  */
-export function* splitCidr(cidr: Cidr, prefix: number): Generator<Cidr, void, undefined> {
-  if (prefix < cidr.prefix) throw new RangeError(`Cannot split network "${formatCidr(cidr)}": /${prefix} is larger than it`)
-  const size = cidrSize(cidrFrom(cidr, prefix))
+export function splitCidr(cidr: Cidr, prefix: number): Iterable<Cidr> {
+  const width = addressBits(cidr.family)
+  if (!Number.isInteger(prefix) || prefix < cidr.prefix || prefix > width) throw new RangeError(`Cannot split network "${formatCidr(cidr)}": wanted a prefix length from ${cidr.prefix} to ${width}, got ${prefix}`)
+  return partsOf(cidr, prefix)
+}
+
+function* partsOf(cidr: Cidr, prefix: number): Generator<Cidr, void, undefined> {
+  const size = 1n << BigInt(addressBits(cidr.family) - prefix)
   const end = cidr.bits + cidrSize(cidr)
   for (let bits = cidr.bits; bits < end; bits += size) yield cidrFrom({ family: cidr.family, bits }, prefix)
 }
 
-/** All addresses in order, the first and the last too. */
+/** All addresses in order, the first and the last too; made one by one, a /64 has more than anybody can count. */
 export function* addressesOf(cidr: Cidr): Generator<IpAddress, void, undefined> {
   const end = cidr.bits + cidrSize(cidr)
   for (let bits = cidr.bits; bits < end; bits += 1n) yield ipFromBits(cidr.family, bits)

@@ -2,6 +2,16 @@
 
 declare const brand: unique symbol
 
+const dot = 46
+const colon = 58
+/** `ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255`; what is longer is not looked at. */
+const longestText = 45
+const highest = { 4: 2n ** 32n - 1n, 6: 2n ** 128n - 1n } as const
+
+// Working space of one call; no function that uses it calls another that does.
+const groups = new Uint16Array(8)
+const scratch = new DataView(new ArrayBuffer(16))
+
 export type Family = 4 | 6
 
 /** An IPv4 address. `bits` is the address as a number of 32 bits. */
@@ -26,7 +36,7 @@ export function ipFromBits(family: 4, bits: bigint): Ipv4
 export function ipFromBits(family: 6, bits: bigint): Ipv6
 export function ipFromBits(family: Family, bits: bigint): IpAddress
 export function ipFromBits(family: Family, bits: bigint): IpAddress {
-  if (bits < 0n || bits >> BigInt(addressBits(family)) !== 0n) throw new RangeError(`Cannot build IPv${family} address from ${bits}: it has ${addressBits(family)} bits`)
+  if (bits < 0n || bits > highest[family]) throw new RangeError(`Cannot build IPv${family} address from ${bits}: it has ${addressBits(family)} bits`)
   return { family, bits } as IpAddress
 }
 
@@ -39,18 +49,19 @@ export function ipFromBits(family: Family, bits: bigint): IpAddress {
 export function parseIpv4(text: string): Ipv4 {
   const bits = readIpv4(text)
   if (bits === undefined) throw new SyntaxError(`Cannot parse IPv4 address "${text}": wanted four decimal numbers without leading zeros, e.g. 10.0.0.1`)
-  return ipFromBits(4, BigInt(bits))
+  return { family: 4, bits: BigInt(bits) } as Ipv4
 }
 
 /**
- * Parses RFC 4291 §2.2 text, with an embedded IPv4 address too. Zone identifiers are refused.
+ * Parses RFC 4291 §2.2 text, with an embedded IPv4 address too. An IPv4-mapped address stays IPv6 (see {@link unmapIp}).
+ * Zone identifiers are refused: a zone names a link of one machine.
  *
  * @throws {SyntaxError}
  */
 export function parseIpv6(text: string): Ipv6 {
   const bits = readIpv6(text)
   if (bits === undefined) throw new SyntaxError(`Cannot parse IPv6 address "${text}": wanted RFC 4291 text without a zone, e.g. fd00::1`)
-  return ipFromBits(6, bits)
+  return { family: 6, bits } as Ipv6
 }
 
 /**
@@ -76,7 +87,7 @@ export function ipToBytes(ip: IpAddress): Uint8Array {
   const bytes = new Uint8Array(16)
   const view = new DataView(bytes.buffer)
   view.setBigUint64(0, ip.bits >> 64n)
-  view.setBigUint64(8, ip.bits & 0xffff_ffff_ffff_ffffn)
+  view.setBigUint64(8, BigInt.asUintN(64, ip.bits))
   return bytes
 }
 
@@ -107,13 +118,19 @@ export function prevIp(ip: IpAddress): IpAddress {
   return ipFromBits(ip.family, ip.bits - 1n)
 }
 
+/** The IPv4 address inside an IPv4-mapped IPv6 one (`::ffff:10.0.0.1`, as dual-stack sockets name their peers); others as they are. */
+export function unmapIp(ip: IpAddress): IpAddress {
+  return ip.family === 6 && ip.bits >> 32n === 0xffffn ? ipFromBits(4, ip.bits & 0xffff_ffffn) : ip
+}
+
 function readIpv4(text: string): number | undefined {
+  if (text.length > longestText) return undefined
   let bits = 0
   let part = -1
   let parts = 0
   for (let index = 0; index <= text.length; index += 1) {
-    const code = index === text.length ? 46 : text.charCodeAt(index)
-    if (code === 46) {
+    const code = index === text.length ? dot : text.charCodeAt(index)
+    if (code === dot) {
       if (part < 0) return undefined
       bits = bits * 256 + part
       parts += 1
@@ -129,61 +146,100 @@ function readIpv4(text: string): number | undefined {
   return parts === 4 ? bits : undefined
 }
 
+/** One pass, no allocation before the result: pod, node and endpoint addresses are parsed by the ten thousand. */
 function readIpv6(text: string): bigint | undefined {
-  const halves = text.split('::')
-  if (halves.length > 2) return undefined
-  const head = readGroups(halves[0]!, halves.length === 1)
-  const tail = halves.length === 2 ? readGroups(halves[1]!, true) : []
-  if (head === undefined || tail === undefined) return undefined
-  const given = head.length + tail.length
-  // `::` stands for at least one group of zeros.
-  if (halves.length === 1 ? given !== 8 : given > 7) return undefined
-  let bits = 0n
-  for (const group of head) bits = (bits << 16n) | BigInt(group)
-  bits <<= BigInt((8 - given) * 16)
-  for (const group of tail) bits = (bits << 16n) | BigInt(group)
-  return bits
-}
-
-function readGroups(text: string, last: boolean): number[] | undefined {
-  if (text === '') return []
-  const groups: number[] = []
-  const words = text.split(':')
-  for (const [index, word] of words.entries()) {
-    if (last && index === words.length - 1 && word.includes('.')) {
-      const embedded = readIpv4(word)
+  if (text.length > longestText) return undefined
+  let count = 0
+  let gap = -1
+  let group = 0
+  let digits = 0
+  let index = 0
+  while (index < text.length) {
+    const code = text.charCodeAt(index)
+    const digit = hexDigit(code)
+    if (digit >= 0) {
+      group = group * 16 + digit
+      digits += 1
+      index += 1
+      if (digits > 4) return undefined
+    } else if (code === colon) {
+      if (digits > 0) {
+        if (count === 8) return undefined
+        groups[count] = group
+        count += 1
+        group = 0
+        digits = 0
+        index += 1
+        if (index === text.length) return undefined
+        if (text.charCodeAt(index) !== colon) continue
+      } else if (index === 0 && text.charCodeAt(1) === colon) {
+        index = 1
+      } else {
+        return undefined
+      }
+      // The second colon of `::`, which may stand once.
+      if (gap >= 0) return undefined
+      gap = count
+      index += 1
+    } else if (code === dot && digits > 0 && count <= 6) {
+      const embedded = readIpv4(text.slice(index - digits))
       if (embedded === undefined) return undefined
-      groups.push(Math.floor(embedded / 65_536), embedded % 65_536)
-    } else if (/^[0-9a-fA-F]{1,4}$/.test(word)) {
-      groups.push(Number.parseInt(word, 16))
+      groups[count] = embedded >>> 16
+      groups[count + 1] = embedded & 0xffff
+      count += 2
+      digits = 0
+      index = text.length
     } else {
       return undefined
     }
   }
-  return groups
+  if (digits > 0) {
+    if (count === 8) return undefined
+    groups[count] = group
+    count += 1
+  }
+  // `::` stands for at least one group of zeros.
+  if (gap < 0 ? count !== 8 : count > 7) return undefined
+  scratch.setBigUint64(0, 0n)
+  scratch.setBigUint64(8, 0n)
+  const moved = gap < 0 ? 0 : 8 - count
+  for (let at = 0; at < count; at += 1) scratch.setUint16((at < gap || gap < 0 ? at : at + moved) * 2, groups[at]!)
+  return (scratch.getBigUint64(0) << 64n) | scratch.getBigUint64(8)
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48
+  const lower = code | 32
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1
 }
 
 function formatIpv4(number: number): string {
-  return `${Math.floor(number / 16_777_216)}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`
+  return `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}`
 }
 
 function formatIpv6(bits: bigint): string {
-  const groups: number[] = []
-  for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(Number((bits >> shift) & 0xffffn))
+  scratch.setBigUint64(0, bits >> 64n)
+  scratch.setBigUint64(8, bits)
   // RFC 5952 §5: IPv4-mapped addresses keep their dotted tail.
-  if (bits >> 32n === 0xffffn) return `::ffff:${formatIpv4(Number(bits & 0xffff_ffffn))}`
+  if (scratch.getUint32(0) === 0 && scratch.getUint32(4) === 0 && scratch.getUint32(8) === 0xffff) return `::ffff:${formatIpv4(scratch.getUint32(12))}`
   let start = -1
   let length = 1
-  for (let index = 0; index < 8; index += 1) {
-    let run = 0
-    while (index + run < 8 && groups[index + run] === 0) run += 1
+  let run = 0
+  for (let at = 0; at < 8; at += 1) {
+    run = scratch.getUint16(at * 2) === 0 ? run + 1 : 0
     // The longest run, the first of equal ones, and never a single group (RFC 5952 §4.2).
     if (run > length) {
-      start = index
+      start = at + 1 - run
       length = run
     }
-    index += run
   }
-  const hex = (from: number, to: number): string => groups.slice(from, to).map((group) => group.toString(16)).join(':')
-  return start < 0 ? hex(0, 8) : `${hex(0, start)}::${hex(start + length, 8)}`
+  if (start < 0) return hexGroups(0, 8)
+  return `${hexGroups(0, start)}::${hexGroups(start + length, 8)}`
+}
+
+/** Groups of the scratch, from the first until before the last. */
+function hexGroups(from: number, to: number): string {
+  let text = ''
+  for (let at = from; at < to; at += 1) text += (at === from ? '' : ':') + scratch.getUint16(at * 2).toString(16)
+  return text
 }
