@@ -35,7 +35,7 @@ export function atomOf(type: DataType, value: Value, bytes: number = type.bytes)
   }
   if (typeof value === 'object' && 'prefix' in value) return network(type, value.family, value.bits, value.prefix)
   if (typeof value === 'string' && (type.notation === 'ipv4' || type.notation === 'ipv6') && value.includes('/')) {
-    const [address, length] = value.split('/') as [string, string]
+    const [address = '', length = ''] = value.split('/', 2)
     if (!/^\d{1,3}$/.test(length)) throw invalid(type, value)
     return network(type, type.notation === 'ipv4' ? 4 : 6, single(type, address, bytes), Number(length))
   }
@@ -98,8 +98,8 @@ function textAtom(type: DataType, value: Value): TextAtom {
   if (typeof value !== 'string') throw invalid(type, value)
   const wildcard = value.endsWith('*')
   const text = wildcard ? value.slice(0, -1) : value
-  // IFNAMSIZ 16 with its NUL; the kernel forbids "/", ":" and blanks in names, quotes and "*" would not survive as nft text.
-  if (!/^[^\s/:"*\\\u0000-\u0020\u007f-\uffff]{1,15}$/.test(text)) throw invalid(type, value)
+  // IFNAMSIZ 16 with its NUL; the kernel forbids "/", ":" and blanks in names; quotes, "*" and "\\" would not survive as nft text.
+  if (!/^[!#-)+-.0-9;-[\]-~]{1,15}$/.test(text)) throw invalid(type, value)
   return { kind: 'text', text, wildcard }
 }
 

@@ -1,4 +1,4 @@
-import { MessageWriter } from '@weft/netlink'
+import type { MessageWriter } from '@weft/netlink'
 import { atomOf } from './atom.ts'
 import { dataType } from './data-type.ts'
 import { writeVerdict } from './encode-statement.ts'
@@ -9,6 +9,7 @@ import { type Layout, layoutOf, putNumber, putTuple } from './layout.ts'
 import { NftError } from './nft-error.ts'
 import * as nf from './nf-tables.ts'
 import type { MapDeclaration, MapElement, SetDeclaration, SetElement } from './table.ts'
+import { partsOf } from './value.ts'
 import { commentTlv, elementTlv, openInterval } from './userdata.ts'
 
 // Tuples are at most sixteen registers long.
@@ -62,8 +63,8 @@ function writeInterval(out: MessageWriter, set: SetDeclaration | MapDeclaration,
   const [name = 'integer'] = keyTypes(set.key)
   const type = dataType(name)
   const part = layoutOf([name]).parts[0]!
-  const single = Array.isArray(element.key) ? element.key[0] : element.key
-  const atom = atomOf(type, single)
+  const [single] = partsOf(element.key)
+  const atom = atomOf(type, single!)
   if (atom.kind === 'text') throw new NftError('ERR_NFT_TYPE_MISMATCH', `Cannot use ${name} in an interval set: names have no order`)
   if (type.byteOrder === 'host') throw new NftError('ERR_NFT_TYPE_MISMATCH', `Cannot use ${name} in an interval set: its bytes have no order, compare ranges in rules`)
   const isOpen = atom.to === (1n << BigInt(type.bytes * 8)) - 1n
@@ -145,7 +146,7 @@ export function checkOverlaps(set: SetDeclaration | MapDeclaration, elements: re
   const types = keyTypes(set.key)
   const type = dataType(types[0] ?? 'integer')
   const spans = elements.map((element) => {
-    const atom = atomOf(type, Array.isArray(element.key) ? element.key[0] : element.key)
+    const atom = atomOf(type, partsOf(element.key)[0]!)
     return { element, from: atom.kind === 'number' ? atom.from : 0n, to: atom.kind === 'number' ? atom.to : 0n }
   })
   spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))

@@ -41,5 +41,5 @@ function writeNumber(out: Buffer, number: bigint, big: boolean): void {
 }
 
 function littleEndian(bytes: Buffer): bigint {
-  return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`)
+  return bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes.toReversed()).toString('hex')}`)
 }

@@ -1,7 +1,7 @@
 import type { MessageWriter } from '@weft/netlink'
 import { atomOf } from './atom.ts'
 import { type DataTypeName, dataType } from './data-type.ts'
-import { type AnonymousMap, type Expression, type Jhash, typesOf } from './expression.ts'
+import { type Expression, type Jhash, typesOf } from './expression.ts'
 import { type LayoutPart, layoutOf, putNumber } from './layout.ts'
 import { NftError } from './nft-error.ts'
 import * as nf from './nf-tables.ts'
@@ -183,14 +183,14 @@ export class ExpressionWriter {
 
   #setReference(nameAttribute: number, idAttribute: number, options: { readonly name?: string; readonly of?: object }): void {
     const id = options.of === undefined ? undefined : this.#anonymous.get(options.of)
-    if (id === undefined) this.out.attrString(nameAttribute, options.name ?? '')
-    else this.out.attrString(nameAttribute, anonymousName(options.of as AnonymousMap)).attrU32be(idAttribute, id)
+    if (id === undefined || options.of === undefined) this.out.attrString(nameAttribute, options.name ?? '')
+    else this.out.attrString(nameAttribute, anonymousName(options.of)).attrU32be(idAttribute, id)
   }
 }
 
 /** Template the kernel makes a unique name from. */
-export function anonymousName(of: { readonly kind: string }): string {
-  return of.kind === 'membership' ? '__set%d' : '__map%d'
+export function anonymousName(of: object): string {
+  return 'kind' in of && of.kind === 'membership' ? '__set%d' : '__map%d'
 }
 
 /** Where an expression's only part lies, with the field's own width. */

@@ -1,5 +1,5 @@
 import type { DataTypeName } from './data-type.ts'
-import type { Scalar } from './value.ts'
+import type { Scalar, Tuple } from './value.ts'
 
 /** Header a payload field lies in; `th` is the transport header whatever its protocol. */
 export type PayloadProtocol = 'ip' | 'ip6' | 'th' | 'tcp' | 'udp' | 'sctp' | 'icmp' | 'icmpv6' | 'ether'
@@ -91,7 +91,7 @@ export interface Lookup {
 export interface AnonymousMap {
   readonly kind: 'anonymous-map'
   readonly key: Expression
-  readonly entries: readonly (readonly [key: import('./value.ts').Tuple, data: import('./value.ts').Tuple])[]
+  readonly entries: readonly (readonly [key: Tuple, data: Tuple])[]
   readonly data: readonly DataTypeName[]
 }
 

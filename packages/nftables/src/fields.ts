@@ -45,7 +45,7 @@ export const icmpv6: { readonly type: Payload; readonly code: Payload } = {
   code: payload('icmpv6', 'transport', 'code', [1, 1, 'icmpv6_code']),
 }
 
-const metaKey = <K extends MetaKey>(key: K): Meta => ({ kind: 'meta', key })
+const metaKey = (key: MetaKey): Meta => ({ kind: 'meta', key })
 
 /** Packet metadata. `l4proto` is the transport protocol after IPv6 extension headers. */
 export const meta: {

@@ -18,7 +18,7 @@ export function formatOperation(table: TableName, operation: Operation): string 
       const inner = [...(base === undefined ? [] : [base]), ...(chain.comment === undefined ? [] : [`comment "${chain.comment}";`])].join(' ')
       return `${operation.verb} chain ${where} ${chain.name}${inner === '' ? '' : ` { ${inner} }`}\n`
     }
-    case 'rule': return `${ruleCommand(where, operation)}\n`
+    case 'rule': return `${ruleCommand(table, operation)}\n`
     case 'set': {
       if (!('set' in operation)) return `${operation.verb} ${operation.kind} ${where} ${operation.name}\n`
       return `${operation.verb} ${operation.set.kind} ${where} ${operation.set.name} { ${collectionLines(operation.set).join('; ')}; }\n`
@@ -38,9 +38,8 @@ export function formatOperation(table: TableName, operation: Operation): string 
   }
 }
 
-function ruleCommand(where: string, operation: Operation & { readonly object: 'rule' }): string {
-  const chain = `${where} ${operation.chain}`
-  const [family] = where.split(' ') as ['inet']
+function ruleCommand({ family, name }: TableName, operation: Operation & { readonly object: 'rule' }): string {
+  const chain = `${family} ${name} ${operation.chain}`
   switch (operation.verb) {
     case 'add': return `add rule ${chain} ${operation.after === undefined ? '' : `handle ${operation.after} `}${formatRule(family, operation.rule)}`
     case 'insert': return `insert rule ${chain} ${operation.before === undefined ? '' : `handle ${operation.before} `}${formatRule(family, operation.rule)}`

@@ -21,3 +21,4 @@ export { isNftAlreadyExists, isNftBusy, isNftNotFound, NftError, type NftErrorCo
 export { NftSocket, type NftSocketOptions } from './nft-socket.ts'
 export { diffElements } from './diff-elements.ts'
 export { diffTable } from './diff-table.ts'
+export { watchTable, type WatchOptions } from './watch-table.ts'

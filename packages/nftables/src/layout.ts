@@ -1,7 +1,7 @@
 import { atomOf } from './atom.ts'
 import { type DataType, type DataTypeName, dataType } from './data-type.ts'
 import { NftError } from './nft-error.ts'
-import { type Tuple, type Value } from './value.ts'
+import { isList, type Tuple, type Value } from './value.ts'
 
 /** Where a part of a tuple lies: parts are padded to four bytes, as registers are. */
 export interface LayoutPart {
@@ -40,17 +40,17 @@ const low64 = (1n << 64n) - 1n
  */
 export function putTuple(layout: Layout, tuple: Tuple, out: DataView, end?: DataView): boolean {
   const { parts } = layout
-  if (!Array.isArray(tuple)) {
+  if (!isList(tuple)) {
     if (parts.length !== 1) throw wrongCount(parts.length, 1)
     zero(out, layout.length)
     if (end) zero(end, layout.length)
-    return putPart(parts[0]!, tuple as Value, out, end)
+    return putPart(parts[0]!, tuple, out, end)
   }
   if (tuple.length !== parts.length) throw wrongCount(parts.length, tuple.length)
   zero(out, layout.length)
   if (end) zero(end, layout.length)
   let spans = false
-  for (let index = 0; index < parts.length; index++) if (putPart(parts[index]!, tuple[index] as Value, out, end)) spans = true
+  for (let index = 0; index < parts.length; index++) if (putPart(parts[index]!, tuple[index]!, out, end)) spans = true
   return spans
 }
 

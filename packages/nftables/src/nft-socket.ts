@@ -3,12 +3,13 @@ import { type BatchMessage, type BatchOptions, type EncodedBatch, encodeBatch } 
 import { formatOperation } from './format-operation.ts'
 import * as nf from './nf-tables.ts'
 import { NftError, type RefusedOperation } from './nft-error.ts'
-import type { Nft, TableState } from './nft.ts'
+import type { Nft, TableEvent, TableState } from './nft.ts'
 import { errnoName, kernelHasDestroy } from './kernel-version.ts'
-import { readTable } from './read-table.ts'
+import { portOf, readTable } from './read-table.ts'
 import { splitBatch } from './split.ts'
-import type { TableFamily } from './table.ts'
+import type { TableFamily, TableName } from './table.ts'
 import type { Transaction } from './transaction.ts'
+import { watchTable } from './watch-table.ts'
 
 const HEADER = 16
 const BATCH_HEADER = HEADER + 4
@@ -19,6 +20,8 @@ const REPLAYS = 5
 export interface NftSocketOptions extends NetlinkSocketOptions {
   /** False makes `destroy` with older messages, as kernels before 6.3 need. @default true on 6.3 and later */
   readonly canDestroy?: boolean | undefined
+  /** Largest batch in bytes, if less than the socket takes; for tests. */
+  readonly limitBytes?: number | undefined
 }
 
 /**
@@ -31,12 +34,15 @@ export interface NftSocketOptions extends NetlinkSocketOptions {
 export class NftSocket implements Nft, Disposable {
   readonly #socket: NetlinkSocket
   readonly #options: BatchOptions
-  #limit: number
+  readonly #limit: number
+  readonly #netns: string | undefined
 
-  constructor(socket: NetlinkSocket, options: { readonly canDestroy?: boolean | undefined } = {}) {
+  /** Takes over a netfilter socket, e.g. one opened elsewhere. */
+  constructor(socket: NetlinkSocket, options: NftSocketOptions = {}) {
     this.#socket = socket
     this.#options = { canDestroy: options.canDestroy ?? kernelHasDestroy() }
-    this.#limit = socket.sndbuf()
+    this.#limit = Math.min(socket.sndbuf(), options.limitBytes ?? Number.POSITIVE_INFINITY)
+    this.#netns = options.netns
   }
 
   /** Opens a socket, in another network namespace if `netns` names one. */
@@ -45,7 +51,7 @@ export class NftSocket implements Nft, Disposable {
   }
 
   /** Opens a socket in the caller's network namespace. */
-  static openHere(options: { readonly canDestroy?: boolean | undefined } = {}): NftSocket {
+  static openHere(options: Omit<NftSocketOptions, 'netns'> = {}): NftSocket {
     return new NftSocket(NetlinkSocket.openHere('netfilter'), options)
   }
 
@@ -64,6 +70,16 @@ export class NftSocket implements Nft, Disposable {
 
   read(family: TableFamily, name: string): TableState | undefined {
     return readTable(this.#socket, { family, name })
+  }
+
+  /** The kernel's number of this socket, which events name. */
+  get portId(): number {
+    return portOf(this.#socket)
+  }
+
+  /** Follows what other programs change in a table; see {@link watchTable}. */
+  watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>> {
+    return watchTable(table, { netns: this.#netns, signal: options.signal, ignorePorts: [this.portId] })
   }
 
   [Symbol.dispose](): void {

@@ -138,12 +138,12 @@ function conflict(one: string, other: string): NftError {
 
 /** Replaces every payload field of a statement. */
 function mapExpressions(statement: Statement, change: (payload: Payload) => Payload): Statement {
-  const expression = <E extends Expression>(of: E): E => mapPayloads(of, change) as E
+  const expression = (of: Expression): Expression => mapPayloads(of, change)
   switch (statement.kind) {
     case 'match': case 'flags': case 'membership': return { ...statement, left: expression(statement.left) }
     case 'vmap': return { ...statement, key: expression(statement.key) }
     case 'nat': return isExpression(statement.address) ? { ...statement, address: expression(statement.address) } : statement
-    case 'set': return { ...statement, target: expression(statement.target), value: expression(statement.value) }
+    case 'set': return { ...statement, value: expression(statement.value), target: statement.target.kind === 'payload' ? change(statement.target) : statement.target }
     case 'dynamic': {
       const key = expression(statement.key)
       return statement.data === undefined ? { ...statement, key } : { ...statement, key, data: expression(statement.data) }

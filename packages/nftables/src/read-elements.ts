@@ -54,7 +54,8 @@ function readElement(attributes: Attributes, data: Layout | undefined): RawEleme
   return { key, keyEnd: attributes.nested(nf.elementAttr.keyEnd)?.bytes(nf.dataAttr.value), isEnd: (flags & nf.elementFlag.intervalEnd) !== 0, rest }
 }
 
-const verdicts = new Map<number, Verdict['verdict']>(Object.entries(nf.verdictCode).map(([name, code]) => [code, name as Verdict['verdict']]))
+const verdictNames = ['drop', 'accept', 'continue', 'return', 'jump', 'goto'] as const
+const verdicts: ReadonlyMap<number, Verdict['verdict']> = new Map(verdictNames.map((name) => [nf.verdictCode[name], name]))
 
 function readVerdict(attributes: Attributes): Verdict {
   const code = (attributes.u32be(nf.verdictAttr.code) ?? 0) | 0

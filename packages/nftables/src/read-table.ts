@@ -1,11 +1,11 @@
-import { Attributes, decodeAttributes, isNotFound, MessageWriter, NetlinkError, type NetlinkMessage, type NetlinkRequest, type NetlinkSocket } from '@weft/netlink'
+import { type Attributes, decodeAttributes, isNotFound, MessageWriter, NetlinkError, type NetlinkMessage, type NetlinkRequest, type NetlinkSocket } from '@weft/netlink'
 import { type DataTypeName, dataTypeById } from './data-type.ts'
 import { typesOf } from './expression.ts'
 import * as nf from './nf-tables.ts'
 import { NftError } from './nft-error.ts'
 import type { RuleState, TableState } from './nft.ts'
 import { readElements } from './read-elements.ts'
-import type { Chain, CounterDeclaration, Hook, MapDeclaration, MapElement, SetDeclaration, SetElement, SetFlag, TableName } from './table.ts'
+import type { Chain, CounterDeclaration, Hook, MapDeclaration, SetDeclaration, SetFlag, TableName } from './table.ts'
 import { FINGERPRINT_TLV, readComment, readTlvs, setTlv } from './userdata.ts'
 import { keyFromTypeof } from './read-typeof.ts'
 
@@ -43,8 +43,8 @@ function readOnce(socket: NetlinkSocket, name: TableName): TableState | undefine
       out.attrString(nf.elementListAttr.table, name.name).attrString(nf.elementListAttr.set, declaration.name)
     }))
     const elements = readElements(declaration, answers)
-    if (declaration.kind === 'set') sets.push({ ...declaration, elements: elements as SetElement[] })
-    else maps.push({ ...declaration, elements: elements as MapElement[] })
+    if (declaration.kind === 'set') sets.push({ ...declaration, elements })
+    else maps.push({ ...declaration, elements: elements.filter((element) => 'data' in element) })
   }
   const rules = new Map<string, RuleState[]>(chains.map((chain) => [chain.name, []]))
   for (const message of dump(nf.message.getRule, nf.ruleAttr.table)) readRule(message, rules)
@@ -72,9 +72,17 @@ function request(type: number, name: TableName, write: (out: MessageWriter) => v
 
 /** Number of commits so far, of all programs. */
 function generation(socket: NetlinkSocket): number {
+  return attributesOf(getGeneration(socket))?.u32be(1) ?? 0
+}
+
+function getGeneration(socket: NetlinkSocket): NetlinkMessage | undefined {
   const payload = new MessageWriter().putU32(0).bytes()
-  const [answer] = socket.request({ operation: 'read nftables generation', type: (nf.SUBSYSTEM << 8) | nf.message.getGeneration, flags: 0, payload })
-  return attributesOf(answer)?.u32be(1) ?? 0
+  return socket.request({ operation: 'read nftables generation', type: (nf.SUBSYSTEM << 8) | nf.message.getGeneration, flags: 0, payload })[0]
+}
+
+/** Port id of a socket: the kernel writes it into every answer. */
+export function portOf(socket: NetlinkSocket): number {
+  return getGeneration(socket)?.port ?? 0
 }
 
 function readCounter(message: NetlinkMessage): CounterDeclaration[] {
@@ -89,6 +97,7 @@ function readCounter(message: NetlinkMessage): CounterDeclaration[] {
   }]
 }
 
+const baseTypes = ['filter', 'nat', 'route'] as const
 const hookNames: readonly Hook[] = ['prerouting', 'input', 'forward', 'output', 'postrouting', 'ingress']
 
 function readChain(table: TableName, message: NetlinkMessage): Chain[] {
@@ -104,7 +113,7 @@ function readChain(table: TableName, message: NetlinkMessage): Chain[] {
   return [{
     ...shared,
     base: {
-      type: (attributes.string(nf.chainAttr.type) ?? 'filter') as 'filter',
+      type: baseTypes.find((type) => type === attributes.string(nf.chainAttr.type)) ?? 'filter',
       hook: table.family === 'netdev' ? (number === 0 ? 'ingress' : 'egress') : hookNames[number]!,
       priority: (hook.u32be(nf.hookAttr.priority) ?? 0) | 0,
       policy: attributes.u32be(nf.chainAttr.policy) === 0 ? 'drop' : 'accept',

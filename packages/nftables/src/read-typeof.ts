@@ -1,11 +1,12 @@
 import type { Expression } from './expression.ts'
-import { ct, ip, ip6, numgen, sctp, tcp, th, udp } from './fields.ts'
+import { ct, ip, ip6, meta, numgen, sctp, tcp, th, udp } from './fields.ts'
 import { ctKey, metaKey } from './nf-tables.ts'
 import { expressionNumber, fieldNumber, protocolNumber, readTlvs, typeofTlv } from './userdata.ts'
 
 const fields: readonly Expression[] = [
   ip.saddr, ip.daddr, ip.protocol, ip6.saddr, ip6.daddr, ip6.nexthdr, th.sport, th.dport, tcp.sport, tcp.dport, udp.sport, udp.dport, sctp.sport, sctp.dport,
 ]
+const metaFields: readonly Expression[] = Object.values(meta)
 const ctFields: readonly Expression[] = [ct.state, ct.direction, ct.status, ct.mark, ct.zone, ct.protocol]
 
 /** A key's expressions out of a `typeof` userdata; undefined if there is none, or one of another program that we cannot express. */
@@ -27,8 +28,7 @@ function readExpression(bytes: Uint8Array | undefined): Expression | undefined {
     case expressionNumber.payload:
       return fields.find((field) => field.kind === 'payload' && protocolNumber[field.protocol] === first && fieldNumber[`${field.protocol} ${field.field}`] === second)
     case expressionNumber.meta: {
-      const key = Object.entries(metaKey).find(([, number]) => number === first)?.[0]
-      return key === undefined ? undefined : { kind: 'meta', key: key as keyof typeof metaKey }
+      return metaFields.find((field) => field.kind === 'meta' && metaKey[field.key] === first)
     }
     case expressionNumber.ct: return second === undefined ? ctFields.find((field) => field.kind === 'ct' && ctKey[field.key] === first) : undefined
     case expressionNumber.numgen: return second === undefined ? undefined : numgen(first === 1 ? 'random' : 'inc', second, u32(values.get(2)) ?? 0)

@@ -35,5 +35,10 @@ export function range(from: Scalar, to: Scalar): RangeValue {
 
 /** The parts of a tuple, whether written as a list or as a single value. */
 export function partsOf(tuple: Tuple): readonly Value[] {
-  return Array.isArray(tuple) ? (tuple as readonly Value[]) : [tuple as Value]
+  return isList(tuple) ? tuple : [tuple]
+}
+
+/** Tells a list of parts from a single value. */
+export function isList(tuple: Tuple): tuple is readonly Value[] {
+  return Array.isArray(tuple)
 }
