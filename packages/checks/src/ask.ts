@@ -7,10 +7,21 @@ export type Ask =
   | { readonly kind: 'http', readonly host: string, readonly port: number, readonly path: string, readonly count?: number, readonly timeoutMs?: number }
   /** One datagram and its reply, `count` times, each from a socket of its own. */
   | { readonly kind: 'udp', readonly host: string, readonly port: number, readonly message: string, readonly count?: number, readonly timeoutMs?: number }
-  /** POST of that many bytes; the answer is the SHA-256 that the server computed, compared by the probe with its own. */
+  /** POST of that many bytes; good when both sides computed the same SHA-256. */
   | { readonly kind: 'upload', readonly host: string, readonly port: number, readonly bytes: number, readonly timeoutMs?: number }
   /** A query through the place's own resolver; answers are records as text (`SRV` as `priority weight port target`). */
   | { readonly kind: 'dns', readonly name: string, readonly type: 'A' | 'AAAA' | 'SRV' | 'PTR', readonly timeoutMs?: number }
+  /** Steady requests at a rate, each on a connection of its own; the answer is a {@link LoadReport} as JSON. */
+  | { readonly kind: 'load', readonly protocol: 'http' | 'tcp' | 'udp', readonly host: string, readonly port: number, readonly rate: number, readonly durationMs: number }
+
+export interface LoadReport {
+  readonly sent: number
+  readonly answered: number
+  /** In words of {@link Answer.error}. */
+  readonly failed: Readonly<Record<string, number>>
+  readonly firstFailure?: string
+  readonly longestMs: number
+}
 
 export interface Answer {
   readonly ok: boolean

@@ -45,7 +45,7 @@ program.command('node')
   .argument('<name>')
   .argument('<command...>', 'after --')
   .passThroughOptions()
-  .action(async (name: string, command: string[]) => run((await import('./commands/run.ts')).runAt({ kind: 'node', name }, command)))
+  .action(async (name: string, command: string[]) => run((await import('./commands/run.ts')).runAt({ kind: 'node', node: name }, command)))
 
 program.command('outside')
   .description('run a command on a machine of the underlay that is no node')

@@ -1,5 +1,5 @@
 import { links, priorities, routeProtocols, routing, tables } from '@weft/api'
-import { aggregateCidrs, type Cidr, cidrFrom, compareIp, type IpAddress, type MacAddress, parseCidr } from '@weft/ip'
+import { aggregateCidrs, type Cidr, compareIp, hostCidr, type IpAddress, type MacAddress, parseCidr } from '@weft/ip'
 import { accept, baseChain, eq, ip, ip6, isIn, masquerade, meta, notIn, type Rule, rule, set, type SetDeclaration, type Table, table } from '@weft/nftables'
 import type { OverlayConfig } from './config.ts'
 import type { OverlayModel, OverlayNode } from './model.ts'
@@ -71,10 +71,11 @@ export function compileOverlay(model: OverlayModel, config: OverlayConfig): Over
 
   for (const peer of peers) {
     const mac = tunnelMac(peer.name)
-    const tunnelled = new Map<4 | 6, IpAddress>()
+    let remote: IpAddress | undefined
     for (const family of [4, 6] as const) {
-      const path = choosePath(self, peer, { uplink, config, family })
       const ranges = peer.podCidrs.filter((range) => range.family === family)
+      if (ranges.length === 0) continue
+      const path = choosePath(self, peer, { uplink, config, family })
       const source = ipOf(self, family)
       if (path.kind === 'direct') {
         for (const destination of ranges) routes.push({ table: mainTable, destination, type: 'unicast', device: 'uplink', via: ipOf(peer, family), source })
@@ -84,15 +85,13 @@ export function compileOverlay(model: OverlayModel, config: OverlayConfig): Over
           neighbours.push({ address: via, mac })
           routes.push({ table: mainTable, destination, type: 'unicast', device: 'vxlan', via, source })
         }
-        tunnelled.set(family, path.remote)
+        remote = path.remote
         // Pods reach the node itself through the tunnel too: the router between would drop their addresses.
-        const [nextHop] = ranges
         const address = ipOf(peer, family)
-        if (nextHop !== undefined && address !== undefined)
-          routes.push({ table: routing.overlayTable, destination: cidrFrom(address, family === 4 ? 32 : 128), type: 'unicast', device: 'vxlan', via: tunnelNextHop(nextHop), source: undefined })
+        if (address !== undefined)
+          routes.push({ table: routing.overlayTable, destination: hostCidr(address), type: 'unicast', device: 'vxlan', via: tunnelNextHop(ranges[0]!), source: undefined })
       }
     }
-    const [remote] = tunnelled.values()
     if (remote !== undefined) forwarding.push({ mac, remote })
   }
 
@@ -118,7 +117,7 @@ export const protocol: number = routeProtocols.overlay
 function compileMasquerade(self: OverlayNode, peers: readonly OverlayNode[], config: OverlayConfig): Table {
   const nodes = [self, ...peers]
   const direct = [
-    ...nodes.flatMap(({ podCidrs, ips }) => [...podCidrs, ...ips.map((address) => cidrFrom(address, address.family === 4 ? 32 : 128))]),
+    ...nodes.flatMap(({ podCidrs, ips }) => [...podCidrs, ...ips.map((address) => hostCidr(address))]),
     ...config.masqueradeExcept.map(parseCidr),
     // Multicast and link-local never leave the link, so they never need another address.
     ...['224.0.0.0/4', '169.254.0.0/16', 'ff00::/8', 'fe80::/10'].map(parseCidr),

@@ -1,5 +1,5 @@
 import { type Endpoint, type EndpointSlice, type Node, objectKey, type Service, type ServicePort } from '@weft/api'
-import { aggregateCidrs, cidrContains, cidrFrom, compareIp, type IpAddress, parseCidr } from '@weft/ip'
+import { aggregateCidrs, cidrContains, compareIp, hostCidr, type IpAddress, parseCidr } from '@weft/ip'
 import type { ProxyConfig } from './config.ts'
 import type { Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
 
@@ -67,6 +67,6 @@ export function watchNodes(nodeName: string, nodes: Iterable<Node>, config: Prox
   return {
     ips,
     nodePortIps: wanted === undefined ? ips : [...self.internalIps, ...self.externalIps].filter((ip) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip))),
-    clusterRanges: aggregateCidrs(all.flatMap((node) => [...node.podCidrs, ...node.internalIps.map((ip) => cidrFrom(ip, ip.family === 4 ? 32 : 128))])),
+    clusterRanges: aggregateCidrs(all.flatMap((node) => [...node.podCidrs, ...node.internalIps.map((ip) => hostCidr(ip))])),
   }
 }

@@ -1,15 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoadReport } from '../ask.ts'
 import { type Check, ensure } from '../check.ts'
 import { ports } from '../demo.ts'
 import { clusterIpOf, ipOf, placeOf } from '../scene.ts'
-
-/** What `probe load` prints: a request every few milliseconds, each on a connection of its own. */
-interface LoadReport {
-  readonly requests: number
-  readonly failures: number
-  readonly firstError?: string
-  readonly longestMs: number
-}
 
 export const agentChecks: readonly Check[] = [
   {
@@ -24,9 +17,8 @@ export const agentChecks: readonly Check[] = [
       const before = await cluster.agentStatus(node)
       const from = placeOf(client)
       const load = async (host: string, port: number): Promise<LoadReport> => {
-        const run = await cluster.run(from, [...cluster.probe(from), 'load', `--url=http://${family === 6 ? `[${host}]` : host}:${port}/hostname`, '--rate=100', '--seconds=2'], { timeoutMs: 15_000, signal })
-        ensure(run.code === 0, `the load generator ended with ${run.code}: ${run.stderr.trim()}`)
-        return JSON.parse(run.stdout) as LoadReport
+        const [report] = await context.ask.from(from, { kind: 'load', protocol: 'http', host, port, rate: 100, durationMs: 2000 })
+        return JSON.parse(report!) as LoadReport
       }
       const killed = (async () => {
         await sleep(400, undefined, { signal })
@@ -34,7 +26,7 @@ export const agentChecks: readonly Check[] = [
       })()
       const [service, direct] = await Promise.all([load(clusterIpOf(services.web, family), 80), load(ipOf(webs.at(-1)!, family), ports.http), killed])
       for (const [what, report] of [['the Service', service], ['the far pod', direct]] as const)
-        ensure(report.requests > 0 && report.failures === 0, `${report.failures} of ${report.requests} requests to ${what} failed: ${report.firstError ?? ''}`)
+        ensure(report.sent > 0 && report.answered === report.sent, `${report.sent - report.answered} of ${report.sent} requests to ${what} failed: ${report.firstFailure ?? ''}`)
 
       const start = performance.now()
       let after = before
@@ -45,7 +37,7 @@ export const agentChecks: readonly Check[] = [
       }
       ensure(after.kernelWrites === 0, `the new agent wrote ${after.kernelWrites} kernel objects that were already there`)
       ensure(after.adopted > 0, 'the new agent found no attachment of the pods that run')
-      return `${node}: ${service.requests + direct.requests} requests, 0 failed (slowest ${Math.max(service.longestMs, direct.longestMs).toFixed(0)} ms); pid ${before.pid} -> ${after.pid} adopted ${after.adopted} attachments, 0 kernel writes`
+      return `${node}: ${service.answered + direct.answered} requests, 0 failed (slowest ${Math.max(service.longestMs, direct.longestMs).toFixed(0)} ms); pid ${before.pid} -> ${after.pid} adopted ${after.adopted} attachments, 0 kernel writes`
     },
   },
 ]

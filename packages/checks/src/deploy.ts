@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Pod, podResource } from '@weft/api'
+import type { Cluster } from './cluster.ts'
+import { demoManifests, demoNamespace, type Manifest, policyNamespace } from './demo.ts'
+import { isAlreadyExists } from '@weft/kube'
+
+interface DeployOptions {
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+  /** Called with how many pods are Ready of how many. */
+  readonly onProgress?: (ready: number, wanted: number) => void
+}
+
+/** How often pods are looked at, in milliseconds. */
+const pollMs = 50
+
+/**
+ * Creates the demo application, or takes the one that is there, and resolves when all of its pods are Ready.
+ *
+ * @throws {Error} `ERR_CHECK_DEMO` Naming the pods that are not, with what keeps them.
+ */
+export async function deployDemo(cluster: Cluster, options: DeployOptions): Promise<void> {
+  const { signal, timeoutMs, onProgress } = options
+  const manifests = demoManifests(cluster)
+  const namespaces = manifests.filter(({ kind }) => kind === 'Namespace')
+  const others = manifests.filter(({ kind }) => kind !== 'Namespace')
+  for (const group of [namespaces, others]) await Promise.all(group.map((manifest) => create(cluster, manifest, signal)))
+
+  const wanted = others.filter(({ kind }) => kind === 'Pod').length + cluster.nodes.length
+  const start = performance.now()
+  for (;;) {
+    const pods = await listPods(cluster)
+    const ready = pods.filter((pod) => pod.ready).length
+    onProgress?.(ready, wanted)
+    if (ready >= wanted) return
+    if (performance.now() - start > timeoutMs) throw new DemoError(`Cannot start demo: after ${timeoutMs / 1000} s ${ready} of ${wanted} pods are Ready, not ${pods.filter((pod) => !pod.ready).map(({ namespace, name, nodeName }) => `${namespace}/${name} on ${nodeName || 'no node'}`).join(', ') || 'all were created'}`)
+    await sleep(pollMs, undefined, { signal })
+  }
+}
+
+/** The demo application did not come up. */
+export class DemoError extends Error {
+  readonly code = 'ERR_CHECK_DEMO'
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'DemoError'
+  }
+}
+
+async function listPods(cluster: Cluster): Promise<readonly Pod[]> {
+  const lists = await Promise.all([demoNamespace, policyNamespace].map((namespace) => cluster.kube.request<{ items: unknown[] }>('GET', `/api/v1/namespaces/${namespace}/pods`)))
+  return lists.flatMap(({ items }) => items.map(podResource.trim)).filter((pod) => !pod.deleting)
+}
+
+/** REST collections of the kinds the demo has. */
+const collections: Readonly<Record<string, string>> = { Namespace: 'namespaces', Pod: 'pods', Service: 'services', Deployment: 'deployments' }
+
+async function create({ kube }: Cluster, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  const { apiVersion, kind, metadata } = manifest
+  const base = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`
+  const scope = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`
+  try {
+    await kube.request('POST', `${base}${scope}/${collections[kind]!}`, { body: manifest, signal })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
+}

@@ -1,0 +1,70 @@
+import { checks, type CheckResult, deployDemo, runChecks } from '@weft/checks'
+import { sandboxCluster, startSandbox } from '@weft/sandbox'
+import { describeFailure } from '../failure.ts'
+import { sandboxDir } from '../paths.ts'
+import { formatTable, ok, paint, Progress } from '../terminal.ts'
+
+interface UpOptions {
+  readonly nodes: string
+  readonly family: 'ipv4' | 'ipv6' | 'dual'
+  readonly json: boolean
+}
+
+/** Pods of the demo have that long to be Ready, in milliseconds. */
+const demoTimeoutMs = 30_000
+
+/** Starts a cluster, a demo and its proof. Exit code 0 only if every promise holds; the cluster stays either way. */
+export async function up({ nodes, family, json }: UpOptions): Promise<number> {
+  const count = Number(nodes)
+  if (!Number.isInteger(count) || count < 2 || count > 9) throw new RangeError(`Cannot start ${nodes} nodes: wanted a number from 2 to 9`)
+  const start = performance.now()
+  const progress = new Progress({ enabled: !json })
+  const interrupted = new AbortController()
+  const interrupt = (): void => interrupted.abort(new Error('interrupted'))
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt)
+  const { signal } = interrupted
+
+  const sandbox = await startSandbox({ stateDir: sandboxDir, nodes: count, family, signal, onProgress: (message) => progress.say(message) })
+  await using cluster = await sandboxCluster(sandbox.stateDir)
+  await deployDemo(cluster, { signal, timeoutMs: demoTimeoutMs, onProgress: (ready, wanted) => progress.say(`demo: ${ready} of ${wanted} pods are Ready`) })
+  const readyMs = Math.round(performance.now() - start)
+
+  let done = 0
+  const results = await runChecks(cluster, { signal, onResult: () => progress.say(`proving: ${(done += 1)} of ${checks.length} promises looked at`) })
+  const greenMs = Math.round(performance.now() - start)
+  progress.done()
+
+  const good = results.every((result) => result.ok)
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ready_ms: readyMs, green_ms: greenMs, checks: results.map(({ name, ok, evidence }) => ({ name, ok, evidence })) })}\n`)
+  } else {
+    report(results, { nodes: count, family, readyMs, greenMs, kubeconfig: sandbox.kubeconfigPath, notes: sandbox.notes })
+  }
+  return good ? 0 : 1
+}
+
+interface Facts {
+  readonly nodes: number
+  readonly family: string
+  readonly readyMs: number
+  readonly greenMs: number
+  readonly kubeconfig: string
+  readonly notes: readonly string[]
+}
+
+function report(results: readonly CheckResult[], { nodes, family, readyMs, greenMs, kubeconfig, notes }: Facts): void {
+  const held = results.filter((result) => result.ok).length
+  process.stdout.write([
+    formatTable(['', 'promise', 'evidence'], results.map((result) => [ok(result.ok), result.promise, paint(result.ok ? 'dim' : 'red', describeFailure(result.evidence))])),
+    '',
+    `${held} of ${results.length} promises hold on ${nodes} nodes (${family}): pods Ready after ${(readyMs / 1000).toFixed(1)} s, all proved after ${(greenMs / 1000).toFixed(1)} s`,
+    ...notes,
+    '',
+    `The cluster stays up. Look around:`,
+    `  kubectl --kubeconfig ${kubeconfig} get pods -A -o wide`,
+    `  ./weft exec client -n demo -- weft-probe ask '[{"kind":"http","host":"web","port":80,"path":"/hostname"}]'`,
+    `  ./weft dump proxy --node n1`,
+    `  ./weft down`,
+    '',
+  ].join('\n'))
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs'
+import { nodeResource } from '@weft/api'
+import type { AgentStatus, Cluster, ClusterNode, Place, RunResult } from '@weft/checks'
+import { parseIp } from '@weft/ip'
+import { createKubeClient, type KubeClient } from '@weft/kube'
+import { parse } from 'yaml'
+import { SandboxClient } from './control/client.ts'
+import type { Target } from './control/protocol.ts'
+import { planTopology } from './underlay/topology.ts'
+
+/** A running sandbox as the checks and the end-to-end tests see a cluster. */
+export async function sandboxCluster(stateDir: string): Promise<Cluster & AsyncDisposable> {
+  const client = new SandboxClient(stateDir)
+  const [status, kube] = [await client.status(), kubeClientOf(client.kubeconfigPath)]
+  const { items } = await kube.request<{ items: unknown[] }>('GET', nodeResource.path)
+  const segments = new Map(status.nodes.map(({ name, segment }) => [name, segment]))
+  const nodes = items.map(nodeResource.trim).map(({ name, internalIps }): ClusterNode => ({ name, ips: internalIps, link: segments.get(name) ?? '' }))
+  const plan = planTopology(status.nodes.length, status.family)
+  const ips = plan.outside.addresses.map((address) => parseIp(address.slice(0, address.indexOf('/'))))
+
+  return {
+    kube,
+    nodes: nodes.sort((a, b) => (a.name < b.name ? -1 : 1)),
+    families: [...new Set(ips.map(({ family }) => family))],
+    outside: ips,
+    probeImage: 'weft.dev/probe',
+    probe: () => ['weft-probe'],
+    async run(place, command, { stdin, timeoutMs, signal } = {}): Promise<RunResult> {
+      const signals = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)].filter((each) => each !== undefined)
+      return await client.run(targetOf(place), command, { stdin, signal: AbortSignal.any(signals) })
+    },
+    async killAgent(node) {
+      await client.killAgent(node)
+    },
+    agentStatus: async (node) => await client.agent(node, '/status') as AgentStatus,
+    async [Symbol.asyncDispose]() {
+      await kube[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function targetOf(place: Place): Target {
+  return place.kind === 'node' ? { kind: 'node', node: place.name } : place
+}
+
+/**
+ * A client for the kubeconfig that the sandbox wrote itself: one cluster, one user, one token. Reading it here saves loading
+ * the library that knows every kubeconfig, which takes longer than a check.
+ */
+function kubeClientOf(path: string): KubeClient & AsyncDisposable {
+  const config = parse(readFileSync(path, 'utf8')) as {
+    readonly clusters: readonly [{ readonly cluster: { readonly server: string, readonly 'certificate-authority-data': string } }]
+    readonly users: readonly [{ readonly user: { readonly token: string } }]
+  }
+  const [{ cluster }] = config.clusters
+  return createKubeClient({ server: [cluster.server], ca: Buffer.from(cluster['certificate-authority-data'], 'base64').toString(), token: config.users[0].user.token })
+}
