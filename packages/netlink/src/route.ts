@@ -183,7 +183,8 @@ export function getRouteRequest(to: IpAddress, options: { readonly from?: IpAddr
     .putU8(bytes.length * 8)
     .putU8(options.from === undefined ? 0 : bytes.length * 8)
     .putZeros(5)
-    .putU32(k.RTM_F_LOOKUP_TABLE)
+    // IPv6 always tells the table, and strict checking refuses the flag.
+    .putU32(to.family === 4 ? k.RTM_F_LOOKUP_TABLE : 0)
     .attrBytes(k.RTA_DST, bytes)
   if (options.from !== undefined) writer.attrBytes(k.RTA_SRC, ipToBytes(options.from))
   if (options.ifIndex !== undefined) writer.attrU32(k.RTA_OIF, options.ifIndex)
