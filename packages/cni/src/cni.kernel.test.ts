@@ -1,0 +1,203 @@
+import { formatIp } from '@weft/ip'
+import { TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createNode, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
+import { programs } from '../test/plugin.ts'
+import { linkIdentity } from './link-name.ts'
+
+const reason = whyNoKernelTests()
+
+interface Result {
+  readonly interfaces: readonly { readonly name: string, readonly mac: string, readonly sandbox?: string, readonly mtu?: number }[]
+  readonly ips: readonly { readonly address: string, readonly gateway: string, readonly interface: number }[]
+  readonly routes: readonly unknown[]
+}
+
+describe.skipIf(reason !== undefined).each(await programs())('createCni() through the %s', (_, program) => {
+  let node: NodeFixture
+  let pods: TestNamespace[]
+  let leftOpen: () => string[]
+
+  beforeEach(async () => {
+    leftOpen = await trackDescriptors()
+    node = await createNode(program)
+    await node.start()
+    pods = []
+  })
+  afterEach(async () => {
+    for (const pod of pods) await pod[Symbol.asyncDispose]()
+    await node[Symbol.asyncDispose]()
+    expect(leftOpen()).toEqual([])
+  })
+
+  async function pod(): Promise<TestNamespace> {
+    const namespace = await TestNamespace.create()
+    pods.push(namespace)
+    return namespace
+  }
+
+  async function add(containerId: string, options: { readonly config?: Readonly<Record<string, unknown>>, readonly args?: string } = {}): Promise<{ readonly namespace: TestNamespace, readonly result: Result }> {
+    const namespace = await pod()
+    const { exitCode, stdout } = await node.call('ADD', { containerId, netns: namespace.path, ...options })
+    expect([exitCode, exitCode === 0 ? '' : stdout]).toEqual([0, ''])
+    return { namespace, result: JSON.parse(stdout) as Result }
+  }
+
+  function ping(from: TestNamespace, to: string): void {
+    from.exec('ping', ['-c', '1', '-W', '2', '-i', '0.2', to])
+  }
+
+  it('ADD wires a pod that reaches the node and other pods, and they it (CNI-20, CNI-24, CNI-29, CNI-31, CNI-32, P1)', async () => {
+    const a = await add('a')
+    const b = await add('b')
+    const identity = linkIdentity('a', 'eth0')
+    expect(a.result).toEqual({
+      cniVersion: '1.1.0',
+      interfaces: [{ name: identity.hostIfname, mac: identity.hostMac, mtu: 1450 }, { name: 'eth0', mac: identity.podMac, mtu: 1450, sandbox: a.namespace.path }],
+      ips: [{ address: '10.244.1.2/32', gateway: '169.254.1.1', interface: 1 }, { address: 'fd00:10:244:1::2/128', gateway: 'fe80::1', interface: 1 }],
+      routes: [{ dst: '0.0.0.0/0', gw: '169.254.1.1' }, { dst: '::/0', gw: 'fe80::1' }],
+      dns: {},
+    })
+    for (const [from, to] of [[a.namespace, '10.244.1.3'], [a.namespace, 'fd00:10:244:1::3'], [b.namespace, '10.244.1.2'], [node.namespace, '10.244.1.2'], [node.namespace, 'fd00:10:244:1::3'], [a.namespace, '172.30.1.11'], [b.namespace, 'fd00:172:30:1::11'], [a.namespace, '127.0.0.1'], [a.namespace, '10.244.1.2']] as const) ping(from, to)
+    expect(node.covered).toEqual(['+ a 10.244.1.2 fd00:10:244:1::2', '+ b 10.244.1.3 fd00:10:244:1::3'])
+    expect(node.cni.attachments().map(({ namespace, name, uid, hostIfname }) => [namespace, name, uid, hostIfname])).toContainEqual(['default', 'a', 'u-a', identity.hostIfname])
+    expect(node.namespace.exec('ip', ['-4', 'route', 'show', '10.244.1.2']).trim()).toBe(`10.244.1.2 dev ${identity.hostIfname} proto 87 scope link src ${formatIp(nodeAddresses[4])}`)
+  })
+
+  it('DEL takes everything away, twice or of unknown containers too (CNI-34, CNI-35, fault 15)', async () => {
+    const { namespace } = await add('a')
+    for (const containerId of ['a', 'a', 'never-seen']) expect(await node.call('DEL', { containerId, netns: namespace.path })).toMatchObject({ exitCode: 0, stdout: '' })
+    await eventually('link and address go', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    expect(node.namespace.route.routes({ protocol: 87 })).toEqual([])
+    expect(node.covered).toEqual(['+ a 10.244.1.2 fd00:10:244:1::2', '- a 10.244.1.2 fd00:10:244:1::2'])
+    expect(namespace.route.findLink('eth0')).toBeUndefined()
+    // The freed address is not the next one given (IPAM-3).
+    expect((await add('b')).result.ips[0]!.address).toBe('10.244.1.3/32')
+  })
+
+  it('DEL succeeds without a namespace, and when it is gone already (CNI-34, fault 17)', async () => {
+    await add('a')
+    await add('b')
+    await pods.shift()![Symbol.asyncDispose]()
+    expect((await node.call('DEL', { containerId: 'a' })).exitCode).toBe(0)
+    expect((await node.call('DEL', { containerId: 'b', netns: '/nowhere' })).exitCode).toBe(0)
+    await eventually('both go', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+  })
+
+  it('ADD fails for a second time, for an interface that is there and without a namespace (CNI-12, CNI-21, IPAM-5)', async () => {
+    const { namespace } = await add('a')
+    const errors: unknown[] = []
+    const other = await pod()
+    TestNamespace.connect(other, { name: 'eth0' }, other, { name: 'x' })
+    for (const [containerId, netns] of [['a', namespace.path], ['b', namespace.path], ['c', other.path], ['d', '/nowhere'], ['e', '/etc/passwd'], ['f', node.namespace.path]] as const) {
+      const { exitCode, stdout } = await node.call('ADD', { containerId, netns })
+      expect(exitCode).toBe(1)
+      errors.push((JSON.parse(stdout) as { code: number }).code)
+    }
+    expect(errors).toEqual([104, 100, 100, 101, 101, 101])
+    await eventually('roll-back', () => node.ipam.attachments().length === 1)
+    expect(hostLinks(node.namespace)).toEqual([linkIdentity('a', 'eth0').hostIfname])
+    ping(namespace, '172.30.1.11')
+  })
+
+  it('ADD undoes everything when policy refuses, and can be repeated (CNI-23, P4)', async () => {
+    node.hold = () => Promise.reject(new Error('no policy yet'))
+    const namespace = await pod()
+    const { exitCode, stdout } = await node.call('ADD', { containerId: 'a', netns: namespace.path })
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { msg: 'no policy yet' }])
+    await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    expect(namespace.route.findLink('eth0')).toBeUndefined()
+    node.hold = () => Promise.resolve()
+    expect((await node.call('ADD', { containerId: 'a', netns: namespace.path })).exitCode).toBe(0)
+  })
+
+  it('ADD is not answered before policy is in the kernel (P4)', async () => {
+    const gate = Promise.withResolvers<void>()
+    node.hold = () => gate.promise
+    let answered = false
+    const adding = add('a').then(() => { answered = true })
+    await eventually('wiring', () => hostLinks(node.namespace).length === 1)
+    expect(answered).toBe(false)
+    gate.resolve()
+    await adding
+  })
+
+  it('ADD gives up at its deadline with code 11, and undoes', async () => {
+    node.hold = () => new Promise(() => undefined)
+    const { exitCode, stdout, ms } = await node.call('ADD', { containerId: 'a', netns: (await pod()).path })
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11 }])
+    expect(ms).toBeGreaterThan(4900)
+    await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+  })
+
+  it('CHECK passes after ADD and names what is missing (CNI-37, CNI-38)', async () => {
+    const { namespace, result } = await add('a')
+    const check = async (): Promise<string> => {
+      const { exitCode, stdout } = await node.call('CHECK', { containerId: 'a', netns: namespace.path, config: { prevResult: result } })
+      return exitCode === 0 ? stdout : (JSON.parse(stdout) as { msg: string }).msg
+    }
+    expect(await check()).toBe('')
+    namespace.exec('ip', ['route', 'del', 'default'])
+    expect(await check()).toContain('IPv4 default route over eth0 is missing')
+    namespace.exec('ip', ['addr', 'del', 'fd00:10:244:1::2/128', 'dev', 'eth0'])
+    expect(await check()).toContain('address fd00:10:244:1::2 is missing on eth0')
+    node.namespace.exec('ip', ['route', 'flush', 'proto', '87'])
+    expect(await check()).toContain('route to 10.244.1.2 over')
+    await node.call('DEL', { containerId: 'a', netns: namespace.path })
+    expect(await check()).toContain('it is unknown on this node')
+  })
+
+  it('ADD and CHECK speak every version, and CNI_ARGS and runtimeConfig choose addresses (CNI-25, CNI-27, IPAM-8)', async () => {
+    const { result } = await add('a', { config: { cniVersion: '0.2.0' } })
+    expect(result).toMatchObject({ cniVersion: '0.2.0', ip4: { ip: '10.244.1.2/32' } })
+    const { result: asked } = await add('b', { args: 'IgnoreUnknown=1;IP=10.244.1.77,fd00:10:244:1::77;MAC=02:11:22:33:44:55' })
+    expect([asked.ips.map(({ address }) => address), asked.interfaces[1]!.mac]).toEqual([['10.244.1.77/32', 'fd00:10:244:1::77/128'], '02:11:22:33:44:55'])
+    ping(node.namespace, '10.244.1.77')
+    const { exitCode, stdout } = await node.call('ADD', { containerId: 'c', netns: (await pod()).path, config: { runtimeConfig: { ips: ['10.244.1.77/24'] } } })
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 104 }])
+  })
+
+  it('ADD of 16 pods at once gives each its own address (CNI-11)', async () => {
+    const added = await Promise.all(Array.from({ length: 16 }, (_unused, index) => add(`c${index}`)))
+    expect(new Set(added.map(({ result }) => result.ips[0]!.address)).size).toBe(16)
+    for (const { namespace } of added) ping(namespace, '172.30.1.11')
+    await Promise.all(added.map((_unused, index) => node.call('DEL', { containerId: `c${index}` })))
+    await eventually('all go', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+  })
+
+  it('ADD and DEL of one container at once run one after the other (fault 16)', async () => {
+    const namespace = await pod()
+    for (let round = 0; round < 4; round += 1) {
+      const results = await Promise.all([node.call('ADD', { containerId: 'a', netns: namespace.path }), node.call('DEL', { containerId: 'a', netns: namespace.path })])
+      expect(results.map(({ exitCode }) => exitCode)).toEqual([0, 0])
+      await node.call('DEL', { containerId: 'a', netns: namespace.path })
+    }
+    await eventually('it goes', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+  })
+
+  it('a new agent adopts pods, carries out the spool first and removes links of nobody (P5, P6)', async () => {
+    const a = await add('a')
+    const b = await add('b')
+    await node.stop()
+    ping(a.namespace, '10.244.1.3')
+    expect((await node.call('DEL', { containerId: 'b', netns: b.namespace.path })).exitCode).toBe(0)
+    node.namespace.route.addLink({ kind: 'veth', name: 'weft0123456789a', peer: { name: 'weftother' } })
+    await node.start()
+    expect(node.cni.attachments().map(({ name }) => name)).toEqual(['a'])
+    await eventually('spooled and foreign links go', () => hostLinks(node.namespace).length === 1)
+    expect((await node.call('CHECK', { containerId: 'a', netns: a.namespace.path, config: { prevResult: a.result } })).exitCode).toBe(0)
+    expect((await node.call('ADD', { containerId: 'b', netns: b.namespace.path })).exitCode).toBe(0)
+  })
+
+  it('GC releases what the runtime no longer knows, of its own network only (CNI-40, fault 18)', async () => {
+    await add('keep')
+    await add('stale')
+    await add('other', { config: { name: 'second' } })
+    expect((await node.call('GC', { containerId: 'x', config: { 'cni.dev/valid-attachments': [{ containerID: 'keep', ifname: 'eth0' }] } })).exitCode).toBe(0)
+    await eventually('stale goes', () => hostLinks(node.namespace).length === 2)
+    expect(node.cni.attachments().map(({ containerId }) => containerId)).toEqual(['keep', 'other'])
+    expect((await node.call('STATUS', { containerId: 'x' })).exitCode).toBe(0)
+    node.ipam.setRanges([])
+    expect(JSON.parse((await node.call('STATUS', { containerId: 'x' })).stdout)).toMatchObject({ code: 50 })
+  })
+})
