@@ -167,10 +167,8 @@ interface TupleFilter {
 }
 
 /**
- * The filter as attributes for the kernel (CTA_FILTER, Linux 5.8). Older kernels overlook it, so what they
- * answer is filtered again.
- *
- * @param family The family of the flows; the kernel takes tuples only with one.
+ * The filter as attributes for the kernel (CTA_FILTER, Linux 5.8), as far as it can be trusted with it. Older
+ * kernels overlook it. So what comes back is filtered again.
  */
 export function putFilter(writer: MessageWriter, filter: ConntrackFilter): MessageWriter {
   const original = { protocol: filter.protocol, source: filter.origSrc, destination: filter.origDst, sourcePort: filter.origSport, destinationPort: filter.origDport }
@@ -194,19 +192,24 @@ export function putFilter(writer: MessageWriter, filter: ConntrackFilter): Messa
 function flagsOf(tuple: TupleFilter, protocol: number | undefined): number {
   const ports = protocol === undefined ? 0 : (tuple.sourcePort === undefined ? 0 : F_SRC_PORT) | (tuple.destinationPort === undefined ? 0 : F_DST_PORT)
   return (
-    (tuple.source === undefined ? 0 : F_IP_SRC) |
-    (tuple.destination === undefined ? 0 : F_IP_DST) |
+    (comparable(tuple.source) ? F_IP_SRC : 0) |
+    (comparable(tuple.destination) ? F_IP_DST : 0) |
     (tuple.protocol === undefined && ports === 0 ? 0 : F_PROTO_NUM) |
     ports
   )
 }
 
+/** The kernel compares IPv6 addresses the wrong way round (seen in 6.18): it gives all flows but those asked for. */
+function comparable(address: IpAddress | undefined): address is IpAddress {
+  return address?.family === 4
+}
+
 function putTuple(writer: MessageWriter, type: number, tuple: TupleFilter, protocol: number | undefined): void {
   writer.startNested(type)
-  if (tuple.source !== undefined || tuple.destination !== undefined) {
+  if (comparable(tuple.source) || comparable(tuple.destination)) {
     writer.startNested(k.CTA_TUPLE_IP)
-    if (tuple.source !== undefined) writer.attrBytes(tuple.source.family === 4 ? k.CTA_IP_V4_SRC : k.CTA_IP_V6_SRC, ipToBytes(tuple.source))
-    if (tuple.destination !== undefined) writer.attrBytes(tuple.destination.family === 4 ? k.CTA_IP_V4_DST : k.CTA_IP_V6_DST, ipToBytes(tuple.destination))
+    if (comparable(tuple.source)) writer.attrBytes(k.CTA_IP_V4_SRC, ipToBytes(tuple.source))
+    if (comparable(tuple.destination)) writer.attrBytes(k.CTA_IP_V4_DST, ipToBytes(tuple.destination))
     writer.endNested()
   }
   const ports = tuple.sourcePort !== undefined || tuple.destinationPort !== undefined

@@ -50,12 +50,12 @@ export class NetlinkDecodeError extends Error {
 
 /** Symbolic name of a positive errno, `E<number>` when libuv has no name for it. */
 export function errnoName(errno: number): string {
-  const name = getSystemErrorName(-errno)
-  return name.startsWith('E') ? name : (MORE_NAMES[errno] ?? `E${errno}`)
+  const name = NAMES[errno] ?? getSystemErrorName(-errno)
+  return name.startsWith('E') ? name : `E${errno}`
 }
 
-// Codes netlink uses and libuv has no name for.
-const MORE_NAMES: Readonly<Record<number, string>> = { 42: 'ENOMSG', 61: 'ENODATA', 62: 'ETIME', 117: 'EUCLEAN', 132: 'ERFKILL' }
+// Codes netlink uses and libuv has no name for, or another one than the kernel.
+const NAMES: Readonly<Record<number, string>> = { 95: 'EOPNOTSUPP', 42: 'ENOMSG', 61: 'ENODATA', 62: 'ETIME', 117: 'EUCLEAN', 132: 'ERFKILL' }
 
 function hasCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof NetlinkError && codes.includes(error.code)

@@ -288,8 +288,15 @@ export interface FdWatch extends Disposable {
  * @param want `readable` or `writable`.
  */
 export function watch(fd: number, want: 'readable' | 'writable', onReady: () => void): FdWatch {
-  const handle = koffi.node.poll(fd, { readable: want === 'readable', writable: want === 'writable', disconnect: true }, onReady)
   let open = true
+  // koffi calls back outside of Node's callback scope, where promises made ready stay unheard until something
+  // else happens. An immediate runs right after the poll phase, inside one.
+  const ready = (): void => {
+    setImmediate(() => {
+      if (open) onReady()
+    })
+  }
+  const handle = koffi.node.poll(fd, { readable: want === 'readable', writable: want === 'writable', disconnect: true }, ready)
   return {
     unref: () => handle.unref(),
     [Symbol.dispose]: () => {

@@ -14,7 +14,6 @@ export interface LinkBase {
   readonly master?: number | undefined
   /** Descriptor of the network namespace to be made in; the socket's own when absent. */
   readonly netnsFd?: number | undefined
-  readonly alias?: string | undefined
   readonly group?: number | undefined
   readonly queues?: number | undefined
 }

@@ -112,7 +112,6 @@ function putBase(writer: MessageWriter, base: Omit<LinkBase, 'master'>): void {
   if (base.mac !== undefined) writer.attrBytes(k.IFLA_ADDRESS, macToBytes(base.mac))
   if (base.mtu !== undefined) writer.attrU32(k.IFLA_MTU, base.mtu)
   if (base.netnsFd !== undefined) writer.attrU32(k.IFLA_NET_NS_FD, base.netnsFd)
-  if (base.alias !== undefined) writer.attrString(k.IFLA_IFALIAS, base.alias)
   if (base.group !== undefined) writer.attrU32(k.IFLA_GROUP, base.group)
   if (base.queues !== undefined) writer.attrU32(k.IFLA_NUM_TX_QUEUES, base.queues).attrU32(k.IFLA_NUM_RX_QUEUES, base.queues)
 }

@@ -70,6 +70,8 @@ class Monitor implements AsyncIterable<MonitorEvent> {
   readonly #signal: AbortSignal
   readonly #watch: libc.FdWatch
   readonly #queue: MonitorEvent[] = []
+  /** Messages were lost, and the socket's buffer has not been empty since. */
+  #lost = false
   #wake: (() => void) | undefined
   readonly #stop = (): void => this.#close()
 
@@ -105,17 +107,23 @@ class Monitor implements AsyncIterable<MonitorEvent> {
   #read(): void {
     for (let datagrams = 0; datagrams < DATAGRAMS_PER_TURN; datagrams++) {
       const bytes = this.#socket.recvRaw()
-      if (bytes === undefined) break
-      if (bytes === 'overrun') this.#overrun()
-      else if (this.#queue.length < LONGEST_QUEUE) this.#queue.push(...decodeMessages(bytes))
-      else this.#overrun()
+      if (bytes === undefined) {
+        // A socket that overflowed stays shut, without a further word, until its buffer is empty: only a list
+        // read after that misses nothing. So the overrun is told now and not when it was seen.
+        if (this.#lost) this.#queue.push('overrun')
+        this.#lost = false
+        break
+      }
+      if (bytes === 'overrun' || this.#queue.length >= LONGEST_QUEUE) this.#lose()
+      else if (!this.#lost) this.#queue.push(...decodeMessages(bytes))
     }
     this.#wake?.()
   }
 
-  /** Several losses in a row are one. */
-  #overrun(): void {
-    if (this.#queue.at(-1) !== 'overrun') this.#queue.push('overrun')
+  /** What was not read yet is older than the list that the overrun calls for. */
+  #lose(): void {
+    this.#lost = true
+    this.#queue.length = 0
   }
 
   #close(): void {

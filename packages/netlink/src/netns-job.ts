@@ -10,6 +10,8 @@ export type NetnsJob =
   | { readonly kind: 'sysctls', readonly path: string | undefined, readonly values: Readonly<Record<string, string>> }
   | { readonly kind: 'readSysctls', readonly path: string | undefined, readonly names: readonly string[] }
   | { readonly kind: 'run', readonly path: string, readonly module: string, readonly name: string, readonly data: unknown }
+  /** Last of all: lets go of what the thread holds. */
+  | { readonly kind: 'end' }
 
 /** A job as it travels to the worker. */
 export interface NetnsJobMessage {

@@ -51,6 +51,8 @@ function carryOut(job: NetnsJob): unknown {
       return within(job.path, () => Object.fromEntries(job.names.map((name) => [name, readSysctl(name)])))
     case 'run':
       return run(job)
+    case 'end':
+      return libc.close(home)
     default:
       return job satisfies never
   }

@@ -57,8 +57,11 @@ export class NetnsWorker implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker?.terminate()
+    const worker = this.#worker
+    if (worker === undefined) return
+    await this.#do<void>({ kind: 'end' })
     this.#worker = undefined
+    await worker.terminate()
   }
 
   #do<T>(job: NetnsJob): Promise<T> {

@@ -1,4 +1,6 @@
-import { readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { readSysctls } from '../netns.ts'
 
 const CAP_NET_ADMIN = 12n
 const CAP_SYS_ADMIN = 21n
@@ -17,11 +19,19 @@ export function whyNoKernelTests(): string | undefined {
   return missing.length === 0 ? undefined : `Kernel tests need ${missing.join(' and ')}: run them under \`unshare -Urnm --propagation private\``
 }
 
+/** Whether programs that tests compare with (`ip`, `nft`, `conntrack`, …) are on the PATH. */
+export function hasPrograms(...names: readonly string[]): boolean {
+  const folders = (process.env['PATH'] ?? '').split(':')
+  return names.every((name) => folders.some((folder) => existsSync(join(folder, name))))
+}
+
 /**
  * Remembers the open descriptors; the function it gives names those opened since and not closed:
  * sockets, namespaces, eventfds and files. The event loop's own are left out.
  */
-export function trackDescriptors(): () => string[] {
+export async function trackDescriptors(): Promise<() => string[]> {
+  // The worker that enters namespaces is kept, and so are its descriptors.
+  await readSysctls(undefined, [])
   const before = new Set(descriptors().keys())
   return () => [...descriptors()].filter(([fd]) => !before.has(fd)).map(([fd, target]) => `${fd} ${target}`)
 }

@@ -57,7 +57,7 @@ export class TestNamespace implements AsyncDisposable {
 
   /** Runs a program in the namespace (an oracle: `ip`, `nft`, `conntrack`, …) and gives its standard output. */
   exec(command: string, args: readonly string[], input?: string): string {
-    return execFileSync('nsenter', [`--net=${this.path}`, command, ...args], { encoding: 'utf8', ...(input === undefined ? {} : { input }) })
+    return execFileSync('nsenter', [`--net=${this.path}`, command, ...args], { encoding: 'utf8', stdio: 'pipe', ...(input === undefined ? {} : { input }) })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,70 @@
+import { formatIp, parseIp } from '@weft/ip'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Conntrack } from './conntrack.ts'
+import { TestNamespace, hasPrograms, kernelTestsPossible } from './testing/index.ts'
+
+const UDP = 17
+const TCP = 6
+
+describe.skipIf(!kernelTestsPossible() || !hasPrograms('conntrack'))('Conntrack', () => {
+  let ns: TestNamespace
+  let conntrack: Conntrack
+
+  beforeEach(async () => {
+    ns = await TestNamespace.create()
+    conntrack = await Conntrack.open({ netns: ns.path })
+    const add = (...args: readonly string[]): unknown => ns.exec('conntrack', ['-I', '-t', '300', ...args])
+    for (let port = 1; port <= 5; port++) add('-p', 'udp', '-s', '10.1.0.9', '-d', '10.96.0.10', '--sport', String(40_000 + port), '--dport', '53', '-g', '10.244.0.7', '-m', '5')
+    add('-p', 'udp', '-s', '10.1.0.9', '-d', '10.96.0.11', '--sport', '40001', '--dport', '53')
+    add('-p', 'tcp', '-s', '10.1.0.9', '-d', '10.96.0.10', '--sport', '40001', '--dport', '53', '--state', 'ESTABLISHED', '-u', 'SEEN_REPLY,ASSURED')
+    add('-p', 'udp', '-s', 'fd00::9', '-d', 'fd00::a', '--sport', '40001', '--dport', '53')
+  })
+
+  afterEach(async () => {
+    conntrack[Symbol.dispose]()
+    await ns[Symbol.asyncDispose]()
+  })
+
+  it('entries() reads both tuples, NAT, mark, state; count() agrees', () => {
+    expect(conntrack.count()).toBe(8)
+    expect(conntrack.entries()).toHaveLength(8)
+    const [dns] = conntrack.entries({ family: 4, protocol: UDP, origSport: 40_001, origDst: parseIp('10.96.0.10') })
+    expect(dns).toMatchObject({ family: 4, protocol: UDP, destinationNat: true, sourceNat: false, mark: 5, zone: 0, tcpState: undefined })
+    expect(formatIp(dns!.reply.source)).toBe('10.244.0.7')
+    expect(dns!.original).toMatchObject({ sourcePort: 40_001, destinationPort: 53 })
+    expect(dns!.timeoutSeconds).toBeGreaterThan(200)
+    expect(conntrack.entries({ protocol: TCP })).toMatchObject([{ tcpState: 3, seenReply: true, assured: true }])
+  })
+
+  it.each([
+    ['protocol', { protocol: UDP }, 7],
+    ['family', { family: 6 }, 1],
+    ['original destination', { origDst: parseIp('10.96.0.10') }, 6],
+    ['protocol, original destination and port', { protocol: UDP, origDst: parseIp('10.96.0.10'), origDport: 53 }, 5],
+    ['a port without its protocol', { origSport: 40_001 }, 4],
+    ['reply source', { replySrc: parseIp('10.244.0.7') }, 5],
+    ['reply source and port', { protocol: UDP, replySrc: parseIp('10.244.0.7'), replySport: 53 }, 5],
+    ['IPv6 destination', { origDst: parseIp('fd00::a') }, 1],
+    ['mark', { mark: 5 }, 5],
+    ['masked mark', { mark: 1, markMask: 1 }, 5],
+    ['original and reply', { origSrc: parseIp('10.1.0.9'), replySrc: parseIp('10.96.0.11') }, 1],
+    ['nothing', { origDst: parseIp('10.96.0.99') }, 0],
+  ] as const)('deleteWhere() by %s deletes those and no other', (_name, filter, count) => {
+    expect(conntrack.entries(filter)).toHaveLength(count)
+    expect(conntrack.deleteWhere(filter)).toBe(count)
+    expect(conntrack.count()).toBe(8 - count)
+    expect(conntrack.entries(filter)).toEqual([])
+  })
+
+  it('deleteMatching() deletes by a condition', () => {
+    expect(conntrack.deleteMatching({ protocol: UDP }, ({ original }) => original.sourcePort! > 40_003)).toBe(2)
+    expect(conntrack.count()).toBe(6)
+  })
+
+  it('flush() empties one family, or all', () => {
+    conntrack.flush({ family: 6 })
+    expect(conntrack.count()).toBe(7)
+    conntrack.flush()
+    expect(conntrack.count()).toBe(0)
+  })
+})
