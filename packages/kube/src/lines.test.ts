@@ -25,11 +25,11 @@ describe('readLines()', () => {
   })
 
   test('gives a last line without an end, and skips empty ones', async () => {
-    expect(await Array.fromAsync(readLines(chunks([Buffer.from('\na\n\nb')]), 10))).toEqual(['a', 'b'])
+    expect(await Array.fromAsync(readLines(chunks([Buffer.from(`\na\n\nb`)]), 10))).toEqual(['a', 'b'])
   })
 
   test('refuses a line over the limit before it is complete', async () => {
-    const lines = readLines(chunks([Buffer.from('ok\n'), Buffer.alloc(6, 'x'), Buffer.alloc(6, 'x')]), 10)
+    const lines = readLines(chunks([Buffer.from(`ok\n`), Buffer.alloc(6, 'x'), Buffer.alloc(6, 'x')]), 10)
     expect((await lines.next()).value).toBe('ok')
     await expect(lines.next()).rejects.toMatchObject({ code: 'ERR_KUBE_TOO_LARGE' })
   })
