@@ -4,6 +4,8 @@ import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
 import type { Clock, Logger } from '@weft/daemon'
 import type { KubeClient } from '@weft/kube'
+import { parseCidr } from '@weft/ip'
+import { ServiceAddresses } from './admission/service-addresses.ts'
 import type { Api } from './api.ts'
 import { InProcessClient } from './client.ts'
 import { Faults } from './faults.ts'
@@ -12,6 +14,7 @@ import { builtinKinds } from './kinds/builtin.ts'
 import type { PodRuntime } from './pod-runtime.ts'
 import { KindRegistry } from './registry.ts'
 import { RunningWatches } from './running-watches.ts'
+import { storagePort, type StoragePort } from './storage-port.ts'
 import { ObjectStore } from './store.ts'
 import { Credentials } from './tls/credentials.ts'
 import { writeKubeconfig } from './tls/kubeconfig.ts'
@@ -28,6 +31,10 @@ export interface ApiServerConfig {
   readonly bookmarkIntervalMs?: number | undefined
   /** Longest time in milliseconds that a power cut may take back; a killed process loses nothing. @default 200 */
   readonly syncIntervalMs?: number | undefined
+  /** Ranges of Service addresses, the primary family first. @default 10.96.0.0/16 and fd00:10:96::/112 */
+  readonly serviceRanges?: readonly string[] | undefined
+  /** Lowest and highest node port. @default 30000 to 32767 */
+  readonly nodePorts?: readonly [number, number] | undefined
 }
 
 /** What the server is made from. */
@@ -60,11 +67,15 @@ export interface ApiServer extends AsyncDisposable {
   writeKubeconfig(path: string, server: string): void
   /** A client in this process, without HTTP. */
   readonly client: KubeClient
+  /** Reads of the state as it is now, for controllers in this process. */
+  readonly storage: StoragePort
   readonly faults: Faults
   close(): Promise<void>
 }
 
 const USUAL_NAMES = ['127.0.0.1', '::1', 'localhost', '10.96.0.1', 'fd00:10:96::1', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local']
+
+const DEFAULT_SERVICE_RANGES = ['10.96.0.0/16', 'fd00:10:96::/112']
 
 /** Opens the state folder and starts a server; it listens nowhere until `serve` is called. */
 export async function createApiServer(options: ApiServerOptions): Promise<ApiServer> {
@@ -72,7 +83,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const credentials = Credentials.open(stateDir, { names: [...USUAL_NAMES, ...(config.names ?? [])], now: clock.wallTime() })
   const store = ObjectStore.open({ journalPath: join(stateDir, 'journal.jsonl'), ringSize: config.watchHistory ?? 4096 })
   const registry = new KindRegistry(builtinKinds)
-  const admission: Admission[] = []
+  const serviceAddresses = new ServiceAddresses(store, { ranges: (config.serviceRanges ?? DEFAULT_SERVICE_RANGES).map(text => parseCidr(text)), nodePorts: config.nodePorts ?? [30_000, 32_767] })
+  const admission: readonly Admission[] = [request => serviceAddresses.admit(request)]
   const watches = new RunningWatches()
   const faults = new Faults(() => {
     store.forgetHistory()
@@ -106,6 +118,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     tokenFor: (user, groups = ['system:authenticated']) => credentials.tokenOf({ name: user, groups }),
     writeKubeconfig: (path, server) => writeKubeconfig(path, { server, ca: credentials.ca, token: credentials.adminToken, name: 'weft-sandbox' }),
     client: new InProcessClient(api),
+    storage: storagePort(store, registry),
     faults,
     close,
     [Symbol.asyncDispose]: close,

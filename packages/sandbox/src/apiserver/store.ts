@@ -22,7 +22,8 @@ const FLOOR = ''
 interface Table {
   readonly objects: Map<string, Stored>
   readonly events: EventRing<StoreEvent>
-  sorted: readonly Stored[] | undefined
+  /** By key; made at the first list and kept from then on. */
+  sorted: Stored[] | undefined
 }
 
 /** The state of the cluster: objects by storage name and key, one revision counter, the last changes of each storage. */
@@ -72,7 +73,7 @@ export class ObjectStore {
     return this.#tables.get(storage)?.objects.get(key)
   }
 
-  /** All objects of a storage by key, or those of one namespace. */
+  /** All objects of a storage by key, or those of one namespace. The whole list is live: copy it to keep it over a write. */
   list(storage: string, namespace?: string): readonly Stored[] {
     const table = this.#tables.get(storage)
     if (table === undefined) return []
@@ -142,7 +143,7 @@ export class ObjectStore {
     }
     if (event.kind === 'deleted') table.objects.delete(event.key)
     else table.objects.set(event.key, event.now)
-    table.sorted = undefined
+    if (table.sorted !== undefined) updateSorted(table.sorted, event)
     table.events.push(event)
   }
 
@@ -195,6 +196,14 @@ export class ObjectStore {
   close(): void {
     this.#journal?.close()
   }
+}
+
+function updateSorted(sorted: Stored[], event: StoreEvent): void {
+  const index = lowerBound(sorted, event.key)
+  const isThere = sorted[index]?.key === event.key
+  if (event.kind === 'deleted') {
+    if (isThere) sorted.splice(index, 1)
+  } else sorted.splice(index, isThere ? 1 : 0, event.now)
 }
 
 function lowerBound(items: readonly Stored[], key: string): number {

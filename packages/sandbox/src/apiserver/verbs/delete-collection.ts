@@ -7,7 +7,8 @@ import type { VerbContext } from './context.ts'
 export function deleteCollection(context: VerbContext, scope: Scope, query: URLSearchParams, more: { options: DeleteOptions, pages: PagedLists }): ObjectList {
   const selection = new URLSearchParams(query)
   selection.delete('resourceVersion')
-  const list = listObjects(context, scope, selection, more.pages)
+  const found = listObjects(context, scope, selection, more.pages)
+  const list = { ...found, items: [...found.items] }
   for (const { object } of list.items) {
     const { name, namespace } = asObject(object.metadata) as { name: string, namespace?: string }
     deleteObject(context, { kind: scope.kind, namespace, name }, more.options)

@@ -30,7 +30,7 @@ export class PagedLists {
 
   keep(revision: number, items: readonly Stored[]): string {
     const id = randomUUID()
-    this.#lists.set(id, { revision, items })
+    this.#lists.set(id, { revision, items: [...items] })
     if (this.#lists.size > KEPT_LISTS) this.#lists.delete(this.#lists.keys().next().value!)
     return id
   }
