@@ -154,6 +154,6 @@ export function excludeCidrs(cidr: Cidr, excepts: readonly Cidr[]): readonly Cid
 }
 
 function areHalves(low: Cidr, high: Cidr): boolean {
-  return low.family === high.family && low.prefix === high.prefix && low.prefix > 0 && low.bits !== high.bits
+  return low.family === high.family && low.prefix === high.prefix && low.prefix > 0
     && equalCidr(cidrFrom(low, low.prefix - 1), cidrFrom(high, high.prefix - 1))
 }
