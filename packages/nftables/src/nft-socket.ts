@@ -1,6 +1,6 @@
 import { type NetlinkMessage, NetlinkError, NetlinkSocket, type NetlinkSocketOptions, decodeAck, isTerminal, isTooLarge } from '@weft/netlink'
 import { type BatchMessage, type BatchOptions, type EncodedBatch, encodeBatch } from './batch.ts'
-import { formatOperation } from './format-operation.ts'
+import { commitError, refusal } from './commit-error.ts'
 import * as nf from './nf-tables.ts'
 import { NftError, type RefusedOperation } from './nft-error.ts'
 import type { Nft, TableEvent, TableState } from './nft.ts'
@@ -145,25 +145,7 @@ function refusals(transaction: Transaction, answers: readonly NetlinkMessage[], 
     if (ack.errno === 0) continue
     const index = sent.messages[answer.sequence - sent.sequence - 1]?.operation ?? -1
     if (refused.has(index)) continue
-    const operation = transaction.operations[index]
-    refused.set(index, {
-      index,
-      text: operation === undefined ? 'batch' : formatOperation(transaction.table, operation).trimEnd(),
-      errno: errnoName(ack.errno),
-      kernelMessage: ack.kernelMessage,
-    })
+    refused.set(index, refusal(transaction, index, { errno: errnoName(ack.errno), kernelMessage: ack.kernelMessage }))
   }
   return [...refused.values()]
-}
-
-function commitError(transaction: Transaction, refused: readonly RefusedOperation[]): NftError {
-  const { family, name } = transaction.table
-  const [first] = refused
-  const more = refused.length > 1 ? ` and ${refused.length - 1} more` : ''
-  const said = first?.kernelMessage === undefined ? '' : `, the kernel says: ${first.kernelMessage}`
-  const text = first!.text.length > 300 ? `${first!.text.slice(0, 300)}…` : first!.text
-  return new NftError('ERR_NFT_COMMIT_FAILED', `Cannot commit to table "${family} ${name}": operation ${first!.index} "${text}"${more} was refused (${first!.errno})${said}`, {
-    errno: first!.errno,
-    refused,
-  })
 }

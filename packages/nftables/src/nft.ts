@@ -41,4 +41,6 @@ export interface Nft {
   commit(transaction: Transaction): void
   /** Reads a table back; undefined if there is none. */
   read(family: TableFamily, name: string): TableState | undefined
+  /** Follows what others change in a table; `overrun` means that events were lost and the table must be read again. */
+  watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>>
 }

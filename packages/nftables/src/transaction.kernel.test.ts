@@ -40,6 +40,7 @@ describe.skipIf(reason !== undefined)(`NftSocket${reason === undefined ? '' : `:
   beforeAll(async () => {
     leaked = await trackDescriptors()
   })
+  // oxlint-disable-next-line vitest/no-standalone-expect
   afterAll(() => expect(leaked?.()).toEqual([]))
 
   test('commit() is all or nothing and names what was refused', async () => {

@@ -1,0 +1,136 @@
+import { encodeBatch, ruleFingerprint } from '../batch.ts'
+import { commitError, refusal } from '../commit-error.ts'
+import { formatTable } from '../format-table.ts'
+import type { Nft, RuleState, TableEvent, TableState } from '../nft.ts'
+import type { Operation } from '../operation.ts'
+import type { Table, TableFamily, TableName } from '../table.ts'
+import type { Transaction } from '../transaction.ts'
+import { type Refused, FakeTable } from './fake-table.ts'
+import { type Trace, type TraceOptions, type TracePacket, tracePacket } from './tracer.ts'
+
+type Listener = (event: TableEvent) => void
+
+/**
+ * nftables in memory: takes transactions whole or not at all, resolves names as the kernel does and refuses with the same errors, counts what it is asked
+ * to write, and runs packets through the rules.
+ */
+export class FakeNft implements Nft {
+  /** Transactions that were not empty. */
+  commits = 0
+  /** Operations in them; an element operation counts each element. */
+  writes = 0
+  /** Text of each transaction, oldest first. */
+  readonly log: string[] = []
+  readonly #tables = new Map<string, FakeTable>()
+  readonly #listeners = new Set<{ readonly table: TableName, readonly listener: Listener }>()
+
+  commit(transaction: Transaction): void {
+    if (transaction.isEmpty) return
+    this.#apply(transaction)
+    this.commits++
+    for (const operation of transaction.operations) this.writes += operation.object === 'element' ? operation.elements.length : 1
+    this.log.push(transaction.text)
+  }
+
+  /** Commits as another program would: not counted, and told to watchers. */
+  commitForeign(transaction: Transaction): void {
+    this.#apply(transaction)
+    for (const operation of transaction.operations) {
+      const event = eventOf(transaction.table, operation)
+      for (const { table, listener } of this.#listeners) if (table.name === transaction.table.name && table.family === transaction.table.family) listener(event)
+    }
+  }
+
+  read(family: TableFamily, name: string): TableState | undefined {
+    const found = this.#tables.get(`${family} ${name}`)
+    if (found === undefined) return undefined
+    const table = found.snapshot()
+    const rules = new Map<string, readonly RuleState[]>()
+    for (const [chain, { rules: list }] of found.chains) {
+      rules.set(chain, list.map(({ handle, rule }) => ({ handle, fingerprint: ruleFingerprint(found.name, rule), comment: rule.comment })))
+    }
+    return { name: found.name, table: { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: [] })) }, rules }
+  }
+
+  async watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>> {
+    const queue: TableEvent[] = []
+    let wake: () => void = () => {}
+    const entry = { table, listener: (event: TableEvent): void => {
+      queue.push(event)
+      wake()
+    } }
+    this.#listeners.add(entry)
+    const listeners = this.#listeners
+    options.signal.addEventListener('abort', () => wake(), { once: true })
+    return (async function* () {
+      try {
+        while (!options.signal.aborted) {
+          const event = queue.shift()
+          if (event !== undefined) yield event
+          else await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
+      } finally {
+        listeners.delete(entry)
+      }
+    })()
+  }
+
+  /** A table as a value, rules included. */
+  table(family: TableFamily, name: string): Table | undefined {
+    return this.#tables.get(`${family} ${name}`)?.snapshot()
+  }
+
+  /** All tables as nft would list them. */
+  get text(): string {
+    return [...this.#tables.values()].map((table) => formatTable(table.snapshot())).join('')
+  }
+
+  /** Runs a packet through the hooks of all tables and tells what became of it. */
+  trace(packet: TracePacket, options: TraceOptions = {}): Trace {
+    return tracePacket([...this.#tables.values()], packet, options)
+  }
+
+  #apply(transaction: Transaction): void {
+    // Values of the wrong type are refused before anything is sent; so they are here.
+    encodeBatch(transaction.table, transaction.operations, { canDestroy: true })
+    const key = `${transaction.table.family} ${transaction.table.name}`
+    let table = this.#tables.get(key)?.clone()
+    const refused = []
+    for (const [index, operation] of transaction.operations.entries()) {
+      let errno: Refused | undefined
+      if (operation.object !== 'table') errno = table === undefined ? missingTable(operation) : table.apply(operation)
+      else if (operation.verb === 'add' || operation.verb === 'create') {
+        if (table !== undefined && operation.verb === 'create') errno = 'EEXIST'
+        if (table === undefined) {
+          table = new FakeTable(transaction.table)
+          table.comment = operation.comment
+        }
+      } else {
+        if (table === undefined && operation.verb === 'delete') errno = 'ENOENT'
+        table = undefined
+      }
+      if (errno !== undefined) refused.push(refusal(transaction, index, { errno }))
+    }
+    if (refused.length > 0) throw commitError(transaction, refused)
+    if (table === undefined) this.#tables.delete(key)
+    else this.#tables.set(key, table)
+  }
+}
+
+function missingTable(operation: Operation): Refused | undefined {
+  return operation.verb === 'destroy' ? undefined : 'ENOENT'
+}
+
+function eventOf(table: TableName, operation: Operation): TableEvent {
+  const verb = operation.verb === 'delete' || operation.verb === 'destroy' || operation.verb === 'flush' ? 'delete' : 'new'
+  switch (operation.object) {
+    case 'table': return { verb, object: 'table', name: table.name, portId: 1 }
+    case 'chain': return { verb, object: operation.verb === 'flush' ? 'rule' : 'chain', name: 'chain' in operation ? operation.chain.name : operation.name, portId: 1 }
+    case 'rule': return { verb, object: 'rule', name: operation.chain, portId: 1 }
+    case 'set': return { verb, object: operation.verb === 'flush' ? 'element' : 'set', name: 'set' in operation ? operation.set.name : operation.name, portId: 1 }
+    case 'element': return { verb, object: 'element', name: operation.set.name, portId: 1 }
+    case 'counter': return { verb, object: 'object', name: 'counter' in operation ? operation.counter.name : operation.name, portId: 1 }
+  }
+}
