@@ -289,14 +289,17 @@ export interface FdWatch extends Disposable {
  */
 export function watch(fd: number, want: 'readable' | 'writable', onReady: () => void): FdWatch {
   let open = true
+  const options = { readable: want === 'readable', writable: want === 'writable', disconnect: true }
   // koffi calls back outside of Node's callback scope, where promises made ready stay unheard until something
   // else happens. An immediate runs right after the poll phase, inside one.
-  const ready = (): void => {
+  const ready = (status: unknown): void => {
     setImmediate(() => {
       if (open) onReady()
+      // libuv stops watching a descriptor with an error waiting (ENOBUFS on netlink); who is called back reads it away.
+      if (open && status !== 0) handle.start(options, ready)
     })
   }
-  const handle = koffi.node.poll(fd, { readable: want === 'readable', writable: want === 'writable', disconnect: true }, ready)
+  const handle = koffi.node.poll(fd, options, ready)
   return {
     unref: () => handle.unref(),
     [Symbol.dispose]: () => {
