@@ -2,6 +2,8 @@ export { type CacheConfig, type DnsConfig, dnsConfigSchema, type ForwardConfig, 
 export { DnsError, type DnsErrorCode, isDnsError } from './dns-error.ts'
 export { type DnsEndpoint, type DnsModel, type DnsPort, type DnsProtocol, type DnsService, type ModelChange, serviceKey } from './model.ts'
 export { compile, type Zone, type ZoneOptions, zoneOptions } from './compile.ts'
+export { createDns, type Dns, type DnsDeps } from './dns.ts'
+export { type DnsStores, modelFromStores, toDnsService } from './watch.ts'
 export { formatZone } from './zone/zone-file.ts'
 export { DnsFormatError } from './wire/dns-format-error.ts'
 export { classes, formatRcode, formatRrType, opcodes, rcodes, rrTypes } from './wire/codes.ts'

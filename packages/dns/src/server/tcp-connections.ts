@@ -1,0 +1,94 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '@weft/daemon'
+import type { TcpConfig } from '../config.ts'
+import type { Counters } from './counters.ts'
+
+interface Connection {
+  lastMs: number
+  /** Since when an incomplete message lies here. */
+  partialMs: number | undefined
+}
+
+const sweepIntervalMs = 500
+
+/**
+ * All TCP connections of the server and their limits: how many, how many of one client, how long silent, how long for
+ * one message. When all places are taken, the one that was silent longest makes room, so that idle connections never
+ * keep others out (fault 33).
+ */
+export class TcpConnections {
+  readonly #config: TcpConfig
+  readonly #counters: Counters
+  readonly #clock: Clock
+  /** In the order of last use: the first has been silent longest. */
+  readonly #connections = new Map<Socket, Connection>()
+  readonly #perClient = new Map<string, number>()
+
+  constructor(config: TcpConfig, deps: { readonly counters: Counters, readonly clock: Clock }) {
+    this.#config = config
+    this.#counters = deps.counters
+    this.#clock = deps.clock
+  }
+
+  get size(): number {
+    return this.#connections.size
+  }
+
+  /** Takes a connection in; false when its client has too many: it is closed then. */
+  open(socket: Socket, client: string): boolean {
+    const count = this.#perClient.get(client) ?? 0
+    if (count >= this.#config.maxConnectionsPerClient) {
+      this.#counters.event('tcpEvicted')
+      socket.destroy()
+      return false
+    }
+    if (this.#connections.size >= this.#config.maxConnections) {
+      this.#counters.event('tcpEvicted')
+      const [oldest] = this.#connections.keys()
+      this.#connections.delete(oldest!)
+      oldest!.destroy()
+    }
+    this.#perClient.set(client, count + 1)
+    this.#connections.set(socket, { lastMs: this.#clock.now(), partialMs: undefined })
+    this.#counters.event('tcpOpened')
+    return true
+  }
+
+  /** A whole message came. */
+  touch(socket: Socket, nowMs: number): void {
+    const connection = this.#connections.get(socket)
+    if (connection === undefined) return
+    connection.lastMs = nowMs
+    connection.partialMs = undefined
+    this.#connections.delete(socket)
+    this.#connections.set(socket, connection)
+  }
+
+  /** Part of a message is there since then; undefined: none is. The first moment counts. */
+  partial(socket: Socket, sinceMs: number | undefined): void {
+    const connection = this.#connections.get(socket)
+    if (connection !== undefined) connection.partialMs = sinceMs === undefined ? undefined : (connection.partialMs ?? sinceMs)
+  }
+
+  close(socket: Socket, client: string): void {
+    this.#connections.delete(socket)
+    const left = (this.#perClient.get(client) ?? 1) - 1
+    if (left <= 0) this.#perClient.delete(client)
+    else this.#perClient.set(client, left)
+  }
+
+  /** Closes what is over its time, until aborted; then everything. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#clock.sleep(sweepIntervalMs, { signal }).catch(() => undefined)
+      const now = this.#clock.now()
+      for (const [socket, { lastMs, partialMs }] of this.#connections) {
+        const late = partialMs !== undefined && now - partialMs > this.#config.messageTimeout
+        if (!late && now - lastMs <= this.#config.idleTimeout) continue
+        this.#counters.event('tcpTimeout')
+        socket.destroy()
+      }
+    }
+    for (const socket of this.#connections.keys()) socket.destroy()
+  }
+}
