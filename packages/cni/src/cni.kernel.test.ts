@@ -13,14 +13,17 @@ interface Result {
   readonly routes: readonly unknown[]
 }
 
-describe.skipIf(reason !== undefined).each(await programs())('createCni() through the %s', (_, program) => {
+// shim.kernel.test.ts shows that shim and twin are the same to the agent; here the first that can be had does.
+const [[, program]] = await programs()
+
+describe.skipIf(reason !== undefined)('createCni()', () => {
   let node: NodeFixture
   let pods: TestNamespace[]
   let leftOpen: () => string[]
 
   beforeEach(async () => {
     leftOpen = await trackDescriptors()
-    node = await createNode(program)
+    node = await createNode(program, { addTimeout: '1500ms' })
     await node.start()
     pods = []
   })
@@ -126,7 +129,7 @@ describe.skipIf(reason !== undefined).each(await programs())('createCni() throug
     node.hold = () => new Promise(() => undefined)
     const { exitCode, stdout, ms } = await node.call('ADD', { containerId: 'a', netns: (await pod()).path })
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11 }])
-    expect(ms).toBeGreaterThan(4900)
+    expect(ms).toBeGreaterThan(1400)
     await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
   })
 

@@ -56,7 +56,7 @@ export async function prepareNode(): Promise<TestNamespace> {
   return namespace
 }
 
-export async function createNode(program: ShimProgram, { resync = '1h', ranges = podRanges }: { readonly resync?: string, readonly ranges?: readonly string[] } = {}): Promise<NodeFixture> {
+export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s' }: { readonly resync?: string, readonly addTimeout?: string } = {}): Promise<NodeFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-cni-'))
   const namespace = await prepareNode()
   const plugin = await installPlugin(folder, program)
@@ -76,7 +76,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', ranges =
     },
     async start() {
       const ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath: join(folder, 'attachments.db') }), logger, registry: createRegistry() })
-      ipam.setRanges(ranges.map(parseCidr))
+      ipam.setRanges(podRanges.map(parseCidr))
       const cover: CoverPort = {
         ready: true,
         async cover(attachment) {
@@ -90,7 +90,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', ranges =
       const nft = await NftSocket.open({ netns: namespace.path })
       const conntrack = await Conntrack.open({ netns: namespace.path })
       const cni = createCni({
-        config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout: '5s', spoolInterval: '200ms' }),
+        config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, spoolInterval: '200ms' }),
         ports: { address: ipam, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
         route: namespace.route, nft, conntrack, clock: realClock, logger, registry: createRegistry(),
       })

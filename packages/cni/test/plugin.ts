@@ -27,9 +27,10 @@ export interface InstalledPlugin {
 }
 
 /** Both programs, for `describe.each`; the shim is left out where no compiler is. */
-export async function programs(): Promise<readonly (readonly [string, ShimProgram])[]> {
+export async function programs(): Promise<readonly [readonly [string, ShimProgram], ...(readonly [string, ShimProgram])[]]> {
   const built = await buildShim(new URL('../../../.weft/shim', import.meta.url).pathname)
-  return [...built.kind === 'binary' ? [['shim', built] as const] : [], ['twin', { kind: 'twin' }] as const]
+  const twin = ['twin', { kind: 'twin' }] as const
+  return built.kind === 'binary' ? [['shim', built], twin] : [twin]
 }
 
 export async function installPlugin(folder: string, program: ShimProgram): Promise<InstalledPlugin> {

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createRegistry } from '@weft/daemon'
+import { silentLogger } from '@weft/daemon/testing'
+import { Ipam, ipamConfigSchema } from '@weft/ipam'
+import { readSysctls } from '@weft/netlink'
+import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventually, hostLinks, networkConfig, prepareNode } from '../test/node-fixture.ts'
+import { installPlugin, type InstalledPlugin, type PluginOutput, programs } from '../test/plugin.ts'
+
+const [[, program]] = await programs()
+
+describe.skipIf(whyNoKernelTests() !== undefined)('an agent in a process of its own', () => {
+  let folder: string
+  let node: TestNamespace
+  let plugin: InstalledPlugin
+  let agent: ChildProcess
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'weft-crash-'))
+    node = await prepareNode()
+    plugin = await installPlugin(folder, program)
+    await start()
+  })
+  afterEach(async () => {
+    await kill()
+    await node[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true })
+  })
+
+  async function start(): Promise<void> {
+    agent = spawn('nsenter', [`--net=${node.path}`, process.execPath, '-C', 'dev', new URL('../test/agent-child.ts', import.meta.url).pathname, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+    await Promise.race([new Promise((resolve) => agent.stdout!.once('data', resolve)), new Promise((_, reject) => agent.once('close', () => reject(new Error('the agent ended'))))])
+  }
+
+  async function kill(): Promise<void> {
+    if (agent.exitCode !== null || agent.signalCode !== null) return
+    const ended = new Promise((resolve) => agent.once('close', resolve))
+    agent.kill('SIGKILL')
+    await ended
+  }
+
+  function call(command: string, containerId: string, netns: string): Promise<PluginOutput> {
+    return plugin.run({ netns: node.path, environment: { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: 'eth0' }, stdin: networkConfig() })
+  }
+
+  it('wires pods whose host end heeds no router and no redirect (CVE-2020-10749)', async () => {
+    await using pod = await TestNamespace.create()
+    expect(await call('ADD', 'a', pod.path)).toMatchObject({ exitCode: 0 })
+    const [link] = hostLinks(node)
+    const names = [`net.ipv6.conf.${link}.accept_ra`, `net.ipv6.conf.${link}.accept_redirects`, `net.ipv4.conf.${link}.accept_redirects`, `net.ipv6.conf.${link}.addr_gen_mode`]
+    expect(Object.values(await readSysctls(node.path, names))).toEqual(['0', '0', '0', '1'])
+    expect(node.route.addresses({ ifIndex: node.route.link(link!).index })).toEqual([])
+  })
+
+  it('killed at any moment of ADD or DEL leaves nothing behind once the runtime repeats (faults 1, 2, P5)', async () => {
+    const pods = await Promise.all(Array.from({ length: 4 }, () => TestNamespace.create()))
+    let interrupted = 0
+    // From before the first system call of a burst to after its last answer.
+    for (const [round, afterMs] of [1, 3, 5, 7, 9, 12, 16, 22].entries()) {
+      const ids = pods.map((_, index) => `r${round}-${index}`)
+      const adding = Promise.all(pods.map((pod, index) => call('ADD', ids[index]!, pod.path)))
+      await sleep(afterMs)
+      await kill()
+      const first = await adding
+      expect(first.map(({ ms }) => ms < 2500)).toEqual([true, true, true, true])
+      interrupted += first.filter(({ exitCode }) => exitCode !== 0).length
+      await start()
+      // A runtime that was not told of a success comes again; one that was does not.
+      const again = await Promise.all(pods.map(async (pod, index) => first[index]!.exitCode === 0 ? first[index]! : await call('ADD', ids[index]!, pod.path)))
+      expect(again.map(({ exitCode, stdout }) => exitCode === 0 ? '' : stdout)).toEqual(['', '', '', ''])
+      for (const pod of pods) pod.exec('ping', ['-c', '1', '-W', '2', '172.30.1.11'])
+      const deleting = Promise.all(pods.map((pod, index) => call('DEL', ids[index]!, pod.path)))
+      await sleep(afterMs)
+      await kill()
+      expect((await deleting).map(({ exitCode }) => exitCode)).toEqual([0, 0, 0, 0])
+      await start()
+      await eventually('links go', () => hostLinks(node).length === 0)
+    }
+    expect(interrupted).toBeGreaterThan(0)
+    for (const pod of pods) await pod[Symbol.asyncDispose]()
+    await sleep(100)
+    await kill()
+    await using ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath: join(folder, 'attachments.db') }), logger: silentLogger, registry: createRegistry() })
+    expect(ipam.attachments()).toEqual([])
+    expect(node.route.routes({ protocol: 87 })).toEqual([])
+  }, 60_000)
+})

@@ -1,0 +1,127 @@
+import { parseCidr, parseIp } from '@weft/ip'
+import { ensureDone, requests } from '@weft/netlink'
+import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createNode, eventually, hostLinks, type NodeFixture } from '../test/node-fixture.ts'
+import { programs } from '../test/plugin.ts'
+import { ask, serve } from '../test/talk.ts'
+import { readFileSync } from 'node:fs'
+
+const [[, program]] = await programs()
+
+describe.skipIf(whyNoKernelTests() !== undefined)('table weft-cni', () => {
+  let node: NodeFixture
+  let outside: TestNamespace
+  const pods: TestNamespace[] = []
+
+  beforeAll(async () => {
+    node = await createNode(program)
+    outside = await TestNamespace.create()
+    TestNamespace.connect(node.namespace, { name: 'up0', addresses: [{ address: parseIp('192.0.2.1'), prefix: 24 }, { address: parseIp('2001:db8::1'), prefix: 64 }] },
+      outside, { name: 'eth0', addresses: [{ address: parseIp('192.0.2.9'), prefix: 24 }, { address: parseIp('2001:db8::9'), prefix: 64 }] })
+    const ifIndex = outside.route.link('eth0').index
+    ensureDone(outside.route.transact([
+      requests.addRoute({ destination: parseCidr('0.0.0.0/0'), via: parseIp('192.0.2.1'), ifIndex }),
+      requests.addRoute({ destination: parseCidr('::/0'), via: parseIp('2001:db8::1'), ifIndex }),
+    ]))
+    await node.start()
+  })
+  afterAll(async () => {
+    for (const pod of pods) await pod[Symbol.asyncDispose]()
+    await outside[Symbol.asyncDispose]()
+    await node[Symbol.asyncDispose]()
+  })
+
+  async function add(containerId: string, portMappings: readonly unknown[] = []): Promise<TestNamespace> {
+    const pod = await TestNamespace.create()
+    pods.push(pod)
+    const { exitCode, stdout } = await node.call('ADD', { containerId, netns: pod.path, config: { runtimeConfig: { portMappings } } })
+    expect([exitCode, exitCode === 0 ? '' : stdout]).toEqual([0, ''])
+    return pod
+  }
+
+  it('host ports lead to the pod in both families, from outside, the node, other pods and itself (NET-22, NET-27, NET-28, NET-33)', async () => {
+    const web = await add('web', [{ hostPort: 8080, containerPort: 80 }, { hostPort: 5353, containerPort: 53, protocol: 'udp' }])
+    const other = await add('other')
+    using _tcp = await serve(web, 'tcp', 80)
+    using _udp = await serve(web, 'udp', 53)
+    expect(ask(outside, 'tcp', '192.0.2.1', 8080)).toBe('192.0.2.9')
+    expect(ask(outside, 'tcp', '2001:db8::1', 8080)).toBe('2001:db8::9')
+    expect(ask(outside, 'udp', '192.0.2.1', 5353)).toBe('192.0.2.9')
+    expect(ask(outside, 'udp', '2001:db8::1', 5353)).toBe('2001:db8::9')
+    expect(ask(node.namespace, 'tcp', '172.30.1.11', 8080)).toBe('172.30.1.11')
+    expect(ask(other, 'tcp', '172.30.1.11', 8080)).toBe('10.244.1.3')
+    // Itself: another source than its own address, or it would answer to itself.
+    expect(ask(web, 'tcp', '172.30.1.11', 8080)).toBe('172.30.1.11')
+    expect(ask(web, 'tcp', 'fd00:172:30:1::11', 8080)).toBe('fd00:172:30:1::11')
+    // Not for addresses that are not the node's (CVE-2025-67499).
+    expect(ask(outside, 'tcp', '10.244.1.3', 8080)).toBe('ECONNREFUSED')
+    await node.call('DEL', { containerId: 'web', netns: web.path })
+    expect(ask(outside, 'tcp', '192.0.2.1', 8080)).toBe('ECONNREFUSED')
+    await node.call('DEL', { containerId: 'other', netns: other.path })
+    await eventually('links go', () => hostLinks(node.namespace).length === 0)
+  })
+
+  it('host ports with addresses of their own do not meet, equal ones are refused (NET-24, IPAM-16)', async () => {
+    const one = await add('one', [{ hostPort: 54323, containerPort: 8080, hostIP: '172.30.1.11' }])
+    const two = await add('two', [{ hostPort: 54323, containerPort: 8080, hostIP: '192.0.2.1' }])
+    const three = await add('three', [{ hostPort: 54323, containerPort: 8080, hostIP: '172.30.1.11', protocol: 'UDP' }])
+    using _one = await serve(one, 'tcp', 8080)
+    using _three = await serve(three, 'udp', 8080)
+    expect(ask(outside, 'tcp', '172.30.1.11', 54323)).toBe('192.0.2.9')
+    expect(ask(outside, 'tcp', '192.0.2.1', 54323)).toBe('ECONNREFUSED')
+    expect(ask(outside, 'udp', '172.30.1.11', 54323)).toBe('192.0.2.9')
+    const { stdout } = await node.call('ADD', { containerId: 'four', netns: (pods.push(await TestNamespace.create()), pods.at(-1)!.path), config: { runtimeConfig: { portMappings: [{ hostPort: 54323, containerPort: 1, hostIP: '192.0.2.1' }] } } })
+    expect(JSON.parse(stdout)).toMatchObject({ code: 7, msg: 'Cannot serve host port "TCP 192.0.2.1:54323": container two/eth0 has it, wanted a free one' })
+    // UDP that was pinned to the first pod goes to the next that has the port (NET-29).
+    await node.call('DEL', { containerId: 'three', netns: three.path })
+    const next = await add('next', [{ hostPort: 54323, containerPort: 8080, hostIP: '172.30.1.11', protocol: 'UDP' }])
+    using _next = await serve(next, 'udp', 8080)
+    expect(ask(outside, 'udp', '172.30.1.11', 54323)).toBe('192.0.2.9')
+    for (const [containerId, pod] of [['one', one], ['two', two], ['next', next]] as const) await node.call('DEL', { containerId, netns: pod.path })
+    await eventually('links go', () => hostLinks(node.namespace).length === 0)
+  })
+
+  it('a pod sends from its own addresses only, and nothing link-local', async () => {
+    const honest = await add('honest')
+    const forger = await add('forger')
+    using _server = await serve(honest, 'udp', 9)
+    const drops = (): number => [...node.namespace.exec('nft', ['list', 'chain', 'inet', 'weft-cni', 'antispoof']).matchAll(/packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)
+    const before = drops()
+    for (const address of ['203.0.113.7', '10.244.1.2', '172.30.1.11']) {
+      forger.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'eth0'])
+      expect(() => forger.exec('ping', ['-c', '1', '-W', '1', '-I', address, '192.0.2.1'])).toThrow()
+    }
+    forger.exec('ip', ['address', 'add', '2001:db8:bad::1/128', 'dev', 'eth0', 'nodad'])
+    expect(() => forger.exec('ping', ['-c', '1', '-W', '1', '-I', '2001:db8:bad::1', 'fd00:172:30:1::11'])).toThrow()
+    expect(() => forger.exec('ping', ['-c', '1', '-W', '1', 'ff02::2%eth0'])).toThrow()
+    expect(drops() - before).toBeGreaterThanOrEqual(5)
+    for (const [containerId, pod] of [['honest', honest], ['forger', forger]] as const) await node.call('DEL', { containerId, netns: pod.path })
+    await eventually('links go', () => hostLinks(node.namespace).length === 0)
+  })
+
+  it('the kernel lists the table as the golden says', async () => {
+    const golden = readFileSync(new URL('../test/golden/no-host-ports.nft', import.meta.url), 'utf8')
+    const listed = node.namespace.exec('nft', ['-s', 'list', 'table', 'inet', 'weft-cni']).replace('\t\tip6 saddr . ip6 daddr @hairpin6 snat ip6 to fd00:172:30:1::11\n', '')
+    expect(listed).toBe(golden.replaceAll(' packets 0 bytes 0', ''))
+  })
+})
+
+describe.skipIf(whyNoKernelTests() !== undefined)('createCni() upkeep', () => {
+  it('puts back a flushed table, a lost route and a link set down (faults 19, 20)', async () => {
+    await using node = await createNode(program, { resync: '200ms' })
+    await node.start()
+    await using pod = await TestNamespace.create()
+    await node.call('ADD', { containerId: 'a', netns: pod.path, config: { runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80 }] } } })
+    const [link] = hostLinks(node.namespace)
+    const table = node.namespace.exec('nft', ['list', 'table', 'inet', 'weft-cni'])
+    node.namespace.exec('nft', ['flush', 'ruleset'])
+    node.namespace.exec('ip', ['link', 'set', link!, 'down'])
+    await eventually('the link is up again', () => node.namespace.route.link(link!).up)
+    await eventually('the table is back', () => node.namespace.exec('nft', ['list', 'tables']).includes('weft-cni'))
+    expect(node.namespace.exec('nft', ['list', 'table', 'inet', 'weft-cni'])).toBe(table)
+    pod.exec('ping', ['-c', '1', '-W', '2', '172.30.1.11'])
+    node.namespace.exec('ip', ['-6', 'route', 'flush', 'proto', '87'])
+    await eventually('the route is back', () => node.namespace.route.routes({ protocol: 87, family: 6 }).length === 1)
+  })
+})

@@ -1,0 +1,24 @@
+/** An agent as a process of its own, in the namespace it is started in: to be killed. Arguments: folder. */
+import { join } from 'node:path'
+import { createRegistry, realClock } from '@weft/daemon'
+import { silentLogger } from '@weft/daemon/testing'
+import { parseCidr } from '@weft/ip'
+import { Ipam, ipamConfigSchema } from '@weft/ipam'
+import { RouteSocket } from '@weft/netlink'
+import { NftSocket } from '@weft/nftables'
+import { cniConfigSchema, createCni } from '../src/index.ts'
+import { nodeAddresses, podRanges } from './node-fixture.ts'
+
+const folder = process.argv[2]!
+const registry = createRegistry()
+const ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath: join(folder, 'attachments.db') }), logger: silentLogger, registry })
+ipam.setRanges(podRanges.map(parseCidr))
+const cni = createCni({
+  config: cniConfigSchema.parse({ socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }),
+  ports: { address: ipam, cover: { ready: true, cover: async () => undefined, uncover: async () => undefined }, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
+  route: RouteSocket.openHere(), nft: await NftSocket.open(), clock: realClock, logger: silentLogger, registry,
+})
+const running = cni.run(new AbortController().signal)
+while (!cni.ready().ready) await Promise.race([running, realClock.sleep(2)])
+process.stdout.write('ready\n')
+await running
