@@ -83,7 +83,8 @@ export function decodeAck(message: NetlinkMessage): NetlinkAck {
   // A dump may end with a bare NLMSG_DONE.
   if (message.type === NLMSG_DONE && payload.length < 4) return { errno: 0, kernelMessage: undefined, offset: undefined }
   if (payload.length < 4) throw new NetlinkDecodeError(`acknowledgement: its payload has ${payload.length} bytes, wanted 4`)
-  const errno = -(readU32(payload, 0) | 0)
+  // Subtracted, not negated: success is 0 and not -0.
+  const errno = 0 - (readU32(payload, 0) | 0)
   if (errno < 0) throw new NetlinkDecodeError(`acknowledgement: its error is ${-errno}, wanted 0 or a negative number`)
   if ((message.flags & NLM_F_ACK_TLVS) === 0) return { errno, kernelMessage: undefined, offset: undefined }
   const attributes = new Attributes(payload, ackAttributesAt(message), payload.length)

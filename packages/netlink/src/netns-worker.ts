@@ -78,7 +78,9 @@ export class NetnsWorker implements AsyncDisposable {
 
   #start(): Worker {
     // Source and build differ in the extension only.
-    const worker = new Worker(new URL(import.meta.url.replace(/netns-worker(\.[jt]s).*$/, 'netns-thread$1')))
+    const program = new URL(import.meta.url.replace(/netns-worker(\.[jt]s).*$/, 'netns-thread$1'))
+    // A program given with `node -e` says what kind of text it is; the thread's program is a file.
+    const worker = new Worker(program, { execArgv: process.execArgv.filter((option) => !option.startsWith('--input-type')) })
     worker.on('message', (message: NetnsResultMessage & { readonly value: never }) => this.#settle(message))
     worker.on('error', (error) => this.#lose(worker, error))
     worker.on('exit', (code) => this.#lose(worker, new Error(`Cannot finish namespace job: its worker ended with code ${code}`)))

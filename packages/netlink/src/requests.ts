@@ -17,25 +17,25 @@ const REPLACE = NLM_F_CREATE | NLM_F_REPLACE
 
 /** The verbs of {@link RouteSocket} as values, for {@link RouteSocket.transact}. */
 export interface Requests {
-  addLink(spec: LinkSpec): NetlinkRequest
-  setLink(index: number, change: LinkChange): NetlinkRequest
-  setBridgePort(index: number, change: BridgePortChange): NetlinkRequest
-  deleteLink(index: number): NetlinkRequest
-  getLink(nameOrIndex: string | number): NetlinkRequest
-  addAddress(spec: InterfaceAddressSpec): NetlinkRequest
-  replaceAddress(spec: InterfaceAddressSpec): NetlinkRequest
-  deleteAddress(spec: InterfaceAddressSpec): NetlinkRequest
-  addRoute(spec: RouteSpec): NetlinkRequest
-  replaceRoute(spec: RouteSpec): NetlinkRequest
-  deleteRoute(spec: RouteSpec): NetlinkRequest
-  addRule(spec: RuleSpec): NetlinkRequest
-  deleteRule(spec: RuleSpec): NetlinkRequest
-  replaceNeighbour(spec: NeighbourSpec): NetlinkRequest
-  deleteNeighbour(spec: NeighbourSpec): NetlinkRequest
-  addFdb(spec: FdbSpec): NetlinkRequest
-  appendFdb(spec: FdbSpec): NetlinkRequest
-  replaceFdb(spec: FdbSpec): NetlinkRequest
-  deleteFdb(spec: FdbSpec): NetlinkRequest
+  readonly addLink: (spec: LinkSpec) => NetlinkRequest
+  readonly setLink: (index: number, change: LinkChange) => NetlinkRequest
+  readonly setBridgePort: (index: number, change: BridgePortChange) => NetlinkRequest
+  readonly deleteLink: (index: number) => NetlinkRequest
+  readonly getLink: (nameOrIndex: string | number) => NetlinkRequest
+  readonly addAddress: (spec: InterfaceAddressSpec) => NetlinkRequest
+  readonly replaceAddress: (spec: InterfaceAddressSpec) => NetlinkRequest
+  readonly deleteAddress: (spec: InterfaceAddressSpec) => NetlinkRequest
+  readonly addRoute: (spec: RouteSpec) => NetlinkRequest
+  readonly replaceRoute: (spec: RouteSpec) => NetlinkRequest
+  readonly deleteRoute: (spec: RouteSpec) => NetlinkRequest
+  readonly addRule: (spec: RuleSpec) => NetlinkRequest
+  readonly deleteRule: (spec: RuleSpec) => NetlinkRequest
+  readonly replaceNeighbour: (spec: NeighbourSpec) => NetlinkRequest
+  readonly deleteNeighbour: (spec: NeighbourSpec) => NetlinkRequest
+  readonly addFdb: (spec: FdbSpec) => NetlinkRequest
+  readonly appendFdb: (spec: FdbSpec) => NetlinkRequest
+  readonly replaceFdb: (spec: FdbSpec) => NetlinkRequest
+  readonly deleteFdb: (spec: FdbSpec) => NetlinkRequest
 }
 
 export const requests: Requests = {
