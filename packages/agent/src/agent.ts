@@ -53,7 +53,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const policy = createPolicy({ ...shared, config: config.policy, pods, namespaces, policies, services, slices, nft, logger: log('policy') })
   const cni = createCni({
     config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),
-    ports: { address: ipam, cover: policy, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName) },
+    ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName) },
   })
   const adopted = cni.attachments().length
   policy.adopt(cni.attachments())
@@ -66,7 +66,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   return {
     registry,
     ready,
-    status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
+    status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes, adopted }),
     dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: cni.dump },
     async run(signal) {
       // Pods are wired when everything a pod needs is in the kernel; until then the plugin answers "try again later".

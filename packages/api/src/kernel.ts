@@ -31,7 +31,8 @@ export const priorities = {
   /** hostPort comes after Services: it must not shadow a VIP (CVE-2019-9946). */
   hostPortDnat: -99,
   /** Policy filters after DNAT and before SNAT: it sees pods, not VIPs. */
-  policyFilter: 0,
+  policyEgress: 0,
+  policyIngress: 1,
   loopbackReply: 150,
   serviceSnat: 100,
   hostPortSnat: 101,

@@ -1,0 +1,7 @@
+export { type PolicyConfig, policyConfigSchema } from './config.ts'
+export type { DnsEndpoint, DnsPeer, PolicyPod } from './model.ts'
+export { watchDns, watchNamespace, watchPeer } from './watch.ts'
+export { type CompiledPolicy, compilePolicy } from './compile.ts'
+export { PolicyState } from './state.ts'
+export { PolicyError, type PolicyErrorCode } from './policy-error.ts'
+export { createPolicy, type Policy, type PolicyDeps } from './policy.ts'
