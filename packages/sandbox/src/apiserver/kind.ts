@@ -40,6 +40,8 @@ export interface Kind {
   readonly columns?: readonly Column[] | undefined
   /** Whether patches may be strategic; custom resources refuse them. */
   readonly strategic: boolean
+  /** Where a custom resource keeps what its scale subresource shows; built-in kinds use `spec.replicas` and its kin. */
+  readonly scalePaths?: { readonly spec: string, readonly status: string, readonly selector: string } | undefined
   /** OpenAPI v3 schema, for custom resources. */
   readonly schema?: JsonObject | undefined
 }

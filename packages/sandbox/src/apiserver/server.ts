@@ -10,7 +10,10 @@ import type { Api } from './api.ts'
 import { InProcessClient } from './client.ts'
 import { Faults } from './faults.ts'
 import { buildApp } from './http/app.ts'
+import { serveExec } from './http/pod-exec.ts'
+import { followDefinitions } from './crd/custom-kinds.ts'
 import { builtinKinds } from './kinds/builtin.ts'
+import { definitionKind } from './kinds/definition.ts'
 import type { PodRuntime } from './pod-runtime.ts'
 import { KindRegistry } from './registry.ts'
 import { RunningWatches } from './running-watches.ts'
@@ -82,7 +85,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { stateDir, clock, logger, config = {} } = options
   const credentials = Credentials.open(stateDir, { names: [...USUAL_NAMES, ...(config.names ?? [])], now: clock.wallTime() })
   const store = ObjectStore.open({ journalPath: join(stateDir, 'journal.jsonl'), ringSize: config.watchHistory ?? 4096 })
-  const registry = new KindRegistry(builtinKinds)
+  const registry = new KindRegistry([...builtinKinds, definitionKind(() => clock.wallTime())])
+  followDefinitions(store, registry)
   const serviceAddresses = new ServiceAddresses(store, { ranges: (config.serviceRanges ?? DEFAULT_SERVICE_RANGES).map(text => parseCidr(text)), nodePorts: config.nodePorts ?? [30_000, 32_767] })
   const admission: readonly Admission[] = [request => serviceAddresses.admit(request)]
   const watches = new RunningWatches()
@@ -110,6 +114,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     async serve(listener) {
       const { key, certificate } = credentials.server
       const server = createServer({ key, cert: certificate }, (request, response) => app.routing(request, response))
+      serveExec(api, server)
       servers.add(server)
       return listen(server, listener)
     },

@@ -1,4 +1,5 @@
-import { asNumber, asObject, asText, valueAt, type JsonObject } from './json.ts'
+import { asNumber, asObject, asText, valueAt, type Json, type JsonObject } from './json.ts'
+import type { Kind } from './kind.ts'
 import { bodyOf, writeOptions, type Answer, type ApiRequest, type DispatchContext } from './request.ts'
 import { badRequest, methodNotAllowed, unknownPath } from './status.ts'
 import type { Stored } from './stored.ts'
@@ -28,28 +29,34 @@ export function answerSubresource(context: DispatchContext, target: Target, subr
   }
 }
 
+const WORKLOAD_PATHS = { spec: 'spec.replicas', status: 'status.replicas', selector: 'spec.selector' }
+
 /** The Scale object of a workload. */
-function scaleOf(item: Stored): JsonObject {
-  const { metadata } = item.object
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = metadata
+function scaleOf(kind: Kind, item: Stored): JsonObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = item.object.metadata
+  const paths = kind.scalePaths ?? WORKLOAD_PATHS
+  const selector = valueAt(item.object, paths.selector)
   return {
     kind: 'Scale',
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
-    spec: { replicas: asNumber(valueAt(item.object, 'spec.replicas')) ?? 0 },
-    status: { replicas: asNumber(valueAt(item.object, 'status.replicas')) ?? 0, selector: selectorText(valueAt(item.object, 'spec.selector')) },
+    spec: { replicas: asNumber(valueAt(item.object, paths.spec)) ?? 0 },
+    status: { replicas: asNumber(valueAt(item.object, paths.status)) ?? 0, selector: typeof selector === 'string' ? selector : selectorText(selector) },
   }
 }
 
 function onScale(context: DispatchContext, target: Target, request: ApiRequest): Answer {
+  const { kind } = target
   const current = getObject(context, target)
-  if (request.method === 'GET') return { kind: 'status', code: 200, body: scaleOf(current) }
+  if (request.method === 'GET') return { kind: 'status', code: 200, body: scaleOf(kind, current) }
   if (request.method !== 'PUT' && request.method !== 'PATCH') throw methodNotAllowed()
-  const patched = request.method === 'PUT' ? bodyOf(request) : asObject(patchScale(scaleOf(current), request))
+  const patched = request.method === 'PUT' ? bodyOf(request) : asObject(patchScale(scaleOf(kind, current), request))
   const replicas = asNumber(valueAt(patched, 'spec.replicas')) ?? 0
   const resourceVersion = asText(valueAt(patched, 'metadata.resourceVersion'))
-  const wanted = mergePatch(current.object, { spec: { replicas }, metadata: { ...(resourceVersion === undefined ? {} : { resourceVersion }) } })
-  return { kind: 'status', code: 200, body: scaleOf(updateObject(context, target, wanted as JsonObject, writeOptions(request))) }
+  // The path as a merge patch: `spec.replicas` becomes {spec: {replicas}}.
+  const change = (kind.scalePaths ?? WORKLOAD_PATHS).spec.split('.').reduceRight<Json>((inner, name) => ({ [name]: inner }), replicas)
+  const wanted = mergePatch(mergePatch(current.object, change), resourceVersion === undefined ? {} : { metadata: { resourceVersion } })
+  return { kind: 'status', code: 200, body: scaleOf(kind, updateObject(context, target, wanted as JsonObject, writeOptions(request))) }
 }
 
 function patchScale(scale: JsonObject, request: ApiRequest): JsonObject {

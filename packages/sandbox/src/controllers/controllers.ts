@@ -1,6 +1,7 @@
 import { formatIp, firstIp, nextIp, parseCidr } from '@weft/ip'
 import { bootstrap, type BootstrapOptions } from './bootstrap.ts'
 import type { Controller, ControllerContext } from './controller.ts'
+import { customResourceController } from './custom-resources.ts'
 import { daemonSetController } from './daemon-set.ts'
 import { deploymentController } from './deployment.ts'
 import { endpointSliceController } from './endpoint-slice-controller.ts'
@@ -52,6 +53,7 @@ export function createControllers(context: ControllerContext, options: { ca: str
     daemonSetController(context),
     statefulSetController(context),
     garbageCollector(context),
+    customResourceController(context),
     nodeLifecycleController(context),
   ]
   return {

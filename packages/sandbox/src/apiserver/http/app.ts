@@ -1,9 +1,11 @@
-import type { IncomingMessage } from 'node:http'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Api } from '../api.ts'
 import { ApiError, unknownPath } from '../status.ts'
 import type { User } from '../tls/credentials.ts'
+import { authenticate } from './authenticate.ts'
 import { readBody } from './body.ts'
+import { servePodLog } from './pod-log.ts'
+import { isPodStream } from './pod-target.ts'
 import { answerResource } from './answer.ts'
 import { answerMeta, isHealthPath } from './meta.ts'
 
@@ -25,21 +27,10 @@ export function buildApp(api: Api): FastifyInstance {
     if (reply.raw.destroyed) return reply.hijack()
     const { body, contentType } = await readBody(request.body as Buffer | undefined, request.headers['content-type'])
     const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType, onWarning: (text: string) => addWarning(reply, text) }
+    if (request.method === 'GET' && isPodStream(url.pathname, 'log')) return servePodLog(api, apiRequest, reply)
     return (await answerMeta(api, apiRequest, request.headers.accept, reply)) ?? answerResource(api, apiRequest, { request, reply, user })
   })
   return app
-}
-
-/**
- * Who sends a request.
- *
- * @throws {ApiError} 401 without a token that was given out.
- */
-export function authenticate(api: Api, request: IncomingMessage): User {
-  const token = /^Bearer (.+)$/u.exec(request.headers.authorization ?? '')?.[1]
-  const user = token === undefined ? undefined : api.credentials.userOf(token)
-  if (user === undefined) throw new ApiError(401, 'Unauthorized', 'Unauthorized')
-  return user
 }
 
 function addWarning(reply: FastifyReply, text: string): void {

@@ -35,5 +35,4 @@ export const builtinKinds: readonly Kind[] = [
   defineKind({ ...rbac, kind: 'RoleBinding', resource: 'rolebindings', validate: validateRoleBinding }),
   defineKind({ ...rbac, kind: 'ClusterRole', resource: 'clusterroles', namespaced: false }),
   defineKind({ ...rbac, kind: 'ClusterRoleBinding', resource: 'clusterrolebindings', namespaced: false, validate: validateRoleBinding }),
-  defineKind({ group: 'apiextensions.k8s.io', version: 'v1', kind: 'CustomResourceDefinition', resource: 'customresourcedefinitions', shortNames: ['crd', 'crds'], namespaced: false, categories: ['api-extensions'], subresources: ['status'] }),
 ]
