@@ -76,7 +76,8 @@ function accepts(parse: (text: string) => unknown, text: string): boolean {
   }
 }
 
-function server(defaultPort: number): z.ZodType<ListenAddress, string> {
+/** An address with an optional port, e.g. `10.0.0.53` or `[fd00::53]:5353`. */
+export function serverSchema(defaultPort: number): z.ZodType<ListenAddress, string> {
   return z.string().transform((text, context) => {
     const parsed = parseServer(text, defaultPort)
     if (parsed !== undefined) return parsed
@@ -98,9 +99,9 @@ const tcpSchema = z.strictObject({
 })
 
 const forwardSchema = z.strictObject({
-  upstreams: z.array(server(53)).max(15).default([]).describe('resolvers for names outside the cluster, first healthy one preferred; empty: those of resolvConf'),
+  upstreams: z.array(serverSchema(53)).max(15).default([]).describe('resolvers for names outside the cluster, first healthy one preferred; empty: those of resolvConf'),
   resolvConf: z.string().default('/etc/resolv.conf').describe('file whose nameserver lines are used when upstreams is empty; "" for none'),
-  stubDomains: z.record(domain, z.array(server(53)).min(1)).default({}).describe('domains with resolvers of their own, e.g. a company domain'),
+  stubDomains: z.record(domain, z.array(serverSchema(53)).min(1)).default({}).describe('domains with resolvers of their own, e.g. a company domain'),
   hedgeAfter: durationSchema.prefault('500ms').describe('how long an upstream may be silent before the next one is asked as well'),
   timeout: durationSchema.prefault('4s').describe('when a question is given up; below the 5 s after which clients ask again'),
   maxConcurrent: z.number().int().min(1).default(1000).describe('questions waiting for upstreams at a time; more are refused'),
@@ -117,13 +118,13 @@ const cacheSchema = z.strictObject({
 })
 
 /** Configuration of the DNS server. Defaults suit a cluster built with kubeadm. */
-export const dnsConfigSchema: z.ZodType<DnsConfig> = z.strictObject({
+export const dnsConfigSchema: z.ZodType<DnsConfig, unknown> = z.strictObject({
   zone: domain.default('cluster.local').describe('the cluster domain, as kubelet\'s clusterDomain'),
   ttlSeconds: seconds(3600).default(5).describe('TTL of all cluster records; 0 forbids clients to keep them'),
   reverseRanges: z.array(cidr).default([]).describe('ranges whose unknown addresses get NXDOMAIN here; addresses elsewhere are asked upstream'),
   pods: z.enum(['disabled', 'insecure', 'verified']).default('insecure').describe('1-2-3-4.<namespace>.pod names: none, any address in an existing namespace, or those of existing pods only (watches pods)'),
   service: z.string().regex(/^[^/]+\/[^/]+$/, 'not namespace/name').default('kube-system/kube-dns').describe('the Service in front of this server: its addresses are those of ns.dns.<zone>'),
-  listen: z.array(server(dnsPort)).min(1).prefault(['0.0.0.0', '::']).describe('addresses for UDP and TCP; port 10053 when none is said'),
+  listen: z.array(serverSchema(dnsPort)).min(1).prefault(['0.0.0.0', '::']).describe('addresses for UDP and TCP; port 10053 when none is said'),
   clients: z.array(cidr).default([]).describe('who may ask; empty: everybody. Set it to node, pod and service ranges when the port is reachable from elsewhere'),
   maxQueriesPerClient: z.number().int().min(0).default(0).describe('UDP answers a second for one address; above it answers ask for TCP instead (so a forged source gets nothing); 0: no limit'),
   maxUdpBytes: z.number().int().min(512).max(4096).default(1232).describe('largest UDP answer; 1232 passes every path without fragments'),

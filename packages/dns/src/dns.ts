@@ -24,6 +24,8 @@ export interface DnsDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
+  /** Told once per reason why a Service (`namespace/name`) has no place in the zone, e.g. to record an Event on it. */
+  readonly onRefused?: ((key: string, error: Error) => void) | undefined
   /** @default Math.random */
   readonly rng?: (() => number) | undefined
 }
@@ -83,6 +85,7 @@ class DnsServer implements Dns {
       clock,
       logger,
       onLag: metrics.changed,
+      onRefused: deps.onRefused,
       onChange: (change, serial) => this.#tellWorkers(change, serial),
       onSynced: () => {
         logger.info({ services: this.#zone.serviceCount }, 'zone complete')

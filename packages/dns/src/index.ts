@@ -1,4 +1,5 @@
 export { type CacheConfig, type DnsConfig, dnsConfigSchema, type ForwardConfig, type ListenAddress, type PodMode, type TcpConfig } from './config.ts'
+export { type DnsProgramConfig, dnsProgramConfigSchema } from './program-config.ts'
 export { DnsError, type DnsErrorCode, isDnsError } from './dns-error.ts'
 export { type DnsEndpoint, type DnsModel, type DnsPort, type DnsProtocol, type DnsService, type ModelChange, serviceKey } from './model.ts'
 export { compile, type Zone, type ZoneOptions, zoneOptions } from './compile.ts'

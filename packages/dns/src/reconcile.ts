@@ -16,6 +16,8 @@ export interface ZoneReconcilerDeps {
   readonly onSynced?: (() => void) | undefined
   /** Told how long a change lay here before it was in the zone, milliseconds. */
   readonly onLag?: ((ms: number) => void) | undefined
+  /** Told once per reason why a Service has no place in the zone. */
+  readonly onRefused?: ((key: string, error: Error) => void) | undefined
 }
 
 /** Steps taken between two looks at the sockets: some 5 ms. */
@@ -84,7 +86,7 @@ export class ZoneReconciler {
   }
 
   async #drain(): Promise<void> {
-    const { clock, logger, onChange, onLag, zone } = this.#deps
+    const { clock, logger, onChange, onLag, onRefused, zone } = this.#deps
     let steps = 0
     for (const [what, { sinceMs, step }] of this.#dirty) {
       this.#dirty.delete(what)
@@ -97,7 +99,10 @@ export class ZoneReconciler {
         onLag?.(clock.now() - sinceMs)
       }
       const refused = change.kind === 'service' ? zone.refused.get(change.key) : undefined
-      if (refused !== undefined && refused.message !== wasRefused?.message) logger.warn({ err: refused }, 'service refused')
+      if (change.kind === 'service' && refused !== undefined && refused.message !== wasRefused?.message) {
+        logger.warn({ err: refused, service: change.key }, 'service refused')
+        onRefused?.(change.key, refused)
+      }
       if (++steps % stepsPerTurn === 0) await scheduler.yield()
     }
   }

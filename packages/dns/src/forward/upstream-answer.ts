@@ -3,7 +3,7 @@ import { DnsFormatError } from '../wire/dns-format-error.ts'
 import { flags, headerBytes, rcodes, rrTypes } from '../wire/codes.ts'
 import { readMessage } from '../wire/message.ts'
 import { viewMessage } from '../wire/message-view.ts'
-import { type Answer, emptyAnswer } from '../zone/answer.ts'
+import { type Answer, emptyAnswer, noRotation } from '../zone/answer.ts'
 
 /** What an upstream said, in the shape in which answers are given. */
 export interface UpstreamAnswer {
@@ -77,14 +77,14 @@ const addressBytes: Readonly<Record<number, number>> = { [rrTypes.A]: 4, [rrType
 /** Addresses at the end of the message, all of one owner given as a pointer, may turn: nothing points into them. */
 function rotation(response: Uint8Array, records: ReturnType<typeof viewMessage>['records'], questionEnd: number): Pick<Answer, 'rotatingFrom' | 'rotating' | 'rotatingBytes'> {
   const last = records.at(-1)
-  if (last === undefined || last.section !== 'answer' || last.dataLength !== addressBytes[last.type]) return emptyAnswer
+  if (last === undefined || last.section !== 'answer' || last.dataLength !== addressBytes[last.type]) return noRotation
   let first = records.length - 1
   const alike = (at: number): boolean => {
     const record = records[at]!
     return record.type === last.type && record.dataLength === last.dataLength && record.dataOffset - record.nameOffset === 12
       && response[record.nameOffset] === response[last.nameOffset] && response[record.nameOffset + 1] === response[last.nameOffset + 1]
   }
-  if (!alike(first)) return emptyAnswer
+  if (!alike(first)) return noRotation
   while (first > 0 && alike(first - 1)) first--
   return { rotatingFrom: records[first]!.nameOffset - questionEnd, rotating: records.length - first, rotatingBytes: 12 + last.dataLength }
 }

@@ -29,7 +29,7 @@ export function readEdns(bytes: Uint8Array, view: RecordView): Edns {
     if (at + 4 > end) throw new DnsFormatError('OPT record', at, 'it ends inside an option')
     const length = (bytes[at + 2]! << 8) | bytes[at + 3]!
     if (at + 4 + length > end) throw new DnsFormatError('OPT record', at, 'an option goes on after its end')
-    options.push({ code: (bytes[at]! << 8) | bytes[at + 1]!, data: bytes.slice(at + 4, at + 4 + length) })
+    options.push({ code: (bytes[at]! << 8) | bytes[at + 1]!, data: Uint8Array.from(bytes.subarray(at + 4, at + 4 + length)) })
     at += 4 + length
   }
   return { udpBytes: view.class, version: (view.ttlSeconds >>> 16) & 0xff, dnssecOk: (view.ttlSeconds & dnssecOkBit) !== 0, options }

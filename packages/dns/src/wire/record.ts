@@ -89,13 +89,13 @@ export function readRecordData(bytes: Uint8Array, view: RecordView): RecordData 
       const strings: Uint8Array[] = []
       for (let next = at; next < end; next += bytes[next]! + 1) {
         if (next + 1 + bytes[next]! > end) throw new DnsFormatError('record data', next, 'a string goes on after its end')
-        strings.push(bytes.slice(next + 1, next + 1 + bytes[next]!))
+        strings.push(Uint8Array.from(bytes.subarray(next + 1, next + 1 + bytes[next]!)))
       }
       if (strings.length === 0) throw new DnsFormatError('record data', at, 'it is empty, want at least one string')
       return { type: 'TXT', strings }
     }
     default:
-      return { type: 'other', typeCode: type, bytes: bytes.slice(at, end) }
+      return { type: 'other', typeCode: type, bytes: Uint8Array.from(bytes.subarray(at, end)) }
   }
 }
 

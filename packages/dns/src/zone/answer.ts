@@ -28,6 +28,9 @@ export interface Answer {
   readonly ttlOffsets: readonly number[]
 }
 
+/** Records in the order they are in. */
+export const noRotation: Pick<Answer, 'rotatingFrom' | 'rotating' | 'rotatingBytes'> = { rotatingFrom: 0, rotating: 0, rotatingBytes: 0 }
+
 /** An answer without records. */
 export const emptyAnswer: Answer = {
   kind: 'answer',
@@ -97,7 +100,7 @@ export function encodeAnswer(owner: Name, sections: AnswerSections): Answer {
 function rotation(answers: readonly ResourceRecord[]): Pick<Answer, 'rotatingFrom' | 'rotating' | 'rotatingBytes'> {
   const [first] = answers
   const size = first === undefined ? undefined : addressRecordBytes[typeCodeOf(first.data)]
-  if (size === undefined || answers.some((record) => record.data.type !== first!.data.type || record.name !== first!.name)) return emptyAnswer
+  if (size === undefined || answers.some((record) => record.data.type !== first!.data.type || record.name !== first!.name)) return noRotation
   return { rotatingFrom: 0, rotating: answers.length, rotatingBytes: size }
 }
 
