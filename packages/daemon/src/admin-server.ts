@@ -1,83 +1,103 @@
-import { chmod, unlink } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { lstat, unlink } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import { connect } from 'node:net'
 import type { Registry } from 'prom-client'
+import { AdminError } from './admin-error.ts'
+import { type AdminRoute, answerRequest } from './admin-request.ts'
 import type { Logger } from './logger.ts'
+import type { Readiness } from './readiness.ts'
 
-/** Whether a program can do its work, and what it still waits for. */
-export interface Readiness {
-  readonly ready: boolean
-  /** Name of the part and what it waits for; empty when ready. */
-  readonly waiting: readonly string[]
-}
-
-/** Ready when all parts are. */
-export function allReady(parts: Readonly<Record<string, boolean>>): Readiness {
-  const waiting = Object.keys(parts).filter((name) => !parts[name])
-  return { ready: waiting.length === 0, waiting }
-}
+/** A unix socket or a TCP address; port 0 lets the kernel choose. */
+export type AdminListen = { readonly path: string } | { readonly host: string, readonly port: number }
 
 export interface AdminOptions {
-  /** A unix socket (mode 0600, a stale file is replaced) or an address. */
-  readonly listen: { readonly path: string } | { readonly host: string, readonly port: number }
+  readonly listen: AdminListen
   readonly registry: Registry
   readonly ready: () => Readiness
   /** More paths: a string is answered as text, anything else as JSON. */
-  readonly routes?: Readonly<Record<string, (url: URL) => unknown>> | undefined
+  readonly routes?: Readonly<Record<string, AdminRoute>> | undefined
   readonly logger: Logger
 }
 
-/** Deadlines of a connection, in milliseconds: nobody may hold one open for nothing (CVE-2023-41378). */
+export interface AdminServer extends AsyncDisposable {
+  /** Where it listens, with the port the kernel chose. */
+  readonly listen: AdminListen
+}
+
+// Nobody may hold a connection open for nothing, nor take them all (CVE-2023-41378).
 const headersTimeoutMs = 5000
 const requestTimeoutMs = 10_000
+const connectionsCheckingInterval = 2000
+const maxConnections = 64
 
 /**
- * Serves `/healthz` (the process answers), `/readyz` (200 or 503 with what it waits for), `/metrics` (Prometheus text) and
- * the routes given, GET only.
+ * Serves `/healthz` (the process answers), `/readyz` (200, or 503 with what it waits for), `/metrics` (Prometheus text) and
+ * the routes given. A unix socket has mode 0600 from its first moment, and replaces the one a killed process left behind.
  *
- * @throws {Error} When it cannot listen.
+ * @throws {AdminError} ERR_ADMIN_LISTEN when it cannot listen there, e.g. because another process does.
  */
-export async function serveAdmin(options: AdminOptions): Promise<AsyncDisposable> {
-  const { listen, logger } = options
-  const server = createServer({ headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs }, (request, response) => {
-    answer(options, request, response).catch((error: unknown) => {
-      logger.warn({ err: error, path: request.url }, 'admin request failed')
-      if (!response.headersSent) send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`)
-    })
+export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
+  const { listen } = options
+  const unix = 'path' in listen
+  const server = createServer({ headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs, connectionsCheckingInterval }, (request, response) => {
+    // answerRequest answers its own failures.
+    void answerRequest({ ...options, trusted: unix }, request, response)
   })
-  if ('path' in listen) await unlink(listen.path).catch(() => undefined)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(listen, resolve)
-  })
-  if ('path' in listen) await chmod(listen.path, 0o600)
+  server.maxConnections = maxConnections
+  if (unix) await removeStaleSocket(listen.path)
+  try {
+    await listenOn(server, listen)
+  } catch (error) {
+    throw new AdminError(nameOf(listen), (error as Error).message, { cause: error })
+  }
+  const address = server.address()
   return {
+    listen: typeof address === 'object' && address !== null && !unix ? { host: listen.host, port: address.port } : listen,
     async [Symbol.asyncDispose]() {
+      // Closing removes the socket file too.
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeAllConnections()
-      await new Promise<void>((resolve) => server.close(() => resolve()))
+      await closed
     },
   }
 }
 
-async function answer({ registry, ready, routes }: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://admin')
-  if (request.method !== 'GET') return send(response, 405, 'GET only\n')
-  switch (url.pathname) {
-    case '/healthz': return send(response, 200, 'ok\n')
-    case '/readyz': {
-      const state = ready()
-      return state.ready ? send(response, 200, 'ok\n') : send(response, 503, state.waiting.map((part) => `waiting for ${part}\n`).join(''))
+async function listenOn(server: Server, listen: AdminListen): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    if (!('path' in listen)) {
+      server.listen(listen, resolve)
+      return
     }
-    case '/metrics': return send(response, 200, await registry.metrics(), registry.contentType)
-    default: {
-      const route = routes !== undefined && Object.hasOwn(routes, url.pathname) ? routes[url.pathname]! : undefined
-      if (route === undefined) return send(response, 404, 'not found\n')
-      const body = await route(url)
-      return typeof body === 'string' ? send(response, 200, body) : send(response, 200, JSON.stringify(body), 'application/json')
+    // bind(2) happens inside listen(): with this mask there is no moment in which others may connect, as there is before a chmod.
+    const mask = process.umask(0o177)
+    try {
+      server.listen(listen.path, resolve)
+    } finally {
+      process.umask(mask)
     }
-  }
+  })
 }
 
-function send(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) })
-  response.end(body)
+/** A socket file nobody answers at belonged to a process that was killed; anything else is not ours to remove. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const file = await lstat(path).catch(() => undefined)
+  if (file === undefined) return
+  if (!file.isSocket()) throw new AdminError(path, 'a file that is no socket is there, wanted a free path')
+  if (await isAnswered(path)) throw new AdminError(path, 'another process answers there, wanted a free path')
+  await unlink(path).catch(() => undefined)
+}
+
+async function isAnswered(path: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(path, () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+function nameOf(listen: AdminListen): string {
+  return 'path' in listen ? listen.path : `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
 }

@@ -10,13 +10,19 @@ export interface Clock {
   sleep(ms: number, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>
 }
 
+/** Timers hold 31 bits: a longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1
+
 /** The machine's clocks. */
 export const realClock: Clock = {
   now: () => performance.now(),
   wallTime: () => new Date(),
   async sleep(ms, { signal } = {}) {
+    const options = signal === undefined ? {} : { signal }
     try {
-      await sleep(ms, undefined, signal === undefined ? {} : { signal })
+      let left = ms
+      for (; left > longestTimerMs; left -= longestTimerMs) await sleep(longestTimerMs, undefined, options)
+      await sleep(left, undefined, options)
     } catch (error) {
       // Callers abort with reasons of their own; Node wraps them.
       throw signal?.aborted === true ? signal.reason : error

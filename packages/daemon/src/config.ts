@@ -1,47 +1,56 @@
-import { parse } from 'yaml'
-import { z } from 'zod'
-
-/** Configuration that cannot be used; the message names every problem at once. */
-export class ConfigError extends Error {
-  readonly code = 'ERR_CONFIG_INVALID'
-  readonly problems: readonly string[]
-
-  constructor(source: string, problems: readonly string[], options?: ErrorOptions) {
-    super(`Cannot use configuration "${source}": ${problems.join('; ')}`, options)
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
+import { parseDocument } from 'yaml'
+import type { z } from 'zod'
+import { ConfigError } from './config-error.ts'
+import { silentObjects } from './strict-schema.ts'
 
 /**
  * Checks configuration once, at the edge.
  *
- * @param input YAML or JSON text, or a value that was parsed already. Absent input means all defaults.
+ * @param input YAML or JSON text, or a value that was parsed already. Absent or empty input means all defaults.
  * @param options.source For messages: the file's path.
  * @returns What the schema makes of it, deeply frozen.
- * @throws {ConfigError} Naming every problem with its path; an unknown key is one.
+ * @throws {ConfigError} ERR_CONFIG_INVALID, naming every problem with its path; an unknown key is one.
+ * @throws {TypeError} If the schema would drop unknown keys in silence: a mistake of the program.
  */
 export function loadConfig<T>(schema: z.ZodType<T>, input: unknown, options: { readonly source: string }): T {
-  let value: unknown = input
-  if (typeof input === 'string') {
-    try {
-      value = parse(input)
-    } catch (error) {
-      throw new ConfigError(options.source, [(error as Error).message.split('\n', 1)[0]!], { cause: error })
-    }
-  }
+  const silent = silentObjects(schema)
+  if (silent.length > 0) throw new TypeError(`Cannot use schema of "${options.source}": ${silent.join(', ')} drops unknown keys, wanted strictObject`)
+  const value = typeof input === 'string' ? parseText(input, options.source) : input
   const result = schema.safeParse(value ?? {})
-  if (!result.success) throw new ConfigError(options.source, result.error.issues.map(formatIssue))
+  if (!result.success) throw new ConfigError(options.source, result.error.issues.flatMap((issue) => describeIssue(issue)))
   return deepFreeze(result.data)
 }
 
-function formatIssue(issue: z.core.$ZodIssue): string {
-  const path = issue.path.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? String(part) : `.${String(part)}`)).join('')
-  return path === '' ? issue.message : `${path}: ${issue.message}`
+function parseText(text: string, source: string): unknown {
+  // JSON is YAML.
+  const document = parseDocument(text)
+  // yaml draws the place below the sentence; the sentence names line and column.
+  if (document.errors.length > 0) throw new ConfigError(source, document.errors.map(({ message }) => message.split('\n', 1)[0]!.replace(/:$/, '')), { cause: document.errors[0] })
+  try {
+    return document.toJS()
+  } catch (error) {
+    // Aliases that multiply (a "billion laughs") are refused here.
+    throw new ConfigError(source, [(error as Error).message], { cause: error })
+  }
+}
+
+function describeIssue(issue: z.core.$ZodIssue, base: readonly PropertyKey[] = []): string[] {
+  const path = [...base, ...issue.path]
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `${formatPath([...path, key])}: unknown key`)
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const choices = issue.errors.map((issues) => issues.flatMap((inner) => describeIssue(inner, path)).join(', '))
+    return [choices.join(', or ')]
+  }
+  const where = formatPath(path)
+  return [where === '' ? issue.message : `${where}: ${issue.message}`]
+}
+
+function formatPath(path: readonly PropertyKey[]): string {
+  return path.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? String(part) : `.${String(part)}`)).join('')
 }
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value) && !ArrayBuffer.isView(value)) {
     Object.freeze(value)
     for (const part of Object.values(value)) deepFreeze(part)
   }

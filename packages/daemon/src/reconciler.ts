@@ -1,9 +1,11 @@
+import type { Registry } from 'prom-client'
 import { backoff } from './backoff.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
+import { loopMetrics, type LoopMetrics } from './loop-metrics.ts'
 
 export interface ReconcilerOptions {
-  /** For logs, e.g. `proxy`. */
+  /** For logs and metrics, e.g. `proxy`. */
   readonly name: string
   /** Brings the world to the state wanted now. Throws when it could not; it is tried again. */
   readonly reconcile: (signal: AbortSignal) => Promise<void> | void
@@ -15,8 +17,20 @@ export interface ReconcilerOptions {
   readonly maxIntervalMs?: number | undefined
   /** Waits after failures. @default from 100 ms to 30 s */
   readonly retry?: { readonly baseMs: number, readonly maxMs: number } | undefined
+  /** Jitter, from 0 to 1. @default Math.random */
   readonly rng?: (() => number) | undefined
+  /** Where runs and their durations are counted. @default nowhere */
+  readonly registry?: Registry | undefined
 }
+
+interface Waiter {
+  readonly request: number
+  readonly resolve: () => void
+  readonly reject: (reason: unknown) => void
+}
+
+/** After a failure a trigger is heard at the latest after this time: it may be the very change that ends the failure. */
+const triggeredRetryMs = 1000
 
 /**
  * The one loop of Weft: a single run at a time, triggers that come during a run make one more, failures are repeated with
@@ -24,14 +38,19 @@ export interface ReconcilerOptions {
  */
 export class Reconciler {
   readonly #options: ReconcilerOptions
+  readonly #metrics: LoopMetrics | undefined
+  /** Count of triggers so far, and the highest count that a successful run had seen when it began. */
   #requested = 0
   #succeeded = 0
   #ready = false
+  #running = false
+  #ended: { readonly reason: unknown } | undefined
   #wake: PromiseWithResolvers<void> = Promise.withResolvers()
-  readonly #waiters = new Set<{ readonly request: number, readonly resolve: () => void }>()
+  readonly #waiters = new Set<Waiter>()
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
+    this.#metrics = options.registry === undefined ? undefined : loopMetrics(options.registry)
   }
 
   /** True after the first run that succeeded, for ever. */
@@ -45,72 +64,106 @@ export class Reconciler {
     this.#wake.resolve()
   }
 
-  /** Asks for a run and resolves when one that began after this call has succeeded. */
-  settled(): Promise<void> {
+  /**
+   * Asks for a run and resolves when one that began after this call has succeeded; rejects with the signal's reason when
+   * that signal, or the one of `run`, is aborted before.
+   */
+  async settled(signal?: AbortSignal): Promise<void> {
     this.trigger()
-    return this.#reached(this.#requested)
+    await this.#reached(this.#requested, signal)
   }
 
-  /** Resolves after the first success; rejects with the signal's reason when aborted before. */
+  /** Resolves after the first success; rejects as `settled` does. */
   async whenReady(signal?: AbortSignal): Promise<void> {
-    if (this.#ready) return
-    signal?.throwIfAborted()
-    const aborted = Promise.withResolvers<never>()
-    const onAbort = (): void => aborted.reject(signal!.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    try {
-      await Promise.race([this.#reached(1), aborted.promise])
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-    }
+    await this.#reached(1, signal)
   }
 
-  /** Runs until aborted; resolves then. The first run happens at once. */
+  /**
+   * Runs until aborted; resolves then. The first run happens at once.
+   *
+   * @throws {Error} When it runs already.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, logger, name, minIntervalMs = 0, maxIntervalMs = Infinity, retry = { baseMs: 100, maxMs: 30_000 }, rng } = this.#options
+    const { clock, name, logger, minIntervalMs = 0, maxIntervalMs = Infinity, retry = { baseMs: 100, maxMs: 30_000 }, rng } = this.#options
+    if (this.#running) throw new Error(`Cannot run loop "${name}": it runs already, wanted once at a time`)
+    this.#running = true
+    this.#ended = undefined
     const wait = backoff({ ...retry, rng })
     this.trigger()
     while (!signal.aborted) {
       const started = clock.now()
-      const request = this.#requested
-      this.#wake = Promise.withResolvers()
-      let pause: number
+      let next = started + minIntervalMs
+      let waitMs = maxIntervalMs
       try {
-        await this.#options.reconcile(signal)
+        await this.#reconcile(signal)
         wait.reset()
-        this.#ready = true
-        this.#succeeded = Math.max(this.#succeeded, request)
-        for (const waiter of this.#waiters) if (waiter.request <= request) this.#release(waiter)
-        if (this.#requested > request) this.#wake.resolve()
-        await this.#sleep(maxIntervalMs, signal)
-        pause = minIntervalMs - (clock.now() - started)
       } catch (error) {
-        if (signal.aborted) return
-        pause = Math.max(wait.next(), minIntervalMs - (clock.now() - started))
-        logger.warn({ err: error, loop: name, retryMs: Math.round(pause) }, 'reconcile failed')
+        if (signal.aborted) break
+        waitMs = wait.next()
+        next = Math.max(next, clock.now() + Math.min(waitMs, triggeredRetryMs))
+        logger.warn({ err: error, loop: name, retryMs: Math.round(waitMs) }, 'reconcile failed')
       }
+      await this.#untilTriggered(waitMs, signal)
+      const pause = next - clock.now()
       if (pause > 0) await clock.sleep(pause, { signal }).catch(() => undefined)
     }
+    this.#running = false
+    this.#ended = { reason: signal.reason }
+    for (const waiter of this.#waiters) waiter.reject(signal.reason)
   }
 
-  /** Until woken, or that long. */
-  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+  /** One run. What was asked for before it began is done when it succeeds. */
+  async #reconcile(signal: AbortSignal): Promise<void> {
+    const { clock, name, reconcile } = this.#options
+    const request = this.#requested
+    const started = clock.now()
+    this.#wake = Promise.withResolvers()
+    let result: 'success' | 'failure' = 'failure'
+    try {
+      await reconcile(signal)
+      result = 'success'
+    } finally {
+      this.#metrics?.runs.inc({ loop: name, result })
+      this.#metrics?.duration.observe({ loop: name }, (clock.now() - started) / 1000)
+    }
+    this.#ready = true
+    this.#succeeded = request
+    for (const waiter of this.#waiters) if (waiter.request <= request) waiter.resolve()
+  }
+
+  /** Until a trigger since the last run began, until aborted, or that long. */
+  async #untilTriggered(ms: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
     const done = new AbortController()
-    const ends = AbortSignal.any([signal, done.signal])
-    const aborted = new Promise<void>((resolve) => ends.addEventListener('abort', () => resolve(), { once: true }))
-    if (signal.aborted) return
-    const timer = Number.isFinite(ms) ? this.#options.clock.sleep(ms, { signal: ends }).catch(() => undefined) : aborted
-    await Promise.race([this.#wake.promise, timer, aborted])
-    done.abort()
+    const abort = (): void => done.abort()
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    const woken = this.#wake.promise.then(abort)
+    if (Number.isFinite(ms)) await Promise.race([woken, clock.sleep(ms, { signal: done.signal }).catch(() => undefined)])
+    else await Promise.race([woken, aborted(done.signal)])
+    signal.removeEventListener('abort', abort)
+    abort()
   }
 
-  #reached(request: number): Promise<void> {
-    if (this.#succeeded >= request && this.#ready) return Promise.resolve()
-    return new Promise((resolve) => this.#waiters.add({ request, resolve }))
+  async #reached(request: number, signal?: AbortSignal): Promise<void> {
+    if (this.#ready && this.#succeeded >= request) return
+    signal?.throwIfAborted()
+    if (this.#ended !== undefined) throw this.#ended.reason
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const waiter: Waiter = { request, resolve, reject }
+    const abort = (): void => reject(signal?.reason)
+    this.#waiters.add(waiter)
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      await promise
+    } finally {
+      this.#waiters.delete(waiter)
+      signal?.removeEventListener('abort', abort)
+    }
   }
+}
 
-  #release(waiter: { readonly request: number, readonly resolve: () => void }): void {
-    this.#waiters.delete(waiter)
-    waiter.resolve()
-  }
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -1,8 +1,14 @@
-import { Registry } from 'prom-client'
+import { collectDefaultMetrics, Registry } from 'prom-client'
 
 export { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** A registry of one program; the library's global one is never used. */
-export function createRegistry(): Registry {
-  return new Registry()
+/**
+ * A registry of one program; the library's global one is never used.
+ *
+ * @param options.process Whether memory, CPU, garbage collection and event loop of the process are in it; for `main.ts`. @default false
+ */
+export function createRegistry(options: { readonly process?: boolean | undefined } = {}): Registry {
+  const registry = new Registry()
+  if (options.process === true) collectDefaultMetrics({ register: registry })
+  return registry
 }

@@ -1,28 +1,41 @@
 import type { Logger } from './logger.ts'
 
+/** By custom of shells: 128 and the number of the signal. */
+const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
+
 /**
- * The life of a program: SIGTERM and SIGINT abort the signal, a second one ends the process at once; an error that nobody
- * caught is one line in the log and exit code 1.
+ * The life of a program: SIGTERM and SIGINT abort the signal, a second one ends the process at once. An error is one line
+ * in the log and exit code 1, wherever it was thrown; an orderly stop is exit code 0. Ends the process.
  *
- * @param main Resolves when the signal was aborted and all is put away.
+ * @param main Resolves when its work is done, or when the signal was aborted and all is put away.
  */
 export async function runMain(logger: Logger, main: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController()
+  const { signal } = controller
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(128 + (name === 'SIGINT' ? 2 : 15))
+      if (signal.aborted) process.exit(exitCodes[name])
       logger.info({ signal: name }, 'stopping')
       controller.abort(new Error(`stopped by ${name}`))
     })
   }
+  const fail = (error: unknown): void => {
+    if (isAbort(error, signal)) return
+    logger.error({ err: error }, 'stopped by an error')
+    process.exit(1)
+  }
+  // Rejections that nobody handles arrive here too.
+  process.on('uncaughtException', fail)
   try {
-    await main(controller.signal)
+    await main(signal)
   } catch (error) {
-    if (!controller.signal.aborted) {
-      logger.error({ err: error }, 'stopped by an error')
-      process.exitCode = 1
-    }
+    fail(error)
   }
   // Whatever handle is left over must not keep a stopped program alive.
   process.exit()
+}
+
+/** What a stop makes: the reason itself, or what Node and undici wrap it in. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return signal.aborted && (error === signal.reason || (error instanceof Error && (error.name === 'AbortError' || error.cause === signal.reason)))
 }

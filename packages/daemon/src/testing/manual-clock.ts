@@ -20,13 +20,23 @@ export class ManualClock implements Clock {
 
   sleep(ms: number, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted === true) return reject(signal.reason as Error)
-      const sleeper: Sleeper = { at: this.#now + ms, resolve }
-      this.#sleepers.add(sleeper)
-      signal?.addEventListener('abort', () => {
-        this.#sleepers.delete(sleeper)
+      if (signal?.aborted === true) {
         reject(signal.reason as Error)
-      }, { once: true })
+        return
+      }
+      const abort = (): void => {
+        this.#sleepers.delete(sleeper)
+        reject(signal?.reason as Error)
+      }
+      const sleeper: Sleeper = {
+        at: this.#now + ms,
+        resolve: () => {
+          signal?.removeEventListener('abort', abort)
+          resolve()
+        },
+      }
+      this.#sleepers.add(sleeper)
+      signal?.addEventListener('abort', abort, { once: true })
     })
   }
 
