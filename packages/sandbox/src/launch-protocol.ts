@@ -13,6 +13,15 @@ export interface InitOptions {
   readonly family: AddressFamilies
   /** `https://127.0.0.1:<port>` of the socket handed over. */
   readonly server: string
+  readonly cni?: ForeignCni | undefined
+}
+
+/** Another network than Weft's: its plugins wire the pods, and none of Weft's programs run. */
+export interface ForeignCni {
+  /** Folder with the plugins' binaries. */
+  readonly binFolder: string
+  /** The conflist of each node, by the node's name. */
+  readonly conflists: Readonly<Record<string, object>>
 }
 
 /** What init tells the host side. */
@@ -20,4 +29,6 @@ export type FromInit =
   | { readonly kind: 'listening' }
   | { readonly kind: 'progress', readonly message: string }
   | { readonly kind: 'ready' }
+  /** The answer to `release`. */
+  | { readonly kind: 'released' }
   | { readonly kind: 'failed', readonly code: SandboxErrorCode, readonly message: string }

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { SandboxClient } from '../control/client.ts'
 import { SandboxError, messageOf } from '../errors.ts'
-import type { FromInit, ToInit } from '../launch-protocol.ts'
+import type { ForeignCni, FromInit, ToInit } from '../launch-protocol.ts'
 import { type AddressFamilies, planTopology } from '../underlay/topology.ts'
 import { type Launched, launch } from './launch.ts'
 import { requireMachine } from './machine.ts'
@@ -26,6 +26,8 @@ export interface StartOptions {
   readonly onProgress?: ((message: string) => void) | undefined
   /** Ends the sandbox together with this process, for tests. @default false: it stays until {@link stopSandbox} */
   readonly attached?: boolean | undefined
+  /** Runs the nodes with another network plugin instead of Weft. */
+  readonly cni?: ForeignCni | undefined
 }
 
 /** A running sandbox. */
@@ -40,7 +42,7 @@ export interface SandboxHandle extends AsyncDisposable {
 }
 
 /**
- * Starts a cluster and resolves when its nodes and the pods it comes with are Ready.
+ * Starts a cluster and resolves when its nodes are Ready.
  *
  * The sandbox outlives this process unless `attached`. Until it is ready, the death of this process ends it.
  *
@@ -71,7 +73,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
     for (const dir of [folder.logs, folder.run]) mkdirSync(dir, { recursive: true, mode: 0o700 })
     launched = launch(folder)
     writeState(folder, { ...claim, unshare: launched.unshare })
-    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server } } })
+    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server, cni: options.cni } } })
     writeState(folder, { ...claim, phase: 'ready', unshare: launched.unshare, init: launched.init() })
   } catch (error) {
     listener.close()
@@ -111,6 +113,8 @@ function converse(launched: Launched, listener: Server, { folder, options, messa
       case 'ready':
         resolve()
         break
+      case 'released':
+        break
       case 'failed':
         reject(new SandboxError(answer.code, answer.message))
         break
@@ -136,10 +140,14 @@ function converse(launched: Launched, listener: Server, { folder, options, messa
 async function release(launched: Launched): Promise<void> {
   const child = launched.process
   const { promise, resolve } = Promise.withResolvers<void>()
-  child.once('disconnect', resolve)
-  // Init closes the channel when it has read this, so the message cannot be lost.
+  child.on('message', (answer: FromInit) => {
+    if (answer.kind === 'released') resolve()
+  })
+  child.once('exit', () => resolve())
   child.send({ kind: 'release' } satisfies ToInit)
   await promise
+  // By this side: `unshare` and `sh` hold the other end open too, it never looks closed from here.
+  if (child.connected) child.disconnect()
 }
 
 async function kill(launched: Launched): Promise<void> {

@@ -9,6 +9,7 @@ export interface HttpCall {
   readonly method?: 'GET' | 'POST' | undefined
   /** Bytes to send; produced piece by piece. */
   readonly body?: { readonly bytes: number, readonly pieces: Iterable<Uint8Array> } | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
   readonly signal: AbortSignal
 }
 
@@ -21,12 +22,13 @@ export interface HttpAnswer {
 
 /** One request on a connection of its own. HTTP/1.0, so that the end of the connection is the end of the answer. */
 export async function callHttp(call: HttpCall): Promise<HttpAnswer> {
-  const { host, port, path, method = 'GET', body } = call
+  const { host, port, path, method = 'GET', body, headers = {} } = call
   const socket = await connectTcp({ host, port, signal: call.signal })
   try {
     const local = formatEndpoint(socket.localAddress, socket.localPort)
     const peer = formatEndpoint(socket.remoteAddress, socket.remotePort)
-    socket.write(`${method} ${path} HTTP/1.0\r\nHost: ${host.includes(':') ? `[${host}]` : host}:${port}\r\n${body === undefined ? '' : `Content-Length: ${body.bytes}\r\n`}\r\n`)
+    const head = { Host: `${host.includes(':') ? `[${host}]` : host}:${port}`, ...(body === undefined ? {} : { 'Content-Length': String(body.bytes) }), ...headers }
+    socket.write(`${method} ${path} HTTP/1.0\r\n${Object.entries(head).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
     const written = send(socket, body?.pieces ?? [])
     // A refused upload shows in the answer, or in the reading below.
     written.catch(() => undefined)

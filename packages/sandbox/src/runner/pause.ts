@@ -43,9 +43,11 @@ export async function startPause(netns: string, hostname: string): Promise<Pause
 export async function readStartedPid(spawned: Spawned): Promise<number> {
   const pipe = spawned.process.stdio[3] as Readable
   let text = ''
-  for await (const chunk of pipe) text += String(chunk)
-  const pid = Number(text.trim())
-  if (text.trim() !== '' && pid > 0) return pid
+  // To the line's end only: `nsenter` and `unshare` before the script hold the pipe open as long as they live.
+  for await (const chunk of pipe) {
+    text += String(chunk)
+    if (text.endsWith('\n')) return Number(text)
+  }
   let errors = ''
   if (spawned.process.stderr?.readable === true && !spawned.process.stderr.isPaused()) for await (const chunk of spawned.process.stderr) errors += String(chunk)
   throw new SandboxError('ERR_SANDBOX_POD', `Cannot start the process: ${errors.trim() || 'it ended at once'}`)

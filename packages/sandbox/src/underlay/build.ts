@@ -112,7 +112,11 @@ async function routeAsClouds(topology: Topology, router: string): Promise<void> 
   using socket = await RouteSocket.open({ netns: router })
   const known = [...topology.segments.flatMap((segment: Segment) => segment.networks), ...topology.loadBalancers, 'fe80::/10'].map(parseCidr)
   for (const [index, from] of known.entries()) socket.addRule({ family: from.family, priority: 1000 + index, from, table: mainTable })
-  for (const family of [4, 6] as const) socket.addRule({ family, priority: 2000, action: 'blackhole' })
+  for (const family of [4, 6] as const) {
+    // What the router says itself, e.g. "unreachable", has no source yet when its route is looked up.
+    socket.addRule({ family, priority: 900, iif: 'lo', table: mainTable })
+    socket.addRule({ family, priority: 2000, action: 'blackhole' })
+  }
   for (const destination of topology.loadBalancers.map(parseCidr)) {
     const nextHops = topology.nodes.map((node) => ({
       via: node.addresses.map((text) => parseInterfaceAddress(text).address).find((ip) => ip.family === destination.family)!,

@@ -1,0 +1,101 @@
+// The one place that knows how the programs of a node are started and what their configuration files say.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Program } from './inside/supervisor.ts'
+import { inNetworkOf } from './inside/command.ts'
+import type { ToolEnvironment } from './inside/tool-environment.ts'
+import { type AddressFamilies, clusterRanges, ofFamilies, type UnderlayNode } from './underlay/topology.ts'
+
+export interface ProgramSources {
+  /** The sandbox's tmpfs; a node's folder is `<run>/<node>`. */
+  readonly run: string
+  readonly logs: string
+  readonly family: AddressFamilies
+  /** `https://<underlay address>:6443` */
+  readonly server: string
+  readonly caCertificate: string
+  /** A token for a user of the API server, e.g. `system:node:n1`. */
+  tokenFor(user: string): string
+  readonly environment: ToolEnvironment
+}
+
+/** Where the programs of a node keep their things, all below `<run>/<node>`. */
+export interface NodePaths {
+  readonly folder: string
+  readonly netns: string
+  readonly cniConf: string
+  readonly adminSocket: string
+}
+
+export function nodePaths(run: string, node: string): NodePaths {
+  const folder = `${run}/${node}`
+  return { folder, netns: `${run}/netns/${node}`, cniConf: `${folder}/net.d`, adminSocket: `${folder}/agent.sock` }
+}
+
+/** Folder of CNI binaries, shared by the nodes. */
+export function cniBinFolder(run: string): string {
+  return `${run}/cni`
+}
+
+const agentCapabilities = '-all,+net_admin,+net_raw'
+
+/** The programs of one node: agent and DNS, as their containers would run them. */
+export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Program[] {
+  const { run, logs, environment } = sources
+  const paths = nodePaths(run, node.name)
+  const kubernetes = apiAccess(paths.folder, `system:node:${node.name}`, sources)
+  const program = (name: 'agent' | 'dns', capabilities: string, config: object): Program[] => {
+    const main = mainOf(name)
+    if (main === undefined) return []
+    const file = writeConfig(`${paths.folder}/${name}.json`, config)
+    const limited = ['setpriv', `--bounding-set=${capabilities}`, '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand(main), '--config', file]
+    return [{ name: `${name} ${node.name}`, command: inNetworkOf(paths.netns, limited), environment: { ...environment, NODE_NAME: node.name }, logPath: `${logs}/${name}-${node.name}.log` }]
+  }
+  return [
+    ...program('agent', agentCapabilities, {
+      nodeName: node.name,
+      kubernetes,
+      adminSocket: paths.adminSocket,
+      stateDir: `${paths.folder}/agent`,
+      cni: { socket: `${paths.folder}/cni.sock`, confDir: paths.cniConf, binDir: cniBinFolder(run) },
+    }),
+    ...program('dns', '-all', { nodeName: node.name, kubernetes, clusterDomain: 'cluster.local' }),
+  ]
+}
+
+/** The programs of the cluster, which run in the sandbox's own namespace. */
+export function clusterPrograms(sources: ProgramSources): Program[] {
+  const main = mainOf('controller')
+  if (main === undefined) return []
+  const folder = `${sources.run}/controller`
+  const file = writeConfig(`${folder}/controller.json`, {
+    kubernetes: apiAccess(folder, 'system:serviceaccount:kube-system:weft-controller', sources),
+    adminSocket: `${folder}/admin.sock`,
+    podCidrs: ofFamilies(sources.family, clusterRanges.pods),
+  })
+  const command = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand(main), '--config', file]
+  return [{ name: 'controller', command, environment: sources.environment, logPath: `${sources.logs}/controller.log` }]
+}
+
+function apiAccess(folder: string, user: string, { server, caCertificate, tokenFor }: ProgramSources): object {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  writeFileSync(`${folder}/ca.crt`, caCertificate)
+  writeFileSync(`${folder}/token`, tokenFor(user), { mode: 0o600 })
+  return { server, caFile: `${folder}/ca.crt`, tokenFile: `${folder}/token` }
+}
+
+function writeConfig(path: string, config: object): string {
+  writeFileSync(path, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 })
+  return path
+}
+
+function nodeCommand(main: string): readonly string[] {
+  return [process.execPath, ...process.execArgv.filter((argument) => !argument.startsWith('--inspect')), main]
+}
+
+/** The program of a package beside this one, as source or as built; undefined while there is none. */
+function mainOf(name: string): string | undefined {
+  const extension = import.meta.url.endsWith('.ts') ? 'src/main.ts' : 'dist/main.js'
+  const path = fileURLToPath(new URL(`../../${name}/${extension}`, import.meta.url))
+  return existsSync(path) ? path : undefined
+}

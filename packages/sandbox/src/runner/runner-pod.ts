@@ -1,0 +1,18 @@
+import type { Resource, StoredObject } from '@weft/kube'
+import type { PodObject } from './pod-object.ts'
+
+/** A pod in the runners' store: the whole object, for it is what runs. */
+export interface RunnerPod extends StoredObject {
+  readonly nodeName: string
+  readonly object: PodObject
+}
+
+export const runnerPodResource: Resource<RunnerPod> = {
+  name: 'pods',
+  path: '/api/v1/pods',
+  trim: (raw) => {
+    const object = raw as PodObject
+    const { namespace, name, uid, resourceVersion } = object.metadata
+    return { namespace, name, uid, resourceVersion, nodeName: object.spec.nodeName ?? '', object }
+  },
+}
