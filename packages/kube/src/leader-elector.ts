@@ -39,6 +39,8 @@ export class LeaderElector {
   #seen: LeaseState | undefined
   #seenAt = 0
   #leading = false
+  /** Whether the last attempt failed: told once, not at every attempt. */
+  #failing = false
 
   constructor(options: LeaderElectorOptions) {
     this.#options = options
@@ -117,11 +119,14 @@ export class LeaderElector {
     // Neither an unanswered renewal nor an unanswered look may outlive its usefulness.
     using watchdog = new Watchdog(this.#options.clock, signal, this.#deadlineMs / 2)
     try {
-      return await this.#take(watchdog.signal)
+      const taken = await this.#take(watchdog.signal)
+      this.#failing = false
+      return taken
     } catch (error) {
-      if (!signal.aborted && !isConflict(error) && !isAlreadyExists(error)) {
-        this.#options.logger.debug({ lease: this.#options.name, err: error }, 'cannot read or write the lease')
-      }
+      // Somebody else was faster: no failure.
+      if (signal.aborted || isConflict(error) || isAlreadyExists(error)) return false
+      if (!this.#failing) this.#options.logger.warn({ lease: this.#options.name, err: error }, 'cannot read or write the lease, trying on')
+      this.#failing = true
       return false
     }
   }

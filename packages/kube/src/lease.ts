@@ -53,7 +53,7 @@ export function writeLease(name: string, namespace: string, spec: LeaseSpec, res
 }
 
 /** MicroTime, as Kubernetes prints it. */
-export function micro(date: Date): string {
+function micro(date: Date): string {
   return date.toISOString().replace('Z', '000Z')
 }
 

@@ -134,6 +134,19 @@ for (const watchList of [true, false]) {
       expect(inStore()).toEqual(inApi())
     })
 
+    test('losing most of many objects is doubted too, replacing a few is not (fault 10)', async () => {
+      for (let index = 0; index < 12; index += 1) api.put(thingsPath, thing(`t${index}`, index))
+      await begin({ watchList })
+      api.restore({ [thingsPath]: [thing('t1', 1), thing('new', 1)] }, 1)
+      await settle(5_000)
+      expect(store.size).toBe(12)
+      await settle(10_000)
+      expect(inStore()).toEqual(inApi())
+      api.restore({ [thingsPath]: [thing('other', 1)] }, 1)
+      await settle(2_000)
+      expect(inStore()).toEqual(inApi())
+    })
+
     test('a kind that is not installed is empty, and looked for again', async () => {
       api.missing.add(thingsPath)
       await begin({ watchList }, { ...things, optional: true })

@@ -16,8 +16,8 @@ export interface ReflectOptions {
   /** Random numbers in [0, 1) for jitter. @default Math.random */
   readonly rng?: (() => number) | undefined
   /**
-   * How long a list that would empty the store (or take more than half of ten objects or more)
-   * is doubted before a second one may confirm it.
+   * How long a list that would leave nothing (or take ten objects or more and more than half of
+   * them) is doubted before a second one may confirm it.
    *
    * @default 10000
    */

@@ -1,5 +1,5 @@
 import type { FoldReports } from './fold.ts'
-import { isKubeError } from './errors.ts'
+import { isGone, isKubeError } from './errors.ts'
 import { identityOf, keyOf, type StoredObject } from './object.ts'
 import type { ReflectOptions } from './reflect.ts'
 import type { Resource } from './resource.ts'
@@ -35,8 +35,10 @@ export class ReflectorReports<T extends StoredObject> implements FoldReports {
   failed(error: unknown): void {
     const reason = isKubeError(error) ? (error.reason === '' ? error.code : error.reason) : 'Unknown'
     this.#options.metrics?.faults.inc({ resource: this.#name, reason })
-    this.disconnected()
     const fields = { resource: this.#name, reason, err: error, objects: this.#store.size }
+    // A server forgets old history as a matter of routine.
+    if (isGone(error)) return this.#options.logger.debug(fields, 'API server forgot our position, taking a complete set')
+    this.disconnected()
     if (this.#failure === reason) this.#options.logger.debug(fields, 'API server still does not serve us')
     else this.#options.logger.warn(fields, this.#store.hasSynced ? 'lost the API server, keeping the last known state' : 'cannot reach the API server yet')
     this.#failure = reason

@@ -219,7 +219,7 @@ export class Reflector<T extends StoredObject> {
     // A watch from "" or "0" would tell everything once more, in no order.
     if (position === '' || position === '0') throw new KubeError('ERR_KUBE_GARBAGE', `Cannot list "${this.#resource.path}": resourceVersion is "${position}", want where to watch from`)
     const removals = this.#fold.removals(staging)
-    if (!this.#confirming && isDoubtful(removals, this.#store.size)) {
+    if (!this.#confirming && isDoubtful(removals, this.#store.size, staging.objects.size)) {
       this.#confirming = true
       this.#reports.doubted(removals)
       this.#pauseMs = this.#options.confirmMs ?? 10_000
@@ -277,6 +277,6 @@ function refusesToStream(error: unknown, opened: boolean): boolean {
 }
 
 /** A restored or emptied etcd looks like this; so does a real clean-up, which then waits a moment. */
-function isDoubtful(removals: number, size: number): boolean {
-  return removals > 0 && (removals === size || (removals >= 10 && removals > size / 2))
+function isDoubtful(removals: number, size: number, present: number): boolean {
+  return removals > 0 && (present === 0 || (removals >= 10 && removals > size / 2))
 }
