@@ -35,7 +35,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const ROOTS = [
   ...['Pod', 'Namespace', 'Node', 'Service', 'Endpoints', 'ConfigMap', 'Secret', 'ServiceAccount', 'Event', 'Binding', 'PodTemplateSpec'].map(kind => `core.${kind}`),
   ...['Deployment', 'ReplicaSet', 'StatefulSet', 'DaemonSet', 'ControllerRevision'].map(kind => `apps.${kind}`),
-  'autoscaling.Scale', 'authentication.TokenRequest', 'authentication.TokenReview', 'authorization.SelfSubjectAccessReview', 'authorization.SubjectAccessReview',
+  'autoscaling.Scale', 'authentication.SelfSubjectReview', 'authentication.TokenRequest', 'authentication.TokenReview', 'authorization.SelfSubjectAccessReview', 'authorization.SubjectAccessReview',
   'admissionregistration.ValidatingAdmissionPolicy', 'admissionregistration.ValidatingAdmissionPolicyBinding',
   'batch.Job', 'batch.CronJob', 'coordination.Lease', 'discovery.EndpointSlice', 'events.Event',
   ...['NetworkPolicy', 'Ingress', 'IngressClass', 'IPAddress', 'ServiceCIDR'].map(kind => `networking.${kind}`),

@@ -9,6 +9,9 @@ import { bookmarkObject, listMetadata, viewOf } from './render.ts'
 import type { Answer, ApiRequest } from './request.ts'
 import { ApiError } from './status.ts'
 
+/** Who controllers and node runners are. */
+const LOCAL_USER = { name: 'system:sandbox', groups: ['system:masters'] }
+
 /** A client that calls the server in the same process: no HTTP, no copies. What it gives is frozen. */
 export class InProcessClient implements KubeClient {
   readonly #api: Api
@@ -21,7 +24,7 @@ export class InProcessClient implements KubeClient {
     options.signal?.throwIfAborted()
     // Bodies are cloned so that the caller keeps what it built.
     const body = options.body === undefined ? undefined : cloneJson(options.body as Json)
-    const request: ApiRequest = { method, path, query: toSearchParams(options.query), body, contentType: options.contentType ?? 'application/json' }
+    const request: ApiRequest = { method, path, query: toSearchParams(options.query), body, contentType: options.contentType ?? 'application/json', user: LOCAL_USER }
     try {
       if (path === '/version') return versionInfo as T
       const document = method === 'GET' ? discoveryAt(this.#api.context.registry, path) : undefined
@@ -32,7 +35,7 @@ export class InProcessClient implements KubeClient {
   }
 
   async *watch(path: string, query: Query = {}, options: WatchOptions = {}): AsyncGenerator<WatchEvent> {
-    const request: ApiRequest = { method: 'GET', path, query: toSearchParams({ ...query, watch: true }) }
+    const request: ApiRequest = { method: 'GET', path, query: toSearchParams({ ...query, watch: true }), user: LOCAL_USER }
     const queue = new EventQueue<WatchEvent>()
     let answer: Answer
     try {

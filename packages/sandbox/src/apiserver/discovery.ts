@@ -10,6 +10,10 @@ export const versionInfo: JsonObject = {
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 
+function verbsOf(kind: Kind): string[] {
+  return kind.answer === undefined ? VERBS : ['create']
+}
+
 /**
  * The discovery document at a path, in its plain form.
  *
@@ -48,7 +52,7 @@ function resourceList(registry: KindRegistry, group: string, version: string): J
 function resourcesOf(kind: Kind): JsonObject[] {
   const { resource, namespaced } = kind
   const main: JsonObject = {
-    name: resource, singularName: kind.singular, namespaced, kind: kind.kind, verbs: VERBS,
+    name: resource, singularName: kind.singular, namespaced, kind: kind.kind, verbs: verbsOf(kind),
     ...(kind.shortNames === undefined ? {} : { shortNames: [...kind.shortNames] }),
     ...(kind.categories === undefined ? {} : { categories: [...kind.categories] }),
   }
@@ -83,7 +87,7 @@ export function aggregatedDiscovery(registry: KindRegistry, path: '/api' | '/api
 function aggregatedResource(kind: Kind): JsonObject {
   const responseKind = (group: string, version: string, name: string): JsonObject => ({ group, version, kind: name })
   return {
-    resource: kind.resource, responseKind: responseKind(kind.group, kind.version, kind.kind), scope: kind.namespaced ? 'Namespaced' : 'Cluster', singularResource: kind.singular, verbs: VERBS,
+    resource: kind.resource, responseKind: responseKind(kind.group, kind.version, kind.kind), scope: kind.namespaced ? 'Namespaced' : 'Cluster', singularResource: kind.singular, verbs: verbsOf(kind),
     ...(kind.shortNames === undefined ? {} : { shortNames: [...kind.shortNames] }),
     ...(kind.categories === undefined ? {} : { categories: [...kind.categories] }),
     subresources: [...kind.subresources].map(name => {

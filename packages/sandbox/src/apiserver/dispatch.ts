@@ -5,7 +5,8 @@ import { bodyOf, writeOptions, type Answer, type ApiRequest, type DispatchContex
 import { badRequest, methodNotAllowed, unknownPath } from './status.ts'
 import { Stored } from './stored.ts'
 import type { WriteOptions } from './verbs/context.ts'
-import { createObject } from './verbs/create.ts'
+import { applyObject } from './verbs/apply.ts'
+import { createObject, readBody } from './verbs/create.ts'
 import { deleteCollection } from './verbs/delete-collection.ts'
 import { deleteObject, readDeleteOptions } from './verbs/delete.ts'
 import { isTrue, Watch } from './verbs/watch.ts'
@@ -24,11 +25,18 @@ export function dispatch(context: DispatchContext, request: ApiRequest): Answer 
   const kind = path === undefined ? undefined : context.registry.find(path.group, path.version, path.resource)
   if (path === undefined || kind === undefined) throw unknownPath()
   if (kind.namespaced ? path.name !== undefined && path.namespace === undefined : path.namespace !== undefined) throw unknownPath()
+  if (kind.answer !== undefined) return answerQuestion(kind, path, request)
   if (path.name === undefined) return onCollection(context, kind, path, request)
   const target = { kind, namespace: path.namespace, name: path.name }
   if (path.subresource !== undefined && path.subresource !== 'status') return answerSubresource(context, target, path.subresource, request)
   if (path.subresource === 'status' && !kind.subresources.has('status')) throw unknownPath()
   return onObject(context, target, path, request)
+}
+
+function answerQuestion(kind: Kind, path: ResourcePath, request: ApiRequest): Answer {
+  if (request.method !== 'POST' || path.name !== undefined) throw methodNotAllowed()
+  const object = readBody(kind, bodyOf(request), { namespace: undefined, ...writeOptions(request) })
+  return { kind: 'status', code: 201, body: { ...object, status: kind.answer!(object, request.user) } }
 }
 
 function onCollection(context: DispatchContext, kind: Kind, path: ResourcePath, request: ApiRequest): Answer {
@@ -70,6 +78,10 @@ function onObject(context: DispatchContext, target: { kind: Kind, namespace: str
 
 function patchAnswer(context: DispatchContext, target: { kind: Kind, namespace: string | undefined, name: string }, request: ApiRequest, options: WriteOptions): Answer {
   if (request.body === undefined) throw badRequest('the patch is empty')
+  if (request.contentType === 'application/apply-patch+yaml') {
+    const { item, created } = applyObject(context, target, bodyOf(request), { ...options, force: isTrue(request.query, 'force') })
+    return { kind: 'object', code: created ? 201 : 200, of: target.kind, item }
+  }
   const item = patchObject(context, target, request.body, { ...options, contentType: request.contentType ?? '' })
   return { kind: 'object', code: 200, of: target.kind, item }
 }

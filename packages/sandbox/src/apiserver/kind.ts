@@ -1,6 +1,7 @@
 import type { JsonObject, KubeObject } from './json.ts'
 import type { Cause } from './status.ts'
 import type { Column } from './table/column.ts'
+import type { User } from './tls/credentials.ts'
 
 /** A subresource this server knows. */
 export type Subresource = 'status' | 'scale' | 'log' | 'exec' | 'binding' | 'eviction' | 'finalize' | 'token'
@@ -42,6 +43,8 @@ export interface Kind {
   readonly strategic: boolean
   /** Where a custom resource keeps what its scale subresource shows; built-in kinds use `spec.replicas` and its kin. */
   readonly scalePaths?: { readonly spec: string, readonly status: string, readonly selector: string } | undefined
+  /** The kind is a question: the status that a created object gets. It is not kept. */
+  readonly answer?: ((object: KubeObject, user: User) => JsonObject) | undefined
   /** OpenAPI v3 schema, for custom resources. */
   readonly schema?: JsonObject | undefined
 }

@@ -2,6 +2,7 @@ import { asObject, type Json, type JsonObject } from './json.ts'
 import type { Kind } from './kind.ts'
 import { badRequest } from './status.ts'
 import type { Stored } from './stored.ts'
+import type { User } from './tls/credentials.ts'
 import type { VerbContext, WriteOptions } from './verbs/context.ts'
 import type { ObjectList, PagedLists } from './verbs/list.ts'
 import type { Watch, WatchSink } from './verbs/watch.ts'
@@ -16,6 +17,7 @@ export interface ApiRequest {
   /** Media type of the body, lower case, without parameters. */
   readonly contentType?: string | undefined
   readonly onWarning?: ((text: string) => void) | undefined
+  readonly user: User
 }
 
 /** What to answer. */
@@ -28,6 +30,8 @@ export type Answer =
 /** What answering needs. */
 export interface DispatchContext extends VerbContext {
   readonly pages: PagedLists
+  /** The token of a user, for ServiceAccounts. */
+  issueToken(user: User): string
 }
 
 /** The body as an object. */

@@ -14,12 +14,13 @@ import { serveExec } from './http/pod-exec.ts'
 import { followDefinitions } from './crd/custom-kinds.ts'
 import { builtinKinds } from './kinds/builtin.ts'
 import { definitionKind } from './kinds/definition.ts'
+import { reviewKinds } from './kinds/reviews.ts'
 import type { PodRuntime } from './pod-runtime.ts'
 import { KindRegistry } from './registry.ts'
 import { RunningWatches } from './running-watches.ts'
 import { storagePort, type StoragePort } from './storage-port.ts'
 import { ObjectStore } from './store.ts'
-import { Credentials } from './tls/credentials.ts'
+import { Credentials, type User } from './tls/credentials.ts'
 import { writeKubeconfig } from './tls/kubeconfig.ts'
 import { PagedLists } from './verbs/list.ts'
 import type { Admission } from './verbs/context.ts'
@@ -85,7 +86,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { stateDir, clock, logger, config = {} } = options
   const credentials = Credentials.open(stateDir, { names: [...USUAL_NAMES, ...(config.names ?? [])], now: clock.wallTime() })
   const store = ObjectStore.open({ journalPath: join(stateDir, 'journal.jsonl'), ringSize: config.watchHistory ?? 4096 })
-  const registry = new KindRegistry([...builtinKinds, definitionKind(() => clock.wallTime())])
+  const registry = new KindRegistry([...builtinKinds, definitionKind(() => clock.wallTime()), ...reviewKinds(credentials)])
   followDefinitions(store, registry)
   const serviceAddresses = new ServiceAddresses(store, { ranges: (config.serviceRanges ?? DEFAULT_SERVICE_RANGES).map(text => parseCidr(text)), nodePorts: config.nodePorts ?? [30_000, 32_767] })
   const admission: readonly Admission[] = [request => serviceAddresses.admit(request)]
@@ -94,7 +95,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     store.forgetHistory()
     watches.expireAll()
   })
-  const context = { store, registry, admission, pages: new PagedLists(), wallTime: () => clock.wallTime(), newUid: () => randomUUID(), newSuffix }
+  const context = { store, registry, admission, pages: new PagedLists(), wallTime: () => clock.wallTime(), newUid: () => randomUUID(), newSuffix, issueToken: (user: User) => credentials.tokenOf(user) }
   const api: Api = { context, credentials, faults, watches, clock, logger, podRuntime: options.podRuntime }
   const app = buildApp(api)
   await app.ready()

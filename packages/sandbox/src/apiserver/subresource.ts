@@ -6,6 +6,7 @@ import type { Stored } from './stored.ts'
 import { deleteObject, readDeleteOptions } from './verbs/delete.ts'
 import { mergePatch } from './patch/merge-patch.ts'
 import { jsonPatch } from './patch/json-patch.ts'
+import { timestamp } from './verbs/context.ts'
 import { getObject, updateObject, type Target } from './verbs/update.ts'
 import { selectorText } from './selector-text.ts'
 
@@ -21,6 +22,7 @@ export function answerSubresource(context: DispatchContext, target: Target, subr
     case 'scale': return onScale(context, target, request)
     case 'binding': return bind(context, target, request)
     case 'eviction': return evict(context, target, request)
+    case 'token': return issueToken(context, target, request)
     case 'finalize': {
       if (request.method !== 'PUT') throw methodNotAllowed()
       return { kind: 'object', code: 200, of: kind, item: updateObject(context, target, bodyOf(request), writeOptions(request)) }
@@ -72,6 +74,17 @@ function bind(context: DispatchContext, target: Target, request: ApiRequest): An
   const bound = mergePatch(current.object, { spec: { nodeName: node } }) as JsonObject
   updateObject(context, target, bound, writeOptions(request))
   return { kind: 'status', code: 201, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } }
+}
+
+function issueToken(context: DispatchContext, target: Target, request: ApiRequest): Answer {
+  if (request.method !== 'POST') throw methodNotAllowed()
+  getObject(context, target)
+  const body = bodyOf(request)
+  const seconds = asNumber(valueAt(body, 'spec.expirationSeconds')) ?? 3600
+  const name = `system:serviceaccount:${target.namespace}:${target.name}`
+  const token = context.issueToken({ name, groups: ['system:serviceaccounts', `system:serviceaccounts:${target.namespace}`, 'system:authenticated'] })
+  const expirationTimestamp = timestamp(new Date(context.wallTime().getTime() + seconds * 1000))
+  return { kind: 'status', code: 201, body: { ...body, kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', status: { token, expirationTimestamp } } }
 }
 
 function evict(context: DispatchContext, target: Target, request: ApiRequest): Answer {

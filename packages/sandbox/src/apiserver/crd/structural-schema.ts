@@ -47,7 +47,7 @@ function valueFaults(value: Json, schema: JsonObject, field: string): Cause[] {
   if (Array.isArray(choices) && !choices.some(choice => equalJson(choice, value))) causes.push(notSupported(field, value, choices.map(String)))
   if (typeof value === 'string') {
     const pattern = asText(schema['pattern'])
-    if (pattern !== undefined && !new RegExp(pattern, 'u').test(value)) refuse(`should match '${pattern}'`)
+    if (pattern !== undefined && compile(pattern)?.test(value) === false) refuse(`should match '${pattern}'`)
     const most = asNumber(schema['maxLength'])
     if (most !== undefined && [...value].length > most) causes.push({ reason: 'FieldValueTooLong', message: `Too long: may not be more than ${most} bytes`, field })
     const least = asNumber(schema['minLength'])
@@ -64,6 +64,22 @@ function valueFaults(value: Json, schema: JsonObject, field: string): Cause[] {
     if (step !== undefined && value % step !== 0) refuse(`should be a multiple of ${step}`)
   }
   return causes
+}
+
+const compiled = new Map<string, RegExp | undefined>()
+
+/** Patterns are RE2; one that is no JavaScript pattern refuses nothing. */
+function compile(pattern: string): RegExp | undefined {
+  return compiled.getOrInsertComputed(pattern, () => {
+    for (const flags of ['u', '']) {
+      try {
+        return new RegExp(pattern, flags)
+      } catch {
+        // Escapes that the u flag forbids are common in RE2 patterns.
+      }
+    }
+    return undefined
+  })
 }
 
 function combinationFaults(value: Json, schema: JsonObject, field: string): Cause[] {

@@ -26,7 +26,7 @@ export function buildApp(api: Api): FastifyInstance {
     await applyFaults(api, user, url.pathname, reply)
     if (reply.raw.destroyed) return reply.hijack()
     const { body, contentType } = await readBody(request.body as Buffer | undefined, request.headers['content-type'])
-    const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType, onWarning: (text: string) => addWarning(reply, text) }
+    const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType, user, onWarning: (text: string) => addWarning(reply, text) }
     if (request.method === 'GET' && isPodStream(url.pathname, 'log')) return servePodLog(api, apiRequest, reply)
     return (await answerMeta(api, apiRequest, request.headers.accept, reply)) ?? answerResource(api, apiRequest, { request, reply, user })
   })

@@ -62,6 +62,8 @@ export const kubernetesMessages: Readonly<Record<string, string>> = {
   'authentication.AttestationValue': 'items:1:[]s',
   'authentication.BoundObjectReference': 'kind:1:s:z apiVersion:2:s:z name:3:s:z uid:4:s:z',
   'authentication.ExtraValue': 'items:1:[]s',
+  'authentication.SelfSubjectReview': 'metadata:1:meta.ObjectMeta:z status:2:authentication.SelfSubjectReviewStatus:z',
+  'authentication.SelfSubjectReviewStatus': 'userInfo:1:authentication.UserInfo:z',
   'authentication.TokenRequest': 'metadata:1:meta.ObjectMeta:z spec:2:authentication.TokenRequestSpec status:3:authentication.TokenRequestStatus:z',
   'authentication.TokenRequestSpec': 'audiences:1:[]s:A expirationSeconds:4:i boundObjectRef:3:authentication.BoundObjectReference attestations:5:{}authentication.AttestationValue:z',
   'authentication.TokenRequestStatus': 'token:1:s expirationTimestamp:2:time',

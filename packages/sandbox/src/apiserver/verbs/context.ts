@@ -33,6 +33,8 @@ export interface WriteOptions {
   readonly subresource?: string | undefined
   /** What becomes of unknown fields: an error, a warning, or silence. @default 'Warn' */
   readonly fieldValidation?: string | undefined
+  /** The object brings its own managedFields: only apply writes them. */
+  readonly keepsManagedFields?: boolean | undefined
   /** Called with every warning for the client. */
   readonly onWarning?: ((text: string) => void) | undefined
 }

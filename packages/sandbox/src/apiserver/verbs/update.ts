@@ -40,7 +40,7 @@ export function updateObject(context: VerbContext, target: Target, body: JsonObj
     throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`)
   }
   const wanted = chooseParts(kind, object, old, options.subresource)
-  keepSystemMetadata(wanted, old)
+  keepSystemMetadata(wanted, old, options.keepsManagedFields === true ? SYSTEM_METADATA : [...SYSTEM_METADATA, 'managedFields'])
   refuseNewFinalizers(kind, wanted, old)
   const stored = admitAndValidate(context, kind, wanted, old)
   // Metadata and status do not count: generation tells controllers that their input changed.
@@ -73,14 +73,16 @@ function chooseParts(kind: Kind, object: KubeObject, old: KubeObject, subresourc
   return object
 }
 
-function keepSystemMetadata(object: KubeObject, old: KubeObject): void {
+const SYSTEM_METADATA = ['generation', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generateName'] as const
+
+function keepSystemMetadata(object: KubeObject, old: KubeObject, names: readonly string[]): void {
   const { metadata } = object
   metadata.uid = old.metadata.uid
   metadata.creationTimestamp = old.metadata.creationTimestamp
   metadata.resourceVersion = old.metadata.resourceVersion
-  for (const name of ['generation', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generateName'] as const) {
+  for (const name of names) {
     if (old.metadata[name] === undefined) delete metadata[name]
-    else metadata[name] = old.metadata[name] as never
+    else metadata[name] = old.metadata[name]
   }
   delete metadata['selfLink']
 }
