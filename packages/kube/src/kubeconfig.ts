@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { KubeClient } from './client.ts'
@@ -18,7 +19,7 @@ interface HttpsFields {
   cert?: string | Buffer
   key?: string | Buffer
   auth?: string
-  headers?: Record<string, unknown>
+  headers?: OutgoingHttpHeaders
 }
 
 /**
