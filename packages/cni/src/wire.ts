@@ -61,7 +61,9 @@ export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan
 
 function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan: WirePlan): number {
   const { ifname, podMac, hostIfname, hostMac, mtu } = plan
-  const spec = { kind: 'veth', name: ifname, mac: podMac, mtu, peer: { name: hostIfname, mac: hostMac, mtu, netnsFd: nodeNetnsFd } } as const
+  // One queue: the kernel's default is one per CPU, each with its sysfs entries, and veth uses more than one with XDP only.
+  const both = { mtu, queues: 1 } as const
+  const spec = { ...both, kind: 'veth', name: ifname, mac: podMac, peer: { ...both, name: hostIfname, mac: hostMac, netnsFd: nodeNetnsFd } } as const
   try {
     return pod.addLink(spec).index
   } catch (error) {
