@@ -1,6 +1,7 @@
 import type { Ct, Expression, Meta, Payload } from './expression.ts'
 import type { Assignment, Counter, DynamicElement, Limit, Log, Masquerade, NamedCounter, Nat, NatFlag, Notrack, Redirect, Reject, RejectReason, Verdict } from './statement.ts'
 import { meta } from './fields.ts'
+import { checkName, setName } from './name.ts'
 import type { MapDeclaration, SetDeclaration } from './table.ts'
 import type { Value } from './value.ts'
 
@@ -15,12 +16,12 @@ export const continueOn: Verdict = { kind: 'verdict', verdict: 'continue' }
 
 /** Runs `chain` and comes back if it has no answer. */
 export function jump(chain: string): Verdict {
-  return { kind: 'verdict', verdict: 'jump', chain }
+  return { kind: 'verdict', verdict: 'jump', chain: checkName('chain', chain) }
 }
 
 /** Runs `chain` in place of the rest of this one. */
 export function goTo(chain: string): Verdict {
-  return { kind: 'verdict', verdict: 'goto', chain }
+  return { kind: 'verdict', verdict: 'goto', chain: checkName('chain', chain) }
 }
 
 /** How {@link dnat} and {@link snat} choose. */
@@ -73,17 +74,17 @@ export interface DynamicOptions {
 
 /** `add @set { key }`: an element that is there keeps its timeout. */
 export function addTo(set: SetDeclaration | MapDeclaration | string, key: Expression, options: DynamicOptions = {}): DynamicElement {
-  return { kind: 'dynamic', operation: 'add', set: typeof set === 'string' ? set : set.name, key, ...options }
+  return { kind: 'dynamic', operation: 'add', set: setName(set), key, ...options }
 }
 
 /** `update @set { key timeout 5m : data }`: an element that is there is refreshed (its data stays). */
 export function updateIn(set: SetDeclaration | MapDeclaration | string, key: Expression, options: DynamicOptions = {}): DynamicElement {
-  return { kind: 'dynamic', operation: 'update', set: typeof set === 'string' ? set : set.name, key, ...options }
+  return { kind: 'dynamic', operation: 'update', set: setName(set), key, ...options }
 }
 
 /** `delete @set { key }`; of a map, the kernel asks for data too, and ignores them. */
 export function deleteFrom(set: SetDeclaration | MapDeclaration | string, key: Expression, options: Pick<DynamicOptions, 'data'> = {}): DynamicElement {
-  return { kind: 'dynamic', operation: 'delete', set: typeof set === 'string' ? set : set.name, key, ...options }
+  return { kind: 'dynamic', operation: 'delete', set: setName(set), key, ...options }
 }
 
 /** `counter`, one of the rule's own. */
@@ -93,7 +94,7 @@ export function counter(): Counter {
 
 /** `counter name "x"`, one declared in the table. */
 export function countIn(name: string): NamedCounter {
-  return { kind: 'named-counter', name }
+  return { kind: 'named-counter', name: checkName('counter', name) }
 }
 
 /** `log prefix "x" group 5`. Without a group, the kernel log, which is silent outside the first namespace. */

@@ -1,5 +1,6 @@
 import type { DataTypeName } from './data-type.ts'
 import type { AnonymousMap, Bits, Concat, Expression, Lookup } from './expression.ts'
+import { setName } from './name.ts'
 import type { MapDeclaration } from './table.ts'
 import type { Tuple } from './value.ts'
 
@@ -37,7 +38,7 @@ function unfold(of: Expression): { readonly inner: Expression; readonly mask: nu
 
 /** `key map @name`. Give the declaration, or its name with the types of its data. */
 export function lookup(key: Expression, map: MapDeclaration | { readonly name: string; readonly data: readonly DataTypeName[] }): Lookup {
-  return { kind: 'lookup', key, map: map.name, data: map.data === 'verdict' ? [] : map.data }
+  return { kind: 'lookup', key, map: setName(map), data: map.data === 'verdict' ? [] : map.data }
 }
 
 /** `key map { k : v, … }`, written in the rule. */

@@ -1,4 +1,5 @@
 import { collectionLines, formatBase, formatElement, formatRule } from './format-table.ts'
+import { quotedComment } from './name.ts'
 import type { Operation } from './operation.ts'
 import type { TableName } from './table.ts'
 
@@ -10,12 +11,12 @@ export function formatOperation(table: TableName, operation: Operation): string 
   const where = `${table.family} ${table.name}`
   switch (operation.object) {
     case 'table':
-      return `${operation.verb} table ${where}${'comment' in operation && operation.comment !== undefined ? ` { comment "${operation.comment}"; }` : ''}\n`
+      return `${operation.verb} table ${where}${'comment' in operation && operation.comment !== undefined ? ` { ${quotedComment(operation.comment)}; }` : ''}\n`
     case 'chain': {
       if (!('chain' in operation)) return `${operation.verb} chain ${where} ${operation.name}\n`
       const { chain } = operation
       const base = formatBase(chain)
-      const inner = [...(base === undefined ? [] : [base]), ...(chain.comment === undefined ? [] : [`comment "${chain.comment}";`])].join(' ')
+      const inner = [...(base === undefined ? [] : [base]), ...(chain.comment === undefined ? [] : [`${quotedComment(chain.comment)};`])].join(' ')
       return `${operation.verb} chain ${where} ${chain.name}${inner === '' ? '' : ` { ${inner} }`}\n`
     }
     case 'rule': return `${ruleCommand(table, operation)}\n`
@@ -33,7 +34,7 @@ export function formatOperation(table: TableName, operation: Operation): string 
     case 'counter': {
       if (!('counter' in operation)) return `${operation.verb} counter ${where} ${operation.name}\n`
       const { counter } = operation
-      return `${operation.verb} counter ${where} ${counter.name}${counter.comment === undefined ? '' : ` { comment "${counter.comment}"; }`}\n`
+      return `${operation.verb} counter ${where} ${counter.name}${counter.comment === undefined ? '' : ` { ${quotedComment(counter.comment)}; }`}\n`
     }
   }
 }

@@ -4,6 +4,7 @@ import { formatDuration } from './format-duration.ts'
 import { formatPriority } from './format-priority.ts'
 import { formatStatement } from './format-statement.ts'
 import { formatTuple, formatVerdict } from './format-value.ts'
+import { quotedComment } from './name.ts'
 import { formatKeyType, keyTypes } from './key-type.ts'
 import { resolveRule } from './protocol-context.ts'
 import type { Verdict } from './statement.ts'
@@ -18,14 +19,14 @@ export function formatTable(table: Table): string {
     ...table.maps.map((map) => formatCollection(map)),
     ...table.chains.map((chain) => formatChain(table.family, chain)),
   ]
-  const comment = table.comment === undefined ? '' : `\tcomment "${table.comment}"\n`
+  const comment = table.comment === undefined ? '' : `\t${quotedComment(table.comment)}\n`
   return `table ${table.family} ${table.name} {\n${comment}${blocks.join('\n')}}\n`
 }
 
 /** A rule as nft prints it, with its comment. */
 export function formatRule(family: TableFamily, rule: Rule): string {
   const statements = resolveRule(family, rule).map(({ statement }) => formatStatement(statement))
-  return [...statements, ...(rule.comment === undefined ? [] : [`comment "${rule.comment}"`])].join(' ')
+  return [...statements, ...(rule.comment === undefined ? [] : [quotedComment(rule.comment)])].join(' ')
 }
 
 /** The head line of a base chain: `type filter hook forward priority filter; policy accept;`. */
@@ -38,7 +39,7 @@ export function formatBase(chain: Chain): string | undefined {
 
 function formatChain(family: TableFamily, chain: Chain): string {
   const lines: string[] = []
-  if (chain.comment !== undefined) lines.push(`comment "${chain.comment}"`)
+  if (chain.comment !== undefined) lines.push(quotedComment(chain.comment))
   const base = formatBase(chain)
   if (base !== undefined) lines.push(base)
   for (const rule of chain.rules) lines.push(formatRule(family, rule))
@@ -47,7 +48,7 @@ function formatChain(family: TableFamily, chain: Chain): string {
 
 function formatCounter(counter: CounterDeclaration): string {
   return block(`counter ${counter.name}`, [
-    ...(counter.comment === undefined ? [] : [`comment "${counter.comment}"`]),
+    ...(counter.comment === undefined ? [] : [quotedComment(counter.comment)]),
     `packets ${counter.packets} bytes ${counter.bytes}`,
   ])
 }
@@ -65,7 +66,7 @@ export function collectionLines(collection: SetDeclaration | MapDeclaration): st
     ...(flags.length === 0 ? [] : [`flags ${flags.join(',')}`]),
     ...(collection.timeoutMs === undefined ? [] : [`timeout ${formatDuration(collection.timeoutMs)}`]),
     ...(collection.counter ? ['counter'] : []),
-    ...(collection.comment === undefined ? [] : [`comment "${collection.comment}"`]),
+    ...(collection.comment === undefined ? [] : [quotedComment(collection.comment)]),
   ]
 }
 
@@ -94,7 +95,7 @@ export function formatElement(collection: SetDeclaration | MapDeclaration, eleme
   if (collection.counter) text += ' counter packets 0 bytes 0'
   if (element.timeoutMs !== undefined) text += ` timeout ${formatDuration(element.timeoutMs)}`
   if (element.expiresMs !== undefined) text += ` expires ${formatDuration(element.expiresMs)}`
-  if (element.comment !== undefined) text += ` comment "${element.comment}"`
+  if (element.comment !== undefined) text += ` ${quotedComment(element.comment)}`
   return collection.kind === 'map' && 'data' in element ? `${text} : ${formatData(collection.data, element.data)}` : text
 }
 

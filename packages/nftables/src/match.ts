@@ -1,4 +1,5 @@
 import type { Expression } from './expression.ts'
+import { setName } from './name.ts'
 import type { Comparison, FlagMatch, Match, Membership, VerdictMap, Verdict } from './statement.ts'
 import type { MapDeclaration, SetDeclaration } from './table.ts'
 import type { Scalar, Tuple, Value } from './value.ts'
@@ -33,12 +34,12 @@ export function hasAny(left: Expression, ...names: readonly string[]): FlagMatch
 
 /** `left @set`. */
 export function isIn(left: Expression, set: SetDeclaration | string): Membership {
-  return { kind: 'membership', left, negated: false, set: typeof set === 'string' ? set : set.name }
+  return { kind: 'membership', left, negated: false, set: setName(set) }
 }
 
 /** `left != @set`. */
 export function notIn(left: Expression, set: SetDeclaration | string): Membership {
-  return { kind: 'membership', left, negated: true, set: typeof set === 'string' ? set : set.name }
+  return { kind: 'membership', left, negated: true, set: setName(set) }
 }
 
 /** `left { a, b }`, written in the rule. For lists that change, declare a set. */
@@ -53,7 +54,7 @@ export function noneOf(left: Expression, elements: readonly Tuple[]): Membership
 
 /** `key vmap @map`. */
 export function vmap(key: Expression, map: MapDeclaration | string): VerdictMap {
-  return { kind: 'vmap', key, map: typeof map === 'string' ? map : map.name }
+  return { kind: 'vmap', key, map: setName(map) }
 }
 
 /** `key vmap { k : verdict, … }`, written in the rule. */

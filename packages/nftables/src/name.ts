@@ -27,3 +27,13 @@ export function checkText(noun: string, text: string, maxBytes: number): string 
   }
   return text
 }
+
+/** Name of a set or map, given by itself or by its declaration. */
+export function setName(set: { readonly name: string } | string): string {
+  return checkName('set', typeof set === 'string' ? set : set.name)
+}
+
+/** `comment "text"`. */
+export function quotedComment(text: string): string {
+  return `comment "${checkText('comment', text, 128)}"`
+}

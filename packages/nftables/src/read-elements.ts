@@ -1,4 +1,4 @@
-import { Attributes, decodeAttributes, forEachAttribute, type NetlinkMessage } from '@weft/netlink'
+import { Attributes, decodeAttributes, forEachAttribute, type NetlinkMessage, NLA_HEADER_LENGTH, readU16, readU32be, readU64be } from '@weft/netlink'
 import { dataType } from './data-type.ts'
 import { keyTypes } from './key-type.ts'
 import { layoutOf, type Layout } from './layout.ts'
@@ -22,36 +22,53 @@ export function readElements(set: SetDeclaration | MapDeclaration, answers: read
   const types = keyTypes(set.key)
   const key = layoutOf(types)
   const data = set.kind === 'map' && set.data !== 'verdict' ? layoutOf(set.data) : undefined
+  const isPaired = set.flags.includes('interval') && types.length === 1
   const raw: RawElement[] = []
+  const out: (SetElement | MapElement)[] = []
   for (const answer of answers) {
     const list = decodeAttributes(answer.payload, GENERIC_HEADER).bytes(nf.elementListAttr.elements)
     if (list === undefined) continue
     forEachAttribute(list, 0, list.length, (_type, start, end) => {
-      const element = readElement(new Attributes(list, start, end), data)
-      if (element !== undefined) raw.push(element)
+      const element = readElement(list, start, end, data)
+      if (element === undefined) return
+      if (isPaired) raw.push(element)
+      else out.push({ key: readTuple(key, element.key, element.keyEnd), ...element.rest })
     })
   }
-  if (set.flags.includes('interval') && types.length === 1) return pairIntervals(set, raw)
-  return raw.map(({ key: bytes, keyEnd, rest }) => ({ key: readTuple(key, bytes, keyEnd), ...rest }))
+  return isPaired ? pairIntervals(set, raw) : out
 }
 
-function readElement(attributes: Attributes, data: Layout | undefined): RawElement | undefined {
-  const flags = attributes.u32be(nf.elementAttr.flags) ?? 0
-  const key = attributes.nested(nf.elementAttr.key)?.bytes(nf.dataAttr.value)
-  if (key === undefined) return undefined
+// A table may hold a hundred thousand of these: attributes are visited once, in place.
+function readElement(bytes: Uint8Array, from: number, to: number, data: Layout | undefined): RawElement | undefined {
+  let key: Uint8Array | undefined
+  let keyEnd: Uint8Array | undefined
+  let flags = 0
   const rest: { -readonly [K in keyof MapElement]?: MapElement[K] } = {}
-  const value = attributes.nested(nf.elementAttr.data)
-  const plain = value?.bytes(nf.dataAttr.value)
-  const verdict = value?.nested(nf.dataAttr.verdict)
-  if (plain !== undefined && data !== undefined) rest.data = readTuple(data, plain)
-  else if (verdict !== undefined) rest.data = readVerdict(verdict)
-  const timeout = attributes.u64be(nf.elementAttr.timeout)
-  if (timeout !== undefined) rest.timeoutMs = Number(timeout)
-  const expires = attributes.u64be(nf.elementAttr.expiration)
-  if (expires !== undefined) rest.expiresMs = Number(expires)
-  const comment = readComment(readTlvs(attributes.bytes(nf.elementAttr.userdata)), elementTlv.comment)
-  if (comment !== undefined) rest.comment = comment
-  return { key, keyEnd: attributes.nested(nf.elementAttr.keyEnd)?.bytes(nf.dataAttr.value), isEnd: (flags & nf.elementFlag.intervalEnd) !== 0, rest }
+  forEachAttribute(bytes, from, to, (type, start, end) => {
+    switch (type) {
+      case nf.elementAttr.key: key = inner(bytes, start, end); break
+      case nf.elementAttr.keyEnd: keyEnd = inner(bytes, start, end); break
+      case nf.elementAttr.flags: flags = readU32be(bytes, start); break
+      case nf.elementAttr.timeout: rest.timeoutMs = Number(readU64be(bytes, start)); break
+      case nf.elementAttr.expiration: rest.expiresMs = Number(readU64be(bytes, start)); break
+      case nf.elementAttr.data:
+        if (data === undefined) {
+          const verdict = new Attributes(bytes, start, end).nested(nf.dataAttr.verdict)
+          if (verdict !== undefined) rest.data = readVerdict(verdict)
+        } else rest.data = readTuple(data, inner(bytes, start, end))
+        break
+      case nf.elementAttr.userdata: {
+        const comment = readComment(readTlvs(bytes.subarray(start, end)), elementTlv.comment)
+        if (comment !== undefined) rest.comment = comment
+      }
+    }
+  })
+  return key === undefined ? undefined : { key, keyEnd, isEnd: (flags & nf.elementFlag.intervalEnd) !== 0, rest }
+}
+
+// Value of the only attribute in a nest: NFTA_DATA_VALUE.
+function inner(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return bytes.subarray(start + NLA_HEADER_LENGTH, Math.min(end, start + readU16(bytes, start)))
 }
 
 const verdictNames = ['drop', 'accept', 'continue', 'return', 'jump', 'goto'] as const

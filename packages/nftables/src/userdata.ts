@@ -1,6 +1,7 @@
 import { dataType, type DataTypeName } from './data-type.ts'
 import type { Expression } from './expression.ts'
 import { isTypeof, keyTypes, representative } from './key-type.ts'
+import { checkText } from './name.ts'
 import { NftError } from './nft-error.ts'
 import { ctKey, metaKey } from './nf-tables.ts'
 import type { MapDeclaration, SetDeclaration } from './table.ts'
@@ -28,7 +29,7 @@ export function tlv(type: number, value: Uint8Array): Uint8Array {
 
 /** A comment as TLV, with its terminating zero. */
 export function commentTlv(type: number, text: string): Uint8Array {
-  return tlv(type, Buffer.from(`${text}\0`))
+  return tlv(type, Buffer.from(`${checkText('comment', text, 128)}\0`))
 }
 
 /** Userdata of a rule: comment, then the fingerprint. */
