@@ -69,7 +69,8 @@ export class Asker {
   async from(place: Place, ask: Ask): Promise<readonly string[]> {
     const answer = await this.try(place, ask)
     if (!answer.ok) throw new CheckFailure(`${formatPlace(place)} asked ${formatAsk(ask)}: ${answer.error ?? 'OTHER'} after ${Math.round(answer.ms)} ms${answer.detail === undefined ? '' : ` (${answer.detail})`}`)
-    return answer.answers
+    // A name has several records, which come as one answer.
+    return ask.kind === 'dns' ? answer.answers.flatMap((records) => records.split(',')) : answer.answers
   }
 
   async #send(key: string): Promise<void> {

@@ -14,6 +14,8 @@ export interface InitOptions {
   /** `https://127.0.0.1:<port>` of the socket handed over. */
   readonly server: string
   readonly cni?: ForeignCni | undefined
+  /** Path of the compiled CNI plugin, or `twin`. */
+  readonly plugin: string
 }
 
 /** Another network than Weft's: its plugins wire the pods, and none of Weft's programs run. */

@@ -17,6 +17,8 @@ export interface ProgramSources {
   /** A token for a user of the API server, e.g. `system:node:n1`. */
   tokenFor(user: string): string
   readonly environment: ToolEnvironment
+  /** Path of the compiled CNI plugin, or `twin` where there is no compiler. */
+  readonly plugin: string
 }
 
 /** Where the programs of a node keep their things, all below `<run>/<node>`. */
@@ -25,16 +27,17 @@ export interface NodePaths {
   readonly netns: string
   readonly cniConf: string
   readonly adminSocket: string
+  readonly dnsSocket: string
 }
 
 export function nodePaths(run: string, node: string): NodePaths {
   const folder = `${run}/${node}`
-  return { folder, netns: `${run}/netns/${node}`, cniConf: `${folder}/net.d`, adminSocket: `${folder}/agent.sock` }
+  return { folder, netns: `${run}/netns/${node}`, cniConf: `${folder}/net.d`, adminSocket: `${folder}/agent.sock`, dnsSocket: `${folder}/dns.sock` }
 }
 
-/** Folder of CNI binaries, shared by the nodes. */
-export function cniBinFolder(run: string): string {
-  return `${run}/cni`
+/** Folder of CNI binaries of a node: the plugin's settings beside it name the node's agent. */
+export function cniBinFolder(folder: string): string {
+  return `${folder}/cni`
 }
 
 const agentCapabilities = '-all,+net_admin,+net_raw'
@@ -43,7 +46,7 @@ const agentCapabilities = '-all,+net_admin,+net_raw'
 export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Program[] {
   const { run, logs, environment } = sources
   const paths = nodePaths(run, node.name)
-  const kubernetes = apiAccess(paths.folder, `system:node:${node.name}`, sources)
+  const kube = apiAccess(paths.folder, `system:node:${node.name}`, sources)
   const program = (name: 'agent' | 'dns', capabilities: string, config: object): Program[] => {
     const main = mainOf(name)
     if (main === undefined) return []
@@ -54,12 +57,18 @@ export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Progr
   return [
     ...program('agent', agentCapabilities, {
       nodeName: node.name,
-      kubernetes,
+      kube,
       adminSocket: paths.adminSocket,
-      stateDir: `${paths.folder}/agent`,
-      cni: { socket: `${paths.folder}/cni.sock`, confDir: paths.cniConf, binDir: cniBinFolder(run) },
+      install: { binDir: cniBinFolder(paths.folder), confDir: paths.cniConf, plugin: sources.plugin },
+      cni: { socketPath: `${paths.folder}/cni.sock`, spoolPath: `${paths.folder}/cni-spool` },
+      ipam: { storePath: `${paths.folder}/attachments.db` },
+      proxy: { serviceCidrs: ofFamilies(sources.family, clusterRanges.services) },
     }),
-    ...program('dns', '-all', { nodeName: node.name, kubernetes, clusterDomain: 'cluster.local' }),
+    ...program('dns', '-all', {
+      kube,
+      adminSocket: paths.dnsSocket,
+      dns: { reverseRanges: [...ofFamilies(sources.family, clusterRanges.pods), ...ofFamilies(sources.family, clusterRanges.services)] },
+    }),
   ]
 }
 
@@ -69,9 +78,9 @@ export function clusterPrograms(sources: ProgramSources): Program[] {
   if (main === undefined) return []
   const folder = `${sources.run}/controller`
   const file = writeConfig(`${folder}/controller.json`, {
-    kubernetes: apiAccess(folder, 'system:serviceaccount:kube-system:weft-controller', sources),
+    identity: 'weft-controller',
+    kube: apiAccess(folder, 'system:serviceaccount:kube-system:weft-controller', sources),
     adminSocket: `${folder}/admin.sock`,
-    podCidrs: ofFamilies(sources.family, clusterRanges.pods),
   })
   const command = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand(main), '--config', file]
   return [{ name: 'controller', command, environment: sources.environment, logPath: `${sources.logs}/controller.log` }]
@@ -81,7 +90,7 @@ function apiAccess(folder: string, user: string, { server, caCertificate, tokenF
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   writeFileSync(`${folder}/ca.crt`, caCertificate)
   writeFileSync(`${folder}/token`, tokenFor(user), { mode: 0o600 })
-  return { server, caFile: `${folder}/ca.crt`, tokenFile: `${folder}/token` }
+  return { servers: [server], credentialsFolder: folder }
 }
 
 function writeConfig(path: string, config: object): string {

@@ -5,6 +5,6 @@ import { formatTable, ok } from '../terminal.ts'
 export async function check({ json }: { readonly json: boolean }): Promise<number> {
   const capabilities = await probeCapabilities()
   if (json) process.stdout.write(`${JSON.stringify({ capabilities })}\n`)
-  else process.stdout.write(`${formatTable(['', 'capability', 'since', 'without it'], capabilities.map(({ name, present, minimumKernel, without }) => [ok(present), name, minimumKernel, present ? '' : without]))}\n`)
+  else process.stdout.write(`${formatTable(['', 'capability', 'since', 'without it'], capabilities.map(({ name, present, minimumKernel, without }) => [present === undefined ? '?' : ok(present), name, minimumKernel, present === true ? '' : without]))}\n`)
   return 0
 }

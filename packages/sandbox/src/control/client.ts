@@ -120,6 +120,11 @@ export class SandboxClient {
     return await this.agent(node, path)
   }
 
+  /** What the admin socket of a node's DNS server answers, e.g. to `/dump/zone`. */
+  async dns(node: string, path: string): Promise<string> {
+    return await readText(await this.#call('GET', `/dns/${node}/admin${path}`, {}))
+  }
+
   /** A call to an agent's admin socket; with a body it is a POST of JSON. Text that is no JSON comes as a string. */
   async agent(node: string, path: string, body?: unknown): Promise<unknown> {
     const answer = await this.#call(body === undefined ? 'GET' : 'POST', `/agents/${node}/admin${path}`, body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })

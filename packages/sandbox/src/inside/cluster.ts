@@ -3,6 +3,7 @@ import type { Server } from 'node:net'
 import type { Clock, Logger } from '@weft/daemon'
 import { reflect, Store } from '@weft/kube'
 import { createApiServer } from '../apiserver/index.ts'
+import { createControllers } from '../controllers/index.ts'
 import type { ControlPort } from '../control/server.ts'
 import { SandboxError } from '../errors.ts'
 import { stateFolder } from '../host/state-folder.ts'
@@ -15,11 +16,11 @@ import { buildRootfs } from '../runner/rootfs.ts'
 import { type RunnerPod, runnerPodResource } from '../runner/runner-pod.ts'
 import { buildUnderlay } from '../underlay/build.ts'
 import { apiServerPort, clusterRanges, ofFamilies, planTopology, withoutPrefix } from '../underlay/topology.ts'
+import { installAddons } from './addons.ts'
 import { ClusterControl } from './cluster-control.ts'
 import { inNetworkOf } from './command.ts'
 import { Gate } from './gate.ts'
 import { Supervisor } from './supervisor.ts'
-import { createSystemNamespaces } from './system-namespaces.ts'
 import { toolEnvironmentWith } from './tool-environment.ts'
 
 export interface ClusterOptions {
@@ -51,17 +52,29 @@ export async function startCluster({ options, listener, report, clock, logger, s
   const podRuntime = new RunnersPodRuntime(() => runners.values())
 
   report('making namespaces and links')
+  const weft = options.cni === undefined
   const controlIps = topology.control.addresses.map(withoutPrefix)
   const [underlay, api] = await Promise.all([
     buildUnderlay(topology, `${run}/netns`),
-    createApiServer({ stateDir: `${run}/apiserver`, config: { names: controlIps }, clock, logger: logger.child({ part: 'apiserver' }), podRuntime }),
+    createApiServer({ stateDir: `${run}/apiserver`, config: { names: controlIps, serviceRanges: ofFamilies(options.family, clusterRanges.services) }, clock, logger: logger.child({ part: 'apiserver' }), podRuntime }),
   ])
   const rootfs = buildRootfs(run)
   const environment = toolEnvironmentWith(rootfs.bin)
 
   report('starting the API server')
   await Promise.all([api.serve(listener), ...controlIps.map((host) => api.serve({ host, port: apiServerPort }))])
-  await createSystemNamespaces(api.client)
+  const controllers = createControllers({ storage: api.storage, client: api.client, clock, logger: logger.child({ part: 'controllers' }) }, {
+    ca: api.ca,
+    config: {
+      serviceRanges: ofFamilies(options.family, clusterRanges.services),
+      podRanges: ofFamilies(options.family, clusterRanges.pods),
+      apiServerAddresses: controlIps,
+      apiServerPort,
+    },
+  })
+  void controllers.run(signal)
+  await controllers.ready
+  if (weft) await installAddons(api.client, topology)
   api.writeKubeconfig(folder.kubeconfig, options.server)
 
   report(`starting ${topology.nodes.length} nodes`)
@@ -71,9 +84,9 @@ export async function startCluster({ options, listener, report, clock, logger, s
     server: `https://${bracketed(controlIps[0]!)}:${apiServerPort}`,
     caCertificate: api.ca,
     tokenFor: (user) => api.tokenFor(user),
+    plugin: options.plugin,
   }
   for (const node of topology.nodes) mkdirSync(nodePaths(run, node.name).cniConf, { recursive: true })
-  const weft = options.cni === undefined
   const programs = new Map(topology.nodes.map((node) => [node.name, weft ? nodePrograms(node, sources).map((program) => new Supervisor(program)) : []]))
   const shared = [
     ...(weft ? clusterPrograms(sources).map((program) => new Supervisor(program)) : []),
@@ -98,7 +111,7 @@ export async function startCluster({ options, listener, report, clock, logger, s
       netns: underlay.nodes.get(node.name)!,
       folder: nodePaths(run, node.name).folder,
       cniConfFolder: nodePaths(run, node.name).cniConf,
-      cniBinFolders: [options.cni?.binFolder ?? cniBinFolder(run)],
+      cniBinFolders: [options.cni?.binFolder ?? cniBinFolder(nodePaths(run, node.name).folder)],
       kube: api.client,
       cluster: {
         rootfs, dnsServers,

@@ -1,0 +1,51 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { dnsPort } from '@weft/api'
+import { isAlreadyExists, type KubeClient } from '@weft/kube'
+import { parse } from 'yaml'
+import { clusterRanges, ofFamilies, type Topology, withoutPrefix } from '../underlay/topology.ts'
+
+/** What `deploy/` applies to a real cluster: the same custom resources, and the DNS Service in front of the nodes' servers. */
+export async function installAddons(kube: KubeClient, topology: Topology): Promise<void> {
+  await Promise.all([installDefinitions(kube), installDns(kube, topology)])
+}
+
+async function installDefinitions(kube: KubeClient): Promise<void> {
+  const folder = fileURLToPath(new URL('../../../../deploy/crds/', import.meta.url))
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.yaml'))
+  await Promise.all(files.map(async (name) => createIfAbsent(kube, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', parse(await readFile(join(folder, name), 'utf8')))))
+}
+
+/** The servers run on every node's own network, so their endpoints are the nodes. */
+async function installDns(kube: KubeClient, { family, nodes }: Topology): Promise<void> {
+  const clusterIps = ofFamilies(family, clusterRanges.dnsService)
+  const ports = [{ name: 'dns', protocol: 'UDP', port: 53 }, { name: 'dns-tcp', protocol: 'TCP', port: 53 }]
+  await createIfAbsent(kube, '/api/v1/namespaces/kube-system/services', {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'kube-dns', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } },
+    spec: { clusterIP: clusterIps[0], clusterIPs: clusterIps, ipFamilyPolicy: clusterIps.length > 1 ? 'RequireDualStack' : 'SingleStack', ports: ports.map((port) => ({ ...port, targetPort: dnsPort })) },
+  })
+  const slices = [{ addressType: 'IPv4', isFamily: (ip: string) => !ip.includes(':') }, { addressType: 'IPv6', isFamily: (ip: string) => ip.includes(':') }]
+  await Promise.all(slices.map(async ({ addressType, isFamily }) => {
+    const endpoints = nodes.flatMap(({ name, addresses }) => addresses.map(withoutPrefix).filter(isFamily).map((ip) => ({ addresses: [ip], nodeName: name, conditions: { ready: true, serving: true, terminating: false } })))
+    if (endpoints.length === 0) return
+    await createIfAbsent(kube, '/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices', {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: `kube-dns-${addressType.toLowerCase()}`, namespace: 'kube-system', labels: { 'kubernetes.io/service-name': 'kube-dns' } },
+      addressType,
+      ports: ports.map(({ name, protocol }) => ({ name, protocol, port: dnsPort })),
+      endpoints,
+    })
+  }))
+}
+
+async function createIfAbsent(kube: KubeClient, path: string, body: unknown): Promise<void> {
+  try {
+    await kube.request('POST', path, { body })
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error
+  }
+}
