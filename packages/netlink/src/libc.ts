@@ -18,7 +18,6 @@ function call(definition: string): SystemCall {
 
 const c = {
   socket: call('int socket(int domain, int type, int protocol)'),
-  socketpair: call('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
   bind: call('int bind(int fd, const void *address, uint32_t length)'),
   connect: call('int connect(int fd, const void *address, uint32_t length)'),
   listen: call('int listen(int fd, int backlog)'),
@@ -32,16 +31,11 @@ const c = {
   poll: call('int poll(void *fds, uint64_t count, int timeout)'),
   open: call('int open(const char *path, int flags, uint32_t mode)'),
   close: call('int close(int fd)'),
-  read: call('int64_t read(int fd, void *bytes, size_t length)'),
-  write: call('int64_t write(int fd, const void *bytes, size_t length)'),
   ioctl: call('int ioctl(int fd, uint64_t request, uint64_t argument)'),
-  fcntl: call('int fcntl(int fd, int command, int64_t argument)'),
-  eventfd: call('int eventfd(uint32_t initial, int flags)'),
   setns: call('int setns(int fd, int type)'),
   unshare: call('int unshare(int flags)'),
   mount: call('int mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data)'),
   umount2: call('int umount2(const char *target, int flags)'),
-  prctl: call('int prctl(int option, uint64_t a, uint64_t b, uint64_t c, uint64_t d)'),
 }
 
 export const AF_UNIX = 1
@@ -51,10 +45,9 @@ export const AF_INET6 = 10
 export const AF_NETLINK = 16
 
 export const SOCK_STREAM = 1
-export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 export const SOCK_NONBLOCK = 0x800
-export const SOCK_CLOEXEC = 0x80000
+const SOCK_CLOEXEC = 0x80000
 
 export const SOL_SOCKET = 1
 export const SO_SNDBUF = 7
@@ -62,37 +55,28 @@ export const SO_RCVBUF = 8
 export const SO_PEERCRED = 17
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
-export const SCM_RIGHTS = 1
+const SCM_RIGHTS = 1
 
-export const MSG_PEEK = 0x2
-export const MSG_CTRUNC = 0x8
+const MSG_CTRUNC = 0x8
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
-export const MSG_NOSIGNAL = 0x4000
-export const MSG_CMSG_CLOEXEC = 0x40000000
+const MSG_NOSIGNAL = 0x4000
+const MSG_CMSG_CLOEXEC = 0x40000000
 
 export const POLLIN = 0x1
-export const POLLOUT = 0x4
-export const POLLERR = 0x8
-export const POLLHUP = 0x10
 
 export const O_RDONLY = 0
-export const O_WRONLY = 1
 export const O_CREAT = 0x40
 export const O_EXCL = 0x80
-export const O_CLOEXEC = 0x80000
+const O_CLOEXEC = 0x80000
 
 export const CLONE_NEWNET = 0x40000000
-export const MS_RDONLY = 1
 export const MS_BIND = 0x1000
-export const MS_REC = 0x4000
-export const MS_PRIVATE = 0x40000
 export const MNT_DETACH = 2
 
 export const EINTR = 4
 export const EAGAIN = 11
 export const SIOCGSKNS = 0x894c
-export const NETNS_GET_NSTYPE = 0xb703
 
 function check(operation: string, result: number): number {
   if (result < 0) throw new NetlinkError({ operation, errno: koffi.errno() })
@@ -110,10 +94,15 @@ function attempt(operation: string, action: () => number): number | undefined {
   }
 }
 
+/** Arguments of calls under way on other threads: the kernel holds addresses of theirs that nothing else may hold. */
+const underWay = new Set<readonly unknown[]>()
+
 /** Runs a call on one of koffi's own threads, away from the event loop. */
 function later(operation: string, systemCall: SystemCall, args: readonly unknown[]): Promise<number> {
+  underWay.add(args)
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, result: number): void => {
+      underWay.delete(args)
       if (error !== null) reject(error)
       else if (result < 0) reject(new NetlinkError({ operation, errno: koffi.errno() }))
       else resolve(result)
@@ -124,13 +113,6 @@ function later(operation: string, systemCall: SystemCall, args: readonly unknown
 
 export function socket(domain: number, type: number, protocol: number): number {
   return check('open socket', c.socket(domain, type | SOCK_CLOEXEC, protocol))
-}
-
-/** A connected pair of stream sockets. */
-export function socketpair(type: number): [number, number] {
-  const fds: [number, number] = [-1, -1]
-  check('open socket pair', c.socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds))
-  return fds
 }
 
 export function bind(fd: number, address: Uint8Array): void {
@@ -319,26 +301,8 @@ export function close(fd: number): void {
   check('close descriptor', c.close(fd))
 }
 
-/** @returns Bytes written, or `undefined` when there is no room. */
-export function write(fd: number, bytes: Uint8Array): number | undefined {
-  return attempt('write to descriptor', () => c.write(fd, bytes, bytes.length))
-}
-
-/** @returns Bytes read, 0 at the end, or `undefined` when nothing is there. */
-export function read(fd: number, into: Uint8Array): number | undefined {
-  return attempt('read from descriptor', () => c.read(fd, into, into.length))
-}
-
 export function ioctl(operation: string, fd: number, request: number, argument: number): number {
   return check(operation, c.ioctl(fd, request, argument))
-}
-
-export function fcntl(fd: number, command: number, argument: number): number {
-  return check('control descriptor', c.fcntl(fd, command, argument))
-}
-
-export function eventfd(): number {
-  return check('open eventfd', c.eventfd(0, SOCK_CLOEXEC | SOCK_NONBLOCK))
 }
 
 /** Moves the calling thread into the namespace. Never call this on the main thread. */
@@ -357,8 +321,4 @@ export function mount(source: string, target: string, type: string | null, flags
 
 export function umount(target: string, flags: number): void {
   check(`unmount "${target}"`, c.umount2(target, flags))
-}
-
-export function prctl(option: number, argument: number): number {
-  return check('control process', c.prctl(option, argument, 0, 0, 0))
 }

@@ -78,7 +78,7 @@ export class NetnsWorker implements AsyncDisposable {
 
   #start(): Worker {
     // Source and build differ in the extension only.
-    const program = new URL(import.meta.url.replace(/netns-worker(\.[jt]s).*$/, 'netns-thread$1'))
+    const program = import.meta.url.endsWith('.ts') ? new URL('./netns-thread.ts', import.meta.url) : new URL('./netns-thread.js', import.meta.url)
     // A program given with `node -e` says what kind of text it is; the thread's program is a file.
     const worker = new Worker(program, { execArgv: process.execArgv.filter((option) => !option.startsWith('--input-type')) })
     worker.on('message', (message: NetnsResultMessage & { readonly value: never }) => this.#settle(message))
