@@ -9,6 +9,7 @@ import type { AddressFamilies } from '../underlay/topology.ts'
  *     GET  /logs?…                        text; see LogRequest
  *     POST /agents/<node>/kill            { pid }: SIGKILL, its supervisor starts another
  *     *    /agents/<node>/admin/<path>    whatever the agent's admin socket answers
+ *     *    /dns/<node>/admin/<path>       whatever the DNS server's admin socket answers
  *     POST /attachments/check?…           CNI CHECK of one pod
  *     GET  /enter?…                       EnterAnswer: how a process on the host enters
  */

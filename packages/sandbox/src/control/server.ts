@@ -14,7 +14,8 @@ export interface ControlPort {
   run(run: RunRequest): Spawned
   logs(log: LogRequest, signal: AbortSignal): AsyncIterable<string>
   killAgent(node: string): { readonly pid: number }
-  agentSocket(node: string): string
+  /** The admin socket of a program of a node. */
+  adminSocket(program: 'agents' | 'dns', node: string): string
   checkAttachment(pod: PodTarget): Promise<void>
   enter(target: Target): EnterAnswer
 }
@@ -72,14 +73,14 @@ async function handle(port: ControlPort, message: IncomingMessage, answer: Serve
     default:
   }
   if (first === 'agents' && second !== undefined && third === 'kill' && message.method === 'POST') return json(port.killAgent(second))
-  if (first === 'agents' && second !== undefined && third === 'admin') {
-    const path = message.url!.slice(`/agents/${second}/admin`.length)
-    const call = request({ socketPath: port.agentSocket(second), method: message.method, path, headers: message.headers, signal: gone.signal }, (reply) => {
+  if ((first === 'agents' || first === 'dns') && second !== undefined && third === 'admin') {
+    const path = message.url!.slice(`/${first}/${second}/admin`.length)
+    const call = request({ socketPath: port.adminSocket(first, second), method: message.method, path, headers: message.headers, signal: gone.signal }, (reply) => {
       answer.writeHead(reply.statusCode ?? 502, reply.headers)
       reply.pipe(answer)
     })
     call.on('error', (error) => {
-      if (!answer.headersSent) answer.writeHead(502).end(`Cannot reach the agent of node "${second}": ${error.message}\n`)
+      if (!answer.headersSent) answer.writeHead(502).end(`Cannot reach ${first} of node "${second}": ${error.message}\n`)
     })
     message.pipe(call)
     return

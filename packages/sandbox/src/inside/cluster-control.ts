@@ -39,7 +39,10 @@ export class ClusterControl {
       run: ({ target, command }: RunRequest) => spawnCommand(this.#commandIn(target, command), { environment: this.#options.environment }),
       logs: (log, signal) => this.#logs(log, signal),
       killAgent: (node) => this.#program(node, 'agent').kill(),
-      agentSocket: (node) => nodePaths(this.#options.folder.run, this.#runnerName(node)).adminSocket,
+      adminSocket: (program, node) => {
+        const { adminSocket, dnsSocket } = nodePaths(this.#options.folder.run, this.#runnerName(node))
+        return program === 'agents' ? adminSocket : dnsSocket
+      },
       checkAttachment: async ({ namespace, name }) => {
         const pod = this.#options.podRuntime.pod(namespace, name)
         await this.#options.runners.get(pod.pod.spec.nodeName ?? '')!.checkAttachment(pod)
