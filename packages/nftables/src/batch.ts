@@ -33,6 +33,8 @@ export interface BatchMessage {
   readonly operation: number
   /** Declarations and elements may be committed before the rest; the others belong together. */
   readonly isData: boolean
+  /** Adds or removes elements of a named set. */
+  readonly isElement: boolean
 }
 
 /** Messages of a transaction, without the begin and end of a batch. */
@@ -112,9 +114,9 @@ class BatchEncoder {
     }
   }
 
-  #message(type: number, flags: number, options: { readonly isData: boolean }, write: (out: MessageWriter) => void): void {
+  #message(type: number, flags: number, options: { readonly isData: boolean; readonly isElement?: boolean }, write: (out: MessageWriter) => void): void {
     const out = this.#out
-    this.#messages.push({ start: out.length, operation: this.#operation, isData: options.isData })
+    this.#messages.push({ start: out.length, operation: this.#operation, isData: options.isData, isElement: options.isElement ?? false })
     // struct nfgenmsg: family, version 0, resource id.
     out.startMessage((nf.SUBSYSTEM << 8) | type, flags, 0).putU8(nf.family[this.#table.family]).putU8(0).putU16be(0)
     write(out)
@@ -244,7 +246,7 @@ class BatchEncoder {
     elements: readonly (SetElement | MapElement)[],
   ): void {
     for (let at = 0; at < elements.length;) {
-      this.#message(type, how.flags, { isData: how.isData }, (out) => {
+      this.#message(type, how.flags, { isData: how.isData, isElement: how.isData }, (out) => {
         out.attrString(nf.elementListAttr.table, this.#table.name).attrString(nf.elementListAttr.set, how.name)
         if (how.id !== undefined) out.attrU32be(nf.elementListAttr.setId, how.id)
         out.startNested(nf.elementListAttr.elements)

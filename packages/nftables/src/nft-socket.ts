@@ -65,7 +65,7 @@ export class NftSocket implements Nft, Disposable {
     const batch = encodeBatch(transaction.table, transaction.operations, this.#options)
     const parts = splitBatch(batch, this.#limit - 2 * BATCH_HEADER)
     if (parts === undefined) throw this.#tooLarge(transaction, batch)
-    for (const { from, to } of parts) this.#commitPart(transaction, batch, batch.messages.slice(from, to))
+    for (const part of parts) this.#commitPart(transaction, batch, part)
   }
 
   read(family: TableFamily, name: string): TableState | undefined {
@@ -86,18 +86,23 @@ export class NftSocket implements Nft, Disposable {
     this.#socket[Symbol.dispose]()
   }
 
-  #commitPart(transaction: Transaction, batch: EncodedBatch, messages: readonly BatchMessage[]): void {
-    const first = messages[0]!
-    const after = batch.messages[batch.messages.indexOf(messages.at(-1)!) + 1]
-    const body = batch.bytes.subarray(first.start, after?.start)
-    const bytes = new Uint8Array(body.length + 2 * BATCH_HEADER)
+  #commitPart(transaction: Transaction, batch: EncodedBatch, part: readonly number[]): void {
+    const messages = part.map((index) => batch.messages[index]!)
+    const slices = part.map((index) => batch.bytes.subarray(batch.messages[index]!.start, batch.messages[index + 1]?.start))
+    const bytes = new Uint8Array(slices.reduce((sum, slice) => sum + slice.length, 2 * BATCH_HEADER))
     const view = new DataView(bytes.buffer)
-    bytes.set(body, BATCH_HEADER)
+    const starts: number[] = []
+    let at = BATCH_HEADER
+    for (const slice of slices) {
+      bytes.set(slice, at)
+      starts.push(at)
+      at += slice.length
+    }
     const count = messages.length + 2
     for (let attempt = 1; ; attempt++) {
       const sequence = this.#socket.reserveSequences(count)
       putBatchMark(view, 0, nf.BATCH_BEGIN, sequence)
-      for (const [index, message] of messages.entries()) view.setUint32(BATCH_HEADER + message.start - first.start + SEQUENCE_OFFSET, sequence + 1 + index, true)
+      for (const [index, start] of starts.entries()) view.setUint32(start + SEQUENCE_OFFSET, sequence + 1 + index, true)
       putBatchMark(view, bytes.length - BATCH_HEADER, nf.BATCH_END, sequence + count - 1)
       const answers = this.#exchange(transaction, batch, { bytes, sequence, count })
       const refused = refusals(transaction, answers, { sequence, messages })

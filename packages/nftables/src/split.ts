@@ -1,40 +1,42 @@
 import type { EncodedBatch } from './batch.ts'
 
-/** A run of messages, `from` included, `to` not. */
-export interface BatchPart {
-  readonly from: number
-  readonly to: number
-}
-
 /**
- * Cuts a transaction into batches of at most `limit` bytes, as few as possible. Only what is data (declarations and elements) may be committed apart from the
- * rest: before it if it comes before it, after it if it comes after.
+ * Cuts a transaction into batches of at most `limit` bytes, as few as possible.
+ *
+ * Only what is data (declarations and elements) may be committed apart from the rest: before it if it comes before it, after it if it comes after. If what lies
+ * between does not fit (a large table is replaced), its elements follow the rest: a moment of empty sets is better than a table that can never be loaded.
  *
  * @param limit Bytes of messages in a batch.
- * @returns Undefined if it cannot be cut so: a message is too large, or what belongs together is.
+ * @returns Indexes of messages for each batch; undefined if a message, or what belongs together, is too large.
  */
-export function splitBatch(batch: EncodedBatch, limit: number): readonly BatchPart[] | undefined {
+export function splitBatch(batch: EncodedBatch, limit: number): readonly (readonly number[])[] | undefined {
   const { messages, bytes } = batch
-  if (messages.length === 0) return []
-  if (bytes.length <= limit) return [{ from: 0, to: messages.length }]
-  const endOf = (index: number): number => (index + 1 < messages.length ? messages[index + 1]!.start : bytes.length)
-  const firstFixed = messages.findIndex((message) => !message.isData)
-  const lastFixed = messages.findLastIndex((message) => !message.isData)
-  const parts: BatchPart[] = []
-  let from = 0
-  for (let index = 0; index < messages.length; index++) {
-    // What lies between the first and the last fixed message goes together.
-    const isInside = firstFixed >= 0 && index >= firstFixed && index <= lastFixed
-    const last = isInside ? lastFixed : index
-    const start = messages[from]!.start
-    if (endOf(last) - start > limit) {
-      if (from === index) return undefined
-      parts.push({ from, to: index })
-      from = index
-      if (endOf(last) - messages[index]!.start > limit) return undefined
-    }
-    index = last
+  const all = messages.map((_, index) => index)
+  if (bytes.length <= limit) return all.length === 0 ? [] : [all]
+  const sizeOf = (index: number): number => (messages[index + 1]?.start ?? bytes.length) - messages[index]!.start
+  const total = (indexes: readonly number[]): number => indexes.reduce((sum, index) => sum + sizeOf(index), 0)
+  const first = messages.findIndex((message) => !message.isData)
+  const last = messages.findLastIndex((message) => !message.isData)
+  const before = first < 0 ? all : all.slice(0, first)
+  let together = first < 0 ? [] : all.slice(first, last + 1)
+  let after = first < 0 ? [] : all.slice(last + 1)
+  if (total(together) > limit) {
+    after = [...together.filter((index) => messages[index]!.isElement), ...after]
+    together = together.filter((index) => !messages[index]!.isElement)
   }
-  parts.push({ from, to: messages.length })
+  // A unit goes into one batch.
+  const units = [...before.map((index) => [index]), ...(together.length === 0 ? [] : [together]), ...after.map((index) => [index])]
+  const parts: number[][] = []
+  let room = 0
+  for (const unit of units) {
+    const size = total(unit)
+    if (size > limit) return undefined
+    if (parts.length === 0 || size > room) {
+      parts.push([])
+      room = limit
+    }
+    parts.at(-1)!.push(...unit)
+    room -= size
+  }
   return parts
 }

@@ -185,6 +185,9 @@ describe.skipIf(reason !== undefined)(`NftSocket${reason === undefined ? '' : `:
     diffElements(tx, fewer, marks.elements)
     nft.commit(tx)
     expect(diffTable(nft.read('inet', 'demo'), { ...wanted, maps: [fewer] }).isEmpty).toBe(true)
+    const retyped = { ...wanted, maps: [{ ...marks, comment: 'so that the table is replaced' }] }
+    nft.commit(diffTable(nft.read('inet', 'demo'), retyped))
+    expect(diffTable(nft.read('inet', 'demo'), retyped).isEmpty).toBe(true)
     const rules = new Transaction(demo)
     for (let port = 1; port < 1000; port++) rules.addRule('c', rule(eq(tcp.dport, port), accept))
     expect(failure(() => nft.commit(rules)).code).toBe('ERR_NFT_BATCH_TOO_LARGE')
