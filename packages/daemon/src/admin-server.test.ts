@@ -28,7 +28,9 @@ function optionsOf(more: Partial<AdminOptions> = {}): AdminOptions {
 
 interface Reply { readonly status: number, readonly body: string, readonly type: string | undefined }
 
-async function ask(url: string, { method = 'GET', body, type = 'application/json', to = { socketPath: path } as object } = {} as { method?: string, body?: string, type?: string, to?: object }): Promise<Reply> {
+interface Question { readonly method?: string, readonly body?: string, readonly type?: string, readonly to?: object }
+
+async function ask(url: string, { method = 'GET', body, type = 'application/json', to = { socketPath: path } }: Question = {}): Promise<Reply> {
   return await new Promise((resolve, reject) => {
     const call = request({ ...to, path: url, method, headers: body === undefined ? {} : { 'content-type': type, 'content-length': Buffer.byteLength(body) } }, (response) => {
       let text = ''
@@ -151,5 +153,6 @@ describe('serveAdmin()', () => {
     await ask('/healthz')
     await server[Symbol.asyncDispose]()
     await closed
+    expect(client.closed).toBe(true)
   })
 })

@@ -73,6 +73,11 @@ describe('loadConfig()', () => {
     expect([config, config.ports, config.dns].every((part) => Object.isFrozen(part))).toBe(true)
   })
 
+  test('bytes in a configuration stay as they are (F4)', () => {
+    const bytes = z.strictObject({ key: z.string().transform((text) => Buffer.from(text, 'base64')) })
+    expect(loadConfig(bytes, { key: 'AQI=' }, { source }).key).toEqual(Buffer.of(1, 2))
+  })
+
   test('refuses a schema that would drop unknown keys in silence (F2)', () => {
     const hidden = z.strictObject({ a: z.array(z.union([z.string(), z.strictObject({ b: z.object({ c: z.string() }).optional() })])).default([]) })
     expect(() => loadConfig(hidden, {}, { source })).toThrow('Cannot use schema of "/etc/weft/agent.yaml": a[].b drops unknown keys, wanted strictObject')
