@@ -8,6 +8,7 @@ import { access, mkdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { messageOf } from './message-of.ts'
 
 const run = promisify(execFile)
 
@@ -44,7 +45,7 @@ export async function buildShim(cacheDir: string, { compiler = 'cc' }: { readonl
   try {
     await run(compiler, [...flags, '-o', temporary, shimSource])
   } catch (error) {
-    return { kind: 'unavailable', reason: firstLine((error as { stderr?: string }).stderr, error as Error) }
+    return { kind: 'unavailable', reason: firstLine(error) }
   }
   await rename(temporary, path)
   return { kind: 'binary', path }
@@ -54,6 +55,8 @@ async function exists(path: string): Promise<boolean> {
   return await access(path).then(() => true, () => false)
 }
 
-function firstLine(stderr: string | undefined, error: Error): string {
-  return (stderr === undefined || stderr === '' ? error.message : stderr).split('\n', 1)[0]!
+/** Of what the compiler said, or of why there is none. */
+function firstLine(error: unknown): string {
+  const said = error instanceof Error && 'stderr' in error && typeof error.stderr === 'string' ? error.stderr : ''
+  return (said === '' ? messageOf(error) : said).split('\n', 1)[0]!
 }

@@ -13,6 +13,7 @@ import { del } from './verbs/del.ts'
 import { gc } from './verbs/gc.ts'
 import { status } from './verbs/status.ts'
 import { type CniVersion, cniVersions } from './version.ts'
+import { messageOf } from './message-of.ts'
 
 /** Answers calls: parses, puts calls of one container in a row, sets a deadline, turns errors into the runtime's form. */
 export class CallHandler {
@@ -72,7 +73,7 @@ export class CallHandler {
         metrics.spooled.inc()
         logger.info({ path }, 'spooled DEL carried out')
       } catch (error) {
-        logger.warn({ path, error: (error as Error).message }, 'spooled DEL failed')
+        logger.warn({ path, error: messageOf(error) }, 'spooled DEL failed')
         // What is wrong in itself will not get better.
         if (error instanceof CniError && error.code === 'ERR_CNI_TRY_AGAIN') continue
       }

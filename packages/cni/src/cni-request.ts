@@ -60,7 +60,7 @@ export function parseRequest({ environment, stdin }: CallFrame): CniRequest {
 }
 
 function isCommand(text: string): text is CniCommand {
-  return cniCommands.includes(text as CniCommand)
+  return cniCommands.some((command) => command === text)
 }
 
 function configFor(command: CniCommand, stdin: Uint8Array): NetworkConfig {

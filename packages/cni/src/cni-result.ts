@@ -89,7 +89,7 @@ export function decodeResult(value: unknown): CniResult {
   }
   return {
     interfaces: list(root, 'interfaces').map((entry) => ({ ...entry, name: text(entry, 'name') })),
-    ips: list(root, 'ips').map(({ version: _, ...entry }) => ({ ...entry, address: text(entry, 'address') })),
+    ips: list(root, 'ips').map(({ version: _version, ...entry }) => ({ ...entry, address: text(entry, 'address') })),
     routes: list(root, 'routes').map(toRoute),
     ...dns,
   }
@@ -101,7 +101,7 @@ function toRoute(entry: Json): ResultRoute {
 
 function object(value: unknown, path: string): Json {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CniError('ERR_CNI_DECODE', `Cannot read ${path}: it is not an object`)
-  return value as Json
+  return Object.fromEntries(Object.entries(value))
 }
 
 function list(parent: Json, key: string): readonly Json[] {

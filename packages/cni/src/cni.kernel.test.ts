@@ -13,6 +13,16 @@ interface Result {
   readonly routes: readonly unknown[]
 }
 
+function resultOf(stdout: string): Result {
+  const result: Result = JSON.parse(stdout)
+  return result
+}
+
+function errorOf(stdout: string): { readonly code: number, readonly msg: string } {
+  const error: { readonly code: number, readonly msg: string } = JSON.parse(stdout)
+  return error
+}
+
 // shim.kernel.test.ts shows that shim and twin are the same to the agent; here the first that can be had does.
 const [[, program]] = await programs()
 
@@ -30,6 +40,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
   afterEach(async () => {
     for (const pod of pods) await pod[Symbol.asyncDispose]()
     await node[Symbol.asyncDispose]()
+    // oxlint-disable-next-line vitest/no-standalone-expect -- the leak check belongs to every test
     expect(leftOpen()).toEqual([])
   })
 
@@ -43,7 +54,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     const namespace = await pod()
     const { exitCode, stdout } = await node.call('ADD', { containerId, netns: namespace.path, ...options })
     expect([exitCode, exitCode === 0 ? '' : stdout]).toEqual([0, ''])
-    return { namespace, result: JSON.parse(stdout) as Result }
+    return { namespace, result: resultOf(stdout) }
   }
 
   function ping(from: TestNamespace, to: string): void {
@@ -95,7 +106,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     for (const [containerId, netns] of [['a', namespace.path], ['b', namespace.path], ['c', other.path], ['d', '/nowhere'], ['e', '/etc/passwd'], ['f', node.namespace.path]] as const) {
       const { exitCode, stdout } = await node.call('ADD', { containerId, netns })
       expect(exitCode).toBe(1)
-      errors.push((JSON.parse(stdout) as { code: number }).code)
+      errors.push(errorOf(stdout).code)
     }
     expect(errors).toEqual([104, 100, 100, 101, 101, 101])
     await eventually('roll-back', () => node.ipam.attachments().length === 1)
@@ -118,7 +129,10 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     const gate = Promise.withResolvers<void>()
     node.hold = () => gate.promise
     let answered = false
-    const adding = add('a').then(() => { answered = true })
+    const adding = (async () => {
+      await add('a')
+      answered = true
+    })()
     await eventually('wiring', () => hostLinks(node.namespace).length === 1)
     expect(answered).toBe(false)
     gate.resolve()
@@ -137,7 +151,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     const { namespace, result } = await add('a')
     const check = async (): Promise<string> => {
       const { exitCode, stdout } = await node.call('CHECK', { containerId: 'a', netns: namespace.path, config: { prevResult: result } })
-      return exitCode === 0 ? stdout : (JSON.parse(stdout) as { msg: string }).msg
+      return exitCode === 0 ? stdout : errorOf(stdout).msg
     }
     expect(await check()).toBe('')
     namespace.exec('ip', ['route', 'del', 'default'])

@@ -14,6 +14,7 @@ import { closeAll } from './pod-netns.ts'
 import { Spool } from './spool.ts'
 import { forgetHostPorts, Teardown } from './teardown.ts'
 import type { VerbContext } from './verb-context.ts'
+import { messageOf } from './message-of.ts'
 
 export interface CniDeps {
   readonly config: CniConfig
@@ -80,15 +81,15 @@ export function createCni(deps: CniDeps): Cni {
     listening = false
   }
 
-  async function answer(handler: CallHandler, { data, fds, reply }: FdRequest, signal: AbortSignal): Promise<void> {
+  async function answer(handler: CallHandler, request: FdRequest, signal: AbortSignal): Promise<void> {
     let call
     try {
-      call = decodeCall(data)
+      call = decodeCall(request.data)
     } catch (error) {
-      closeAll(fds)
-      return await reply(encodeReply({ exitCode: 1, stdout: `${JSON.stringify({ cniVersion: '1.1.0', code: 6, msg: (error as Error).message })}\n` }))
+      closeAll(request.fds)
+      return await request.reply(encodeReply({ exitCode: 1, stdout: `${JSON.stringify({ cniVersion: '1.1.0', code: 6, msg: messageOf(error) })}\n` }))
     }
-    await reply(encodeReply(await handler.handle(call, fds, signal)))
+    await request.reply(encodeReply(await handler.handle(call, request.fds, signal)))
   }
 
   /** A plugin may have missed the agent by a moment and spooled; the timeout of the runtime does not matter to a DEL. */

@@ -90,11 +90,11 @@ describe.skipIf(whyNoKernelTests() !== undefined)('table weft-cni', () => {
     const before = drops()
     for (const address of ['203.0.113.7', '10.244.1.2', '172.30.1.11']) {
       forger.exec('ip', ['address', 'add', `${address}/32`, 'dev', 'eth0'])
-      expect(() => forger.exec('ping', ['-c', '1', '-W', '1', '-I', address, '192.0.2.1'])).toThrow()
+      expect(() => forger.exec('ping', ['-c', '1', '-W', '1', '-I', address, '192.0.2.1'])).toThrow('Command failed')
     }
     forger.exec('ip', ['address', 'add', '2001:db8:bad::1/128', 'dev', 'eth0', 'nodad'])
-    expect(() => forger.exec('ping', ['-c', '1', '-W', '1', '-I', '2001:db8:bad::1', 'fd00:172:30:1::11'])).toThrow()
-    expect(() => forger.exec('ping', ['-c', '1', '-W', '1', 'ff02::2%eth0'])).toThrow()
+    expect(() => forger.exec('ping', ['-c', '1', '-W', '1', '-I', '2001:db8:bad::1', 'fd00:172:30:1::11'])).toThrow('Command failed')
+    expect(() => forger.exec('ping', ['-c', '1', '-W', '1', 'ff02::2%eth0'])).toThrow('Command failed')
     expect(drops() - before).toBeGreaterThanOrEqual(5)
     for (const [containerId, pod] of [['honest', honest], ['forger', forger]] as const) await node.call('DEL', { containerId, netns: pod.path })
     await eventually('links go', () => hostLinks(node.namespace).length === 0)

@@ -6,6 +6,7 @@ import { compileTable } from './compile.ts'
 import { type HostPort, hostPortKey, hostPortsOf, parseData } from './model.ts'
 import type { PortMapping } from './network-config.ts'
 import type { AttachmentKey, NodeAddresses, StoredAttachment } from './ports.ts'
+import { messageOf } from './message-of.ts'
 
 export interface HostPortsDeps {
   readonly nft: Nft
@@ -99,7 +100,7 @@ export class HostPorts {
       if (!transaction.isEmpty) this.#deps.nft.commit(transaction)
       this.#applied = desired
     } catch (error) {
-      this.#deps.logger.warn({ error: (error as Error).message }, 'table is not as it was left, reading it back')
+      this.#deps.logger.warn({ error: messageOf(error) }, 'table is not as it was left, reading it back')
       this.resync()
     }
   }

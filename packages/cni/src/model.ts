@@ -32,9 +32,15 @@ export function formatData({ network, podMac, portMappings }: AttachmentData): s
   return JSON.stringify({ network, podMac, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
 }
 
+interface StoredData {
+  readonly network: string
+  readonly podMac: string
+  readonly ports: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[]
+}
+
 /** @param text As {@link formatData} wrote it. */
 export function parseData(text: string): AttachmentData {
-  const { network, podMac, ports } = JSON.parse(text) as { network: string, podMac: string, ports: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[] }
+  const { network, podMac, ports }: StoredData = JSON.parse(text)
   return { network, podMac: parseMac(podMac), portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
 }
 

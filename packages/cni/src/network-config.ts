@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CniError } from './cni-error.ts'
 import { type CniResult, decodeResult, type ResultDns } from './cni-result.ts'
 import { type CniVersion, parseCniVersion } from './version.ts'
+import { messageOf } from './message-of.ts'
 
 /** One `hostPort` of a pod. */
 export interface PortMapping {
@@ -88,10 +89,10 @@ function parseJson(stdin: Uint8Array): Readonly<Record<string, unknown>> {
   try {
     value = JSON.parse(Buffer.from(stdin).toString('utf8'))
   } catch (error) {
-    throw new CniError('ERR_CNI_DECODE', `error unmarshall network config: ${(error as Error).message}`, { cause: error })
+    throw new CniError('ERR_CNI_DECODE', `error unmarshall network config: ${messageOf(error)}`, { cause: error })
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CniError('ERR_CNI_DECODE', 'error unmarshall network config: it is not an object')
-  return value as Readonly<Record<string, unknown>>
+  return Object.fromEntries(Object.entries(value))
 }
 
 function parseHostIp(network: string, text: string | undefined): IpAddress | undefined {
@@ -107,6 +108,6 @@ function readValue<T>(network: string, key: string, text: string, parse: (text: 
   try {
     return parse(text)
   } catch (error) {
-    throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${network}": ${key} has "${text}"`, { details: (error as Error).message, cause: error })
+    throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${network}": ${key} has "${text}"`, { details: messageOf(error), cause: error })
   }
 }

@@ -10,6 +10,7 @@ import { decodeReply, encodeCall, netnsErrorEntry } from './frame.ts'
 import type { ShimSettings } from './shim-settings.ts'
 import { writeSpool } from './spool.ts'
 import { cniVersions } from './version.ts'
+import { messageOf } from './message-of.ts'
 
 const maxStdin = 1 << 20
 const connectMs = 1500
@@ -47,7 +48,8 @@ async function carryOut({ environment, stdin, settings }: TwinInput): Promise<Tw
   if (command === 'VERSION') return { exitCode: 0, stdout: `${JSON.stringify({ cniVersion: '1.1.0', supportedVersions: cniVersions })}\n`, stderr: '' }
   if (!commands.includes(command)) throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `unknown CNI_COMMAND: ${command}`)
 
-  const deadline = performance.now() + (command === 'DEL' || command === 'STATUS' ? 0 : connectMs)
+  // As `performance.now()`, which counts from the start of the process: the imports are the runtime's time too.
+  const deadline = command === 'DEL' || command === 'STATUS' ? 0 : connectMs
   const entries = new Map<string, string>()
   for (const name of environmentNames) if (environment[name] !== undefined) entries.set(name, environment[name])
   const fds = await openPod(command, environment['CNI_NETNS'] ?? '', entries)
@@ -71,8 +73,8 @@ async function openPod(command: string, netns: string, entries: Map<string, stri
     return [await openInNetns(netns, 'route'), namespace]
   } catch (error) {
     if (namespace !== undefined) closeSync(namespace)
-    const errno = error instanceof NetlinkError ? error.errno : Math.abs((error as NodeJS.ErrnoException).errno ?? 0)
-    entries.set(netnsErrorEntry, `${errno} ${(error as Error).message}`)
+    const errno = error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? Math.abs(error.errno) : 0
+    entries.set(netnsErrorEntry, `${errno} ${messageOf(error)}`)
     return []
   }
 }
@@ -88,7 +90,7 @@ async function readAll(stdin: AsyncIterable<Uint8Array>): Promise<Buffer> {
     }
   } catch (error) {
     if (error instanceof CniError) throw error
-    throw new CniError('ERR_CNI_IO', `Cannot read network configuration: ${(error as Error).message}`, { cause: error })
+    throw new CniError('ERR_CNI_IO', `Cannot read network configuration: ${messageOf(error)}`, { cause: error })
   }
   return Buffer.concat(parts)
 }
@@ -108,7 +110,7 @@ async function ask(socketPath: string, { call, fds, deadline }: Question): Promi
       for (const fd of unasked) closeSync(fd)
       return Buffer.from(data)
     } catch (error) {
-      const refused = ['ENOENT', 'ECONNREFUSED', 'EAGAIN', 'ENOTSOCK', 'EACCES'].includes((error as { code?: string }).code ?? '')
+      const refused = error instanceof NetlinkError && ['ENOENT', 'ECONNREFUSED', 'EAGAIN'].includes(error.code)
       if (!refused || performance.now() + connectPauseMs > deadline) return undefined
       await sleep(connectPauseMs)
     }
@@ -119,6 +121,6 @@ function spool(folder: string, call: Buffer): void {
   try {
     writeSpool(folder, `${Math.trunc(performance.timeOrigin + performance.now())}000000-${process.pid}`, call)
   } catch (error) {
-    throw new CniError('ERR_CNI_TRY_AGAIN', `Cannot spool DEL in "${folder}": ${(error as Error).message}`, { cause: error })
+    throw new CniError('ERR_CNI_TRY_AGAIN', `Cannot spool DEL in "${folder}": ${messageOf(error)}`, { cause: error })
   }
 }

@@ -7,9 +7,9 @@ export type CniVersion = (typeof cniVersions)[number]
 /** @throws {CniError} Code 1. A missing version means 0.1.0. */
 export function parseCniVersion(value: unknown): CniVersion {
   if (value === undefined || value === '') return '0.1.0'
-  if (!cniVersions.includes(value as CniVersion))
-    throw new CniError('ERR_CNI_INCOMPATIBLE_VERSION', `incompatible CNI versions; config is "${String(value)}", plugin supports ${JSON.stringify(cniVersions)}`)
-  return value as CniVersion
+  const version = cniVersions.find((known) => known === value)
+  if (version === undefined) throw new CniError('ERR_CNI_INCOMPATIBLE_VERSION', `incompatible CNI versions; config is ${JSON.stringify(value)}, plugin supports ${JSON.stringify(cniVersions)}`)
+  return version
 }
 
 export function isAtLeast(version: CniVersion, minimum: CniVersion): boolean {

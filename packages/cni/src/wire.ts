@@ -6,6 +6,7 @@ import { CniError } from './cni-error.ts'
 import type { LinkIdentity } from './link-name.ts'
 import { everywhere, podGateway } from './pod-route.ts'
 import type { NodeAddresses } from './ports.ts'
+import { messageOf } from './message-of.ts'
 
 /** Everything that decides how one pod is wired. */
 export interface WirePlan extends LinkIdentity {
@@ -55,7 +56,7 @@ export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan
   } catch (error) {
     if (error instanceof CniError) throw error
     const hint = error instanceof NetlinkError && error.code === 'EACCES' && plan.ips.some(({ family }) => family === 6) ? '; is net.ipv6.conf.all.disable_ipv6 set in the pod?' : ''
-    throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": ${(error as Error).message}${hint}`, { cause: error })
+    throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": ${messageOf(error)}${hint}`, { cause: error })
   }
 }
 
@@ -121,7 +122,8 @@ function writeSysctl(name: string, value: string): void {
       closeSync(file)
     }
   } catch (error) {
-    if (!['EROFS', 'EACCES', 'EPERM', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOENT') throw error
   }
 }
 

@@ -43,8 +43,8 @@ export async function installPlugin(folder: string, program: ShimProgram): Promi
 
 async function run(path: string, { environment, stdin, netns }: PluginCall): Promise<PluginOutput> {
   const began = performance.now()
-  const [command, ...args] = netns === undefined ? [path] : ['nsenter', `--net=${netns}`, path]
-  const child = spawn(command!, args, { env: { PATH: process.env['PATH'], ...environment }, stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+  const [command, ...args]: readonly [string, ...string[]] = netns === undefined ? [path] : ['nsenter', `--net=${netns}`, path]
+  const child = spawn(command, args, { env: { PATH: process.env['PATH'], ...environment }, stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   child.stdout!.setEncoding('utf8').on('data', (text: string) => { stdout += text })

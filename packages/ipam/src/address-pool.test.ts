@@ -1,7 +1,7 @@
 import { formatIp, type IpAddress, parseCidr, parseIp } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { AddressPool } from './address-pool.ts'
-import type { IpamError } from './ipam-error.ts'
+import { IpamError } from './ipam-error.ts'
 
 function poolOf(...cidrs: readonly string[]): AddressPool {
   const parsed = cidrs.map(parseCidr)
@@ -25,7 +25,7 @@ const codeOf = (run: () => unknown): string => {
   try {
     run()
   } catch (error) {
-    return (error as IpamError).code
+    return error instanceof IpamError ? error.code : String(error)
   }
   return 'none'
 }

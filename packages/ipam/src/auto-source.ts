@@ -3,6 +3,7 @@ import type { Node } from '@weft/api'
 import type { KubeClient, Store } from '@weft/kube'
 import { listOwnBlocks, listPools } from './block-claim.ts'
 import type { RangeSource } from './range-source.ts'
+import { messageOf } from './message-of.ts'
 
 interface AutoOptions {
   readonly nodeName: string
@@ -36,7 +37,7 @@ export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, graceMs, c
         if (clock.now() >= until && (await listPools(kube, options)).length > 0) return blocks
       } catch (error) {
         signal.throwIfAborted()
-        logger.debug({ error: (error as Error).message }, 'pools not readable yet')
+        logger.debug({ error: messageOf(error) }, 'pools not readable yet')
       }
       await clock.sleep(retryMs, { signal })
     }

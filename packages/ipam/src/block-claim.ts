@@ -12,16 +12,16 @@ interface RawBlock {
 }
 
 interface RawList {
-  readonly items: readonly unknown[]
+  readonly items: readonly RawBlock[]
 }
 
 /** Trims a list; objects that cannot be used are left out and told to `refuse`. */
-function trimAll<T>(list: RawList, trim: (object: unknown) => T, refuse: (error: Error) => void): readonly T[] {
+function trimAll<T>(list: RawList, trim: (object: unknown) => T, refuse: (error: unknown) => void): readonly T[] {
   return list.items.flatMap((item) => {
     try {
       return [trim(item)]
     } catch (error) {
-      refuse(error as Error)
+      refuse(error)
       return []
     }
   })
@@ -30,7 +30,7 @@ function trimAll<T>(list: RawList, trim: (object: unknown) => T, refuse: (error:
 export interface BlockRequestOptions {
   readonly signal: AbortSignal
   /** Told of every pool or block that cannot be used (promise P10). */
-  readonly refuse: (error: Error) => void
+  readonly refuse: (error: unknown) => void
 }
 
 /** Blocks this node owns. */
@@ -53,7 +53,7 @@ export async function listPools(kube: KubeClient, { signal, refuse }: BlockReque
   }
 }
 
-export function withoutOverlap(pools: readonly IpPool[], refuse: (error: Error) => void): readonly IpPool[] {
+export function withoutOverlap(pools: readonly IpPool[], refuse: (error: unknown) => void): readonly IpPool[] {
   const kept: IpPool[] = []
   for (const pool of [...pools].sort((a, b) => a.name < b.name ? -1 : 1)) {
     const other = kept.find(({ cidr }) => overlaps(cidr, pool.cidr))
@@ -89,11 +89,11 @@ export async function claimBlock(kube: KubeClient, nodeName: string, family: Fam
   const { signal } = options
   const existing = await kube.request<RawList>('GET', ipBlockResource.path, { signal })
   const blocks = trimAll(existing, ipBlockResource.trim, options.refuse)
-  const taken = new Set(existing.items.map((item) => (item as RawBlock).metadata.name))
+  const taken = new Set(existing.items.map((item) => item.metadata.name))
   for (const pool of pools) {
     for (const block of blocks) {
       if (block.pool !== pool.name || block.node !== '' || block.deleting || !cidrContains(pool.cidr, block.cidr)) continue
-      const raw = existing.items.find((item) => (item as RawBlock).metadata.name === block.name) as RawBlock
+      const raw = existing.items.find((item) => item.metadata.name === block.name)!
       const claimed = await attempt(() => kube.request('PUT', `${ipBlockResource.path}/${block.name}`, { body: owned(raw, nodeName), signal }))
       if (claimed !== undefined) return claimed
     }

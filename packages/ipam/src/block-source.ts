@@ -4,6 +4,7 @@ import { type Family, formatCidr } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
 import { claimBlock, listOwnBlocks } from './block-claim.ts'
 import type { RangeSink, RangeSource } from './range-source.ts'
+import { messageOf } from './message-of.ts'
 
 interface BlockSourceOptions {
   readonly nodeName: string
@@ -21,7 +22,7 @@ interface BlockSourceOptions {
  * come faster than that does one wait.
  */
 export function blockSource({ nodeName, kube, sink, short, resyncMs, clock, logger }: BlockSourceOptions): RangeSource {
-  const refuse = (error: Error): void => logger.warn({ error: error.message }, 'object refused')
+  const refuse = (error: unknown): void => logger.warn({ error: messageOf(error) }, 'object refused')
 
   async function resync(signal: AbortSignal): Promise<void> {
     const options = { signal, refuse }
@@ -58,7 +59,7 @@ function byRange(a: IpBlock, b: IpBlock): number {
 /** Rejects when the signal fires, so that a caller with a deadline never waits for an API server that is away. */
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
-    const fail = (): void => reject(signal.reason as Error)
+    const fail = (): void => reject(signal.reason)
     if (signal.aborted) fail()
     else signal.addEventListener('abort', fail, { once: true })
   })

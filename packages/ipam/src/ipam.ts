@@ -10,11 +10,12 @@ import type { IpamConfig } from './config.ts'
 import { formatDump } from './dump.ts'
 import { IpamError } from './ipam-error.ts'
 import { createIpamMetrics, type IpamMetrics } from './metrics.ts'
-import { type AllocateRequest, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
+import { type AllocateRequest, attachmentStates, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
 import { nodeCidrSource } from './node-cidr-source.ts'
 import type { RangeSource } from './range-source.ts'
 import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore } from './store.ts'
+import { messageOf } from './message-of.ts'
 
 export interface IpamDeps {
   readonly config: IpamConfig
@@ -100,7 +101,7 @@ export class Ipam implements AsyncDisposable {
       try {
         return new AddressRange(cidr).capacity > 0
       } catch (error) {
-        this.#logger.error({ range: formatCidr(cidr), error: (error as Error).message }, 'range refused')
+        this.#logger.error({ range: formatCidr(cidr), error: messageOf(error) }, 'range refused')
         return false
       }
     })
@@ -282,5 +283,5 @@ function toStored({ containerId, ifname, state, namespace, name, uid, netns, hos
 }
 
 function fromStored({ addresses, state, ...rest }: StoredAttachment): AttachmentRecord {
-  return { ...rest, state: state as AttachmentState, ips: addresses.map(parseIp) }
+  return { ...rest, state: attachmentStates.find((known) => known === state) ?? 'attached', ips: addresses.map(parseIp) }
 }

@@ -7,13 +7,15 @@ export interface AttachmentKey {
   readonly ifname: string
 }
 
+export const attachmentStates = ['pending', 'attached', 'releasing'] as const
+
 /**
  * How far an attachment has come.
  * - `pending`: addresses are reserved, the runtime may not have heard of it.
  * - `attached`: ADD was answered.
  * - `releasing`: DEL was answered, the link may still exist, the addresses are not free yet.
  */
-export type AttachmentState = 'pending' | 'attached' | 'releasing'
+export type AttachmentState = (typeof attachmentStates)[number]
 
 /** An attachment as the store keeps it. */
 export interface AttachmentRecord extends Attachment {

@@ -5,6 +5,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { StoredAttachment, StoreOperation, StoreReply, StoreRequest, StoreResult } from './store-message.ts'
+import { messageOf } from './message-of.ts'
 
 const schemaVersion = 1
 
@@ -33,7 +34,11 @@ const schema = `
   CREATE TABLE cursor (family INTEGER PRIMARY KEY, last TEXT NOT NULL) STRICT;
   PRAGMA user_version = ${schemaVersion};`
 
-type Row = Readonly<Record<string, string>>
+type Row = Readonly<Record<string, unknown>>
+
+function textOf(row: Row, column: string): string {
+  return String(row[column])
+}
 
 function open({ path, lockTimeoutMs }: { readonly path: string, readonly lockTimeoutMs: number }): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: lockTimeoutMs })
@@ -45,18 +50,22 @@ function open({ path, lockTimeoutMs }: { readonly path: string, readonly lockTim
   return database
 }
 
+function keyOf(row: Row): string {
+  return `${textOf(row, 'container_id')}/${textOf(row, 'ifname')}`
+}
+
 function readAll(database: DatabaseSync): readonly StoredAttachment[] {
   const addresses = new Map<string, string[]>()
-  for (const row of database.prepare('SELECT * FROM address ORDER BY container_id, ifname, position').all() as unknown as Row[]) {
-    const key = `${row['container_id']}/${row['ifname']}`
+  for (const row of database.prepare('SELECT * FROM address ORDER BY container_id, ifname, position').all()) {
+    const key = keyOf(row)
     const list = addresses.get(key)
-    if (list === undefined) addresses.set(key, [row['address']!])
-    else list.push(row['address']!)
+    if (list === undefined) addresses.set(key, [textOf(row, 'address')])
+    else list.push(textOf(row, 'address'))
   }
-  return (database.prepare('SELECT * FROM attachment').all() as unknown as Row[]).map((row) => ({
-    containerId: row['container_id']!, ifname: row['ifname']!, state: row['state']!, namespace: row['namespace']!, name: row['name']!,
-    uid: row['uid']!, netns: row['netns']!, hostIfname: row['host_ifname']!, data: row['data']!,
-    addresses: addresses.get(`${row['container_id']}/${row['ifname']}`) ?? [],
+  return database.prepare('SELECT * FROM attachment').all().map((row) => ({
+    containerId: textOf(row, 'container_id'), ifname: textOf(row, 'ifname'), state: textOf(row, 'state'), namespace: textOf(row, 'namespace'), name: textOf(row, 'name'),
+    uid: textOf(row, 'uid'), netns: textOf(row, 'netns'), hostIfname: textOf(row, 'host_ifname'), data: textOf(row, 'data'),
+    addresses: addresses.get(keyOf(row)) ?? [],
   }))
 }
 
@@ -102,14 +111,14 @@ function commit(database: DatabaseSync, execute: (operation: StoreOperation) => 
       } catch (error) {
         // A full disk may have ended the whole transaction; ROLLBACK TO then throws and the outer catch answers.
         database.exec('ROLLBACK TO one; RELEASE one')
-        return { id, error: (error as Error).message }
+        return { id, error: messageOf(error) }
       }
     })
     database.exec('COMMIT')
     return results
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
-    return requests.map(({ id }) => ({ id, error: (error as Error).message }))
+    return requests.map(({ id }) => ({ id, error: messageOf(error) }))
   }
 }
 
@@ -118,17 +127,17 @@ function serve(): void {
   const say = (reply: StoreReply): void => port.postMessage(reply)
   let database: DatabaseSync
   try {
-    database = open(workerData as Parameters<typeof open>[0])
-    const cursors = (database.prepare('SELECT last FROM cursor').all() as unknown as Row[]).map((row) => row['last']!)
+    database = open(workerData)
+    const cursors = database.prepare('SELECT last FROM cursor').all().map((row) => textOf(row, 'last'))
     say({ kind: 'open', attachments: readAll(database), cursors })
   } catch (error) {
-    say({ kind: 'failed', error: (error as Error).message })
+    say({ kind: 'failed', error: messageOf(error) })
     return
   }
   const execute = executor(database)
   port.on('message', (first: StoreRequest | 'close') => {
     const batch: (StoreRequest | 'close')[] = [first]
-    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) batch.push(next.message as StoreRequest | 'close')
+    for (let next: { message: StoreRequest | 'close' } | undefined = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) batch.push(next.message)
     const requests = batch.filter((message) => message !== 'close')
     const began = performance.now()
     if (requests.length > 0) say({ kind: 'done', results: commit(database, execute, requests), commitMs: performance.now() - began })

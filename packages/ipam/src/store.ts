@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { IpamError } from './ipam-error.ts'
 import type { StoredAttachment, StoreOperation, StoreReply, StoreRequest } from './store-message.ts'
+import { messageOf } from './message-of.ts'
 
 interface Waiter {
   readonly resolve: () => void
@@ -48,7 +49,7 @@ export class AttachmentStore implements AsyncDisposable {
         resolve()
       })
     })
-    worker.once('error', (error) => this.#rejectAll((error as Error).message))
+    worker.once('error', (error) => this.#rejectAll(messageOf(error)))
   }
 
   /**
@@ -77,6 +78,7 @@ export class AttachmentStore implements AsyncDisposable {
     const id = this.#lastId
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       this.#worker.postMessage({ id, operation } satisfies StoreRequest)
     })
   }
@@ -84,6 +86,7 @@ export class AttachmentStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#closed) {
       this.#closed = true
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
       this.#worker.postMessage('close')
     }
     await this.#exited

@@ -5,7 +5,7 @@ import { formatIp, parseCidr } from '@weft/ip'
 import { Ipam } from '../src/ipam.ts'
 import { ipamConfigSchema } from '../src/config.ts'
 
-const [storePath, prefix, seed] = process.argv.slice(2) as [string, string, string]
+const [storePath = '', prefix = '', seed = ''] = process.argv.slice(2)
 let state = Number(seed)
 const random = (below: number): number => {
   state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
@@ -25,7 +25,7 @@ async function allocate(containerId: string): Promise<void> {
 }
 
 async function release(): Promise<void> {
-  const [containerId] = held.splice(random(held.length), 1) as [string]
+  const [containerId = ''] = held.splice(random(held.length), 1)
   process.stdout.write(`? ${containerId}\n`)
   await ipam.release({ containerId, ifname: 'eth0' })
   process.stdout.write(`- ${containerId}\n`)
