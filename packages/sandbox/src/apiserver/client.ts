@@ -8,6 +8,7 @@ import { apiVersionOf } from './kind.ts'
 import { bookmarkObject, listMetadata, viewOf } from './render.ts'
 import type { Answer, ApiRequest } from './request.ts'
 import { ApiError } from './status.ts'
+import { endAfterTimeout } from './verbs/watch.ts'
 
 /** Who controllers and node runners are. */
 const LOCAL_USER = { name: 'system:sandbox', groups: ['system:masters'] }
@@ -54,6 +55,8 @@ export class InProcessClient implements KubeClient {
       },
     })
     this.#api.watches.add(watch)
+    const ended = new AbortController()
+    endAfterTimeout(watch, request.query, { clock: this.#api.clock, signal: ended.signal })
     const abort = (): void => queue.end()
     options.signal?.addEventListener('abort', abort)
     try {
@@ -62,6 +65,7 @@ export class InProcessClient implements KubeClient {
     } finally {
       options.signal?.removeEventListener('abort', abort)
       watch.stop()
+      ended.abort()
       this.#api.watches.remove(watch)
     }
   }

@@ -1,4 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
@@ -135,6 +136,7 @@ async function listen(server: HttpsServer, listener: Server | { readonly host: s
   if (!('host' in listener)) {
     // Its own listening handle stays with the caller; only connections come over.
     listener.on('connection', socket => server.emit('connection', socket))
+    if (!listener.listening) await once(listener, 'listening')
     return listener.address() as AddressInfo
   }
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -7,7 +7,7 @@ import type { Answer, ApiRequest } from '../request.ts'
 import type { Stored } from '../stored.ts'
 import { tableJson, TableWriter } from '../table/table.ts'
 import type { User } from '../tls/credentials.ts'
-import type { Watch } from '../verbs/watch.ts'
+import { endAfterTimeout, type Watch } from '../verbs/watch.ts'
 import { readAccept } from './accept.ts'
 import { WatchStream, type EventWriter } from './watch-stream.ts'
 
@@ -67,8 +67,7 @@ function serveWatch(api: Api, answer: Extract<Answer, { kind: 'watch' }>, how: {
     unsubscribe()
     ended.abort()
   })
-  const seconds = Number(how.request.query.get('timeoutSeconds') ?? 0)
-  if (seconds > 0) void api.clock.sleep(seconds * 1000, { signal: ended.signal }).then(() => watch.finish(), () => undefined)
+  endAfterTimeout(watch, how.request.query, { clock: api.clock, signal: ended.signal })
   return reply
 }
 

@@ -1,4 +1,5 @@
 // Read first: https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes, KEP-3157 (watch-list).
+import type { Clock } from '@weft/daemon'
 import type { JsonObject } from '../json.ts'
 import type { Selector } from '../selector.ts'
 import { badRequest, expired, revisionTooLarge, type ApiError } from '../status.ts'
@@ -109,4 +110,10 @@ function leaving(before: Stored, revision: number): Stored {
 export function isTrue(query: URLSearchParams, name: string): boolean {
   const value = query.get(name)
   return value === 'true' || value === '1' || value === ''
+}
+
+/** Ends a watch after the query's `timeoutSeconds`. @param how.signal Aborted when the watch ended another way. */
+export function endAfterTimeout(watch: Watch, query: URLSearchParams, how: { clock: Clock, signal: AbortSignal }): void {
+  const seconds = Number(query.get('timeoutSeconds') ?? 0)
+  if (seconds > 0) void how.clock.sleep(seconds * 1000, { signal: how.signal }).then(() => watch.finish(), () => undefined)
 }
