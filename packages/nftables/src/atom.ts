@@ -11,7 +11,7 @@ export interface NumberAtom {
 }
 
 /** Text of a string type; `wildcard` matches by prefix (`weft*`). */
-export interface TextAtom {
+interface TextAtom {
   readonly kind: 'text'
   readonly text: string
   readonly wildcard: boolean

@@ -263,7 +263,7 @@ export function ruleFingerprint(table: TableName, rule: Rule): string {
 }
 
 /** nftables' type number of a concatenation: six bits a part. */
-export function typeWord(types: readonly DataTypeName[]): number {
+function typeWord(types: readonly DataTypeName[]): number {
   return types.reduce((word, name) => (word * 64 + dataType(name).id) >>> 0, 0)
 }
 

@@ -1,10 +1,10 @@
 import { symbolTables } from './symbols.ts'
 
 /** Byte order of a value in a register: addresses and ports as on the wire, the rest as the machine has it. */
-export type ByteOrder = 'big' | 'host'
+type ByteOrder = 'big' | 'host'
 
 /** How a number of a type is written. */
-export type Notation = 'ipv4' | 'ipv6' | 'decimal' | 'hex' | 'symbol' | 'bitmask' | 'string' | 'ether' | 'classid' | 'ifindex'
+type Notation = 'ipv4' | 'ipv6' | 'decimal' | 'hex' | 'symbol' | 'bitmask' | 'string' | 'ether' | 'classid' | 'ifindex'
 
 /** A scalar type of nftables: what a key part, a field or an assignment holds. */
 export interface DataType {

@@ -96,7 +96,7 @@ export interface AnonymousMap {
 }
 
 /** A value written in the rule; its type comes from where it stands. */
-export interface Constant {
+interface Constant {
   readonly kind: 'constant'
   readonly value: Scalar
 }

@@ -20,7 +20,7 @@ export function formatVerdict(verdict: Verdict): string {
   return verdict.chain === undefined ? verdict.verdict : `${verdict.verdict} ${verdict.chain}`
 }
 
-export function formatAtom(type: DataType, atom: Atom): string {
+function formatAtom(type: DataType, atom: Atom): string {
   if (atom.kind === 'text') return `"${atom.text}${atom.wildcard ? '*' : ''}"`
   if (atom.from === atom.to) return formatNumber(type, atom.from)
   const isAddress = type.notation === 'ipv4' || type.notation === 'ipv6'
@@ -28,7 +28,7 @@ export function formatAtom(type: DataType, atom: Atom): string {
   return prefix === undefined ? `${formatNumber(type, atom.from)}-${formatNumber(type, atom.to)}` : `${formatNumber(type, atom.from)}/${prefix}`
 }
 
-export function formatNumber(type: DataType, number: bigint): string {
+function formatNumber(type: DataType, number: bigint): string {
   switch (type.notation) {
     case 'ipv4': return addressText(number, 4)
     case 'ipv6': return addressText(number, 6)

@@ -16,7 +16,7 @@ export function readNumber(bytes: Uint8Array, at: number, length: number, isBig:
 }
 
 /** A number of a type as the value a builder would have been given. */
-export function scalarOf(name: DataTypeName, number: bigint): Scalar {
+function scalarOf(name: DataTypeName, number: bigint): Scalar {
   const type = dataType(name)
   switch (type.notation) {
     case 'ipv4': return ipFromBits(4, number)

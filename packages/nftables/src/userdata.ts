@@ -22,7 +22,7 @@ export const typeofTlv = { expression: 0, data: 1 } as const
 const byteOrderNumber = { host: 1, big: 2 } as const
 
 /** One TLV. */
-export function tlv(type: number, value: Uint8Array): Uint8Array {
+function tlv(type: number, value: Uint8Array): Uint8Array {
   if (value.length > 255) throw new NftError('ERR_NFT_VALUE_INVALID', `Cannot store userdata of ${value.length} bytes: nft takes 255`)
   return Buffer.concat([Uint8Array.of(type, value.length), value])
 }

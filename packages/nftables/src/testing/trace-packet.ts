@@ -73,7 +73,7 @@ export interface Flight {
   untracked: boolean
 }
 
-export interface FlightCt {
+interface FlightCt {
   readonly state: 'new' | 'established' | 'related' | 'invalid'
   readonly direction: 'original' | 'reply'
   readonly original: Tuple5
