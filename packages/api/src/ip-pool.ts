@@ -8,7 +8,7 @@ import { type ObjectMeta, openObject } from './object-meta.ts'
 const spec = z.strictObject({
   cidr: z.string().describe('Addresses of the pool, e.g. 10.244.0.0/16. Cannot change once blocks exist.'),
   blockPrefix: z.int().min(1).max(128).optional()
-    .describe('Prefix length of the blocks nodes take from the pool; default /26 for IPv4 and /122 for IPv6 (64 addresses).'),
+    .describe('Prefix length of the blocks nodes take from the pool; default /26 for IPv4 and /122 for IPv6 (64 addresses), larger blocks where that would make more than a million.'),
   disabled: z.boolean().optional().describe('No new blocks are taken from the pool; addresses in use stay.'),
 })
 
@@ -24,9 +24,16 @@ export function toIpPool(object: unknown): IpPool {
   const { root, meta } = openObject('IPPool', object)
   const field = root.get('spec')
   const cidr = field.get('cidr').cidr()
-  const blockPrefix = field.get('blockPrefix').present ? field.get('blockPrefix').integer(cidr.prefix, cidr.family === 4 ? 32 : 128) : Math.max(cidr.prefix, cidr.family === 4 ? 26 : 122)
-  if (blockPrefix - cidr.prefix > 20) throw field.get('blockPrefix').fail(`is ${blockPrefix}, which makes more than a million blocks of a /${cidr.prefix}`)
+  const blockPrefix = field.get('blockPrefix').present ? field.get('blockPrefix').integer(cidr.prefix, cidr.family === 4 ? 32 : 128) : defaultBlockPrefix(cidr)
+  if (blockPrefix - cidr.prefix > mostBlockBits) throw field.get('blockPrefix').fail(`is ${blockPrefix}, which makes more than a million blocks of a /${cidr.prefix}`)
   return { ...meta, cidr, blockPrefix, disabled: field.get('disabled').booleanOr(false) }
+}
+
+/** A pool has at most 2^20 blocks. */
+const mostBlockBits = 20
+
+function defaultBlockPrefix({ family, prefix }: Cidr): number {
+  return Math.max(prefix, Math.min(family === 4 ? 26 : 122, prefix + mostBlockBits))
 }
 
 /** The CRD and what a reflector needs. */
