@@ -20,6 +20,9 @@ for flags in ro ro,nosuid,nodev ro,nosuid,nodev,noexec; do mount -o remount,bind
 "$@"
 exit $?`
 
+/** From source the packages are found by their condition; the launcher's own arguments may be a test runner's. */
+const nodeArguments: readonly string[] = [...(import.meta.url.endsWith('.ts') ? ['--conditions=dev'] : []), '--disable-warning=ExperimentalWarning']
+
 /** The process tree's outer end. */
 export interface Launched {
   readonly process: ChildProcess
@@ -35,7 +38,7 @@ export function launch(folder: StateFolder): Launched {
   const script = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../init.ts' : '../init.js', import.meta.url))
   const child = spawn('unshare', [
     ...unshareArguments, 'sh', '-c', firstProcess, 'sh', folder.run,
-    process.execPath, ...process.execArgv.filter(keepArgument), '--disable-warning=ExperimentalWarning', script,
+    process.execPath, ...nodeArguments, script,
   ], {
     // Ctrl-C at the launcher's terminal is the launcher's affair.
     detached: true,
@@ -51,9 +54,4 @@ export function launch(folder: StateFolder): Launched {
     unshare,
     init: () => childrenOf(unshare.pid).map(identifyProcess).find((identity) => identity !== undefined),
   }
-}
-
-// A launcher under a test runner or debugger has arguments that are not for the sandbox.
-function keepArgument(argument: string): boolean {
-  return /^--(conditions|disable-warning)=/.test(argument) || argument === '-C' || argument === 'dev'
 }

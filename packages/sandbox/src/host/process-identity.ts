@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A process that cannot be mistaken for a later one with the same number. */
@@ -28,16 +28,34 @@ export function isRunning(identity: ProcessIdentity): boolean {
   return present !== undefined && present.startTicks === identity.startTicks && present.bootId === identity.bootId
 }
 
-/** SIGKILLs exactly this process. @returns False if it was gone already. */
+/**
+ * SIGKILLs a process, with its group if it leads one. @returns False if it was gone already.
+ *
+ * The group matters: `unshare` killed right after its fork has not told the child yet to follow it.
+ */
 export function killProcess(identity: ProcessIdentity): boolean {
   if (!isRunning(identity)) return false
-  try {
-    process.kill(identity.pid, 'SIGKILL')
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-    throw error
-  }
+  return [-identity.pid, identity.pid].map((target) => {
+    try {
+      process.kill(target, 'SIGKILL')
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+      throw error
+    }
+  }).some(Boolean)
+}
+
+/** Running processes of the group that a process led, itself included; it may be gone. */
+export function groupOf({ pid }: ProcessIdentity): readonly ProcessIdentity[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8')
+      return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2] === String(pid) ? identifyProcess(Number(name)) ?? [] : []
+    } catch {
+      return []
+    }
+  })
 }
 
 /** Waits until a process is gone. @returns False if it is still there after `timeoutMs`. */

@@ -8,7 +8,7 @@ import type { ForeignCni, FromInit, ToInit } from '../launch-protocol.ts'
 import { type AddressFamilies, planTopology } from '../underlay/topology.ts'
 import { type Launched, launch } from './launch.ts'
 import { requireMachine } from './machine.ts'
-import { identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
+import { groupOf, identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
 import { clearStateFolder, stateFolder, type StateFolder } from './state-folder.ts'
 import { claimStateFolder, type SandboxState, writeState } from './state-file.ts'
 import { stopSandbox } from './stop.ts'
@@ -155,10 +155,10 @@ async function release(launched: Launched): Promise<void> {
   if (child.connected) child.disconnect()
 }
 
-async function kill(launched: Launched): Promise<void> {
-  const init = launched.init()
-  killProcess(launched.unshare)
-  for (const identity of [launched.unshare, init]) if (identity !== undefined) await waitUntilGone(identity, 2000)
+async function kill({ unshare }: Launched): Promise<void> {
+  const group = groupOf(unshare)
+  killProcess(unshare)
+  for (const identity of [...group, ...groupOf(unshare)]) await waitUntilGone(identity, 2000)
 }
 
 function listen(port: number): Promise<Server> {

@@ -1,6 +1,6 @@
 import { SandboxClient } from '../control/client.ts'
 import { SandboxError } from '../errors.ts'
-import { childrenOf, identifyProcess, isRunning, killProcess, type ProcessIdentity, waitUntilGone } from './process-identity.ts'
+import { groupOf, isRunning, killProcess, waitUntilGone } from './process-identity.ts'
 import { clearStateFolder, stateFolder } from './state-folder.ts'
 import { readState } from './state-file.ts'
 
@@ -19,8 +19,8 @@ export async function stopSandbox(stateDir: string): Promise<boolean> {
   const state = readState(folder)
   if (state === undefined) return false
   const { unshare } = state
-  const init = state.init ?? firstChild(unshare)
-  const processes = [init, unshare].filter((identity) => identity !== undefined)
+  const started = unshare !== undefined && isRunning(unshare) ? groupOf(unshare) : []
+  const processes = [...[state.init, unshare].filter((identity) => identity !== undefined), ...started]
   const running = processes.some(isRunning)
   if (running) {
     // It answers by ending; a silent or stuck one is killed, and with PID 1 the kernel ends all the rest.
@@ -35,9 +35,4 @@ export async function stopSandbox(stateDir: string): Promise<boolean> {
   }
   clearStateFolder(folder)
   return running
-}
-
-function firstChild(unshare: ProcessIdentity | undefined): ProcessIdentity | undefined {
-  if (unshare === undefined || !isRunning(unshare)) return undefined
-  return childrenOf(unshare.pid).map(identifyProcess).find((identity) => identity !== undefined)
 }

@@ -9,12 +9,17 @@ export interface CniPluginConfig {
 }
 
 export interface CniConflist {
+  /** The highest version that both the configuration and this runtime know. */
   readonly cniVersion: string
+  readonly cniVersions?: readonly string[] | undefined
   readonly name: string
   readonly disableCheck?: boolean | undefined
   readonly disableGC?: boolean | undefined
   readonly plugins: readonly CniPluginConfig[]
 }
+
+/** Newest version of the specification that this runtime speaks. */
+const newestVersion = '1.1.0'
 
 /**
  * The network of a node: the first conflist of its folder by name, as container runtimes choose it.
@@ -44,7 +49,9 @@ export function parseConflist(text: string, source: string): CniConflist {
   if (typeof list !== 'object' || list === null || typeof list.name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(list.name)) throw refuse('it has no valid name')
   if (!Array.isArray(list.plugins) || list.plugins.length === 0) throw refuse('it has no plugins')
   if (!list.plugins.every((plugin: { type?: unknown } | null) => typeof plugin?.type === 'string' && !plugin.type.includes('/'))) throw refuse('a plugin has no valid type')
-  return { ...list, cniVersion: list.cniVersion ?? '0.1.0' }
+  const offered = [list.cniVersion ?? '0.1.0', ...(list.cniVersions ?? [])].filter((version) => isAtLeast(newestVersion, version))
+  if (offered.length === 0) throw refuse(`it needs CNI ${list.cniVersion}, this runtime knows ${newestVersion} and older`)
+  return { ...list, cniVersion: offered.reduce((best, version) => (isAtLeast(version, best) ? version : best)) }
 }
 
 /** Whether a configuration's version is at least `wanted`, e.g. `1.1.0` for GC and STATUS. */

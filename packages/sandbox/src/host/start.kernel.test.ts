@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { mountsBelow, processesWith, sandboxImpossible, startTestSandbox, TestFolder } from '../../test/test-sandbox.ts'
+import { childrenOf, identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
+import { stateFolder } from './state-folder.ts'
+import { readState } from './state-file.ts'
+import { sandboxStatus } from './status.ts'
+import { startSandbox } from './start.ts'
+import { stopSandbox } from './stop.ts'
+
+const impossible = sandboxImpossible()
+
+function expectNothingLeft(folder: TestFolder): void {
+  expect(processesWith(folder.path)).toEqual([])
+  expect(mountsBelow(folder.path)).toEqual([])
+  expect(readdirSync(`${folder.path}/state`)).toEqual(['logs'])
+}
+
+describe.skipIf(impossible !== undefined)(`startSandbox()${impossible === undefined ? '' : ` (${impossible})`}`, () => {
+  test('makes nodes Ready and leaves nothing when stopped, twice in a row (X1, X2)', async () => {
+    using folder = new TestFolder()
+    for (let round = 0; round < 2; round++) {
+      const sandbox = await startTestSandbox(folder)
+      const present = await sandboxStatus(`${folder.path}/state`)
+      expect(present).toMatchObject({ kind: 'running', status: { ready: true, nodes: [{ name: 'n1', segment: 'a' }, { name: 'n2', segment: 'b' }] } })
+      const { items } = await sandbox.api('GET', '/api/v1/nodes') as { items: { metadata: { name: string } }[] }
+      expect(items.map(({ metadata }) => metadata.name)).toEqual(['n1', 'n2'])
+      expect(statSync(`${folder.path}/state`).mode & 0o777).toBe(0o700)
+      for (const file of ['control.sock', 'kubeconfig', 'state.json']) expect(statSync(`${folder.path}/state/${file}`).mode & 0o777).toBe(0o600)
+      const start = performance.now()
+      expect(await stopSandbox(`${folder.path}/state`)).toBe(true)
+      expect(performance.now() - start).toBeLessThan(1000)
+      expectNothingLeft(folder)
+      expect(await stopSandbox(`${folder.path}/state`)).toBe(false)
+    }
+  })
+
+  test('refuses a folder that has one, and starts over a dead one (X3)', async () => {
+    using folder = new TestFolder()
+    const sandbox = await startTestSandbox(folder)
+    await expect(startTestSandbox(folder)).rejects.toMatchObject({ code: 'ERR_SANDBOX_RUNNING' })
+    const state = readState(stateFolder(`${folder.path}/state`))!
+    expect(killProcess(state.unshare!)).toBe(true)
+    expect(await waitUntilGone(state.init!, 2000)).toBe(true)
+    expect(await sandboxStatus(`${folder.path}/state`)).toMatchObject({ kind: 'dead' })
+    expect(mountsBelow(folder.path)).toEqual([])
+    await using again = await startTestSandbox(folder)
+    expect(again.handle.nodes).toEqual(['n1', 'n2'])
+    expect(sandbox.handle.stateDir).toBe(again.handle.stateDir)
+  })
+
+  test('stopSandbox() ends one that does not answer', async () => {
+    using folder = new TestFolder()
+    await startTestSandbox(folder)
+    const state = readState(stateFolder(`${folder.path}/state`))!
+    // Only this sandbox's: PID 1's child.
+    for (const pid of childrenOf(state.init!.pid)) process.kill(pid, 'SIGSTOP')
+    const start = performance.now()
+    expect(await stopSandbox(`${folder.path}/state`)).toBe(true)
+    expect(performance.now() - start).toBeLessThan(1000)
+    expectNothingLeft(folder)
+  })
+
+  test('an abort on the way leaves nothing (X4)', async () => {
+    using folder = new TestFolder()
+    for (const afterMs of [30, 150, 400]) {
+      const abort = new AbortController()
+      const starting = startTestSandbox(folder, { signal: abort.signal })
+      const outcome = expect(starting).rejects.toThrow('enough')
+      await sleep(afterMs)
+      abort.abort(new Error('enough'))
+      await outcome
+      expectNothingLeft(folder)
+    }
+  })
+
+  test('the death of the launcher before readiness ends it (X4)', async () => {
+    using folder = new TestFolder()
+    const launcher = spawn(process.execPath, ['-C', 'dev', fileURLToPath(new URL('../../test/launcher.ts', import.meta.url)), folder.path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // It reports progress while it starts; killed at the first line.
+    await new Promise((resolve) => launcher.stdout.once('data', resolve))
+    launcher.kill('SIGKILL')
+    const deadline = performance.now() + 2000
+    while (processesWith(folder.path).length > 0 && performance.now() < deadline) await sleep(10)
+    expect(processesWith(folder.path)).toEqual([])
+    expect(await sandboxStatus(`${folder.path}/state`)).toMatchObject({ kind: 'dead' })
+    expect(await stopSandbox(`${folder.path}/state`)).toBe(false)
+    expect(existsSync(`${folder.path}/state/state.json`)).toBe(false)
+  })
+
+  test('outlives its launcher when it is ready (X5)', async () => {
+    using folder = new TestFolder()
+    const launcher = spawn(process.execPath, ['-C', 'dev', fileURLToPath(new URL('../../test/launcher.ts', import.meta.url)), folder.path], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const code = await new Promise((resolve) => launcher.once('exit', resolve))
+    expect(code).toBe(0)
+    expect(await sandboxStatus(`${folder.path}/state`)).toMatchObject({ kind: 'running', status: { ready: true } })
+    expect(await stopSandbox(`${folder.path}/state`)).toBe(true)
+    expectNothingLeft(folder)
+  })
+
+  test('identifyProcess() tells a process from a later one', () => {
+    const own = identifyProcess(process.pid)!
+    expect(own.pid).toBe(process.pid)
+    expect(identifyProcess(2 ** 22 + 1)).toBeUndefined()
+    expect(killProcess({ ...own, startTicks: own.startTicks + 1 })).toBe(false)
+  })
+
+  test('rejects a number of nodes it cannot address', async () => {
+    using folder = new TestFolder()
+    await expect(startSandbox({ stateDir: `${folder.path}/state`, nodes: 0 })).rejects.toMatchObject({ code: 'ERR_SANDBOX_TOPOLOGY' })
+    await expect(startSandbox({ stateDir: `${folder.path}/${'x'.repeat(100)}` })).rejects.toMatchObject({ code: 'ERR_SANDBOX_STATE_FOLDER' })
+  })
+})
