@@ -83,6 +83,8 @@ function rangeFault(range: AddressRange, text: string): string | undefined {
 /** Clients that replace a Service often leave out what was allocated for it. */
 function keepAllocated(spec: JsonObject, old: JsonObject): void {
   if (spec['type'] === 'ExternalName' || old['type'] === 'ExternalName') return
+  // Old clients know only the single field: the list follows it.
+  if (spec['clusterIP'] !== undefined && spec['clusterIP'] !== old['clusterIP']) spec['clusterIPs'] ??= [spec['clusterIP']]
   for (const name of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) if (spec[name] === undefined && old[name] !== undefined) spec[name] = old[name]
   followPolicyChange(spec, old)
   if (spec['type'] === 'ClusterIP') return
@@ -93,6 +95,8 @@ function keepAllocated(spec: JsonObject, old: JsonObject): void {
 }
 
 function dropAddresses(spec: JsonObject): Cause[] {
+  // Old clients know only the single field: the list follows it.
+  if (spec['clusterIP'] !== undefined && spec['clusterIP'] !== old['clusterIP']) spec['clusterIPs'] ??= [spec['clusterIP']]
   for (const name of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[name]
   return []
 }
