@@ -81,7 +81,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
   it('DEL takes everything away, twice or of unknown containers too (CNI-34, CNI-35, fault 15)', async () => {
     const { namespace } = await add('a')
     for (const containerId of ['a', 'a', 'never-seen']) expect(await node.call('DEL', { containerId, netns: namespace.path })).toMatchObject({ exitCode: 0, stdout: '' })
-    await eventually('link and address go', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    await eventually('link and address go', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
     expect(node.namespace.route.routes({ protocol: 87 })).toEqual([])
     expect(node.covered).toEqual(['+ a 10.244.1.2 fd00:10:244:1::2', '- a 10.244.1.2 fd00:10:244:1::2'])
     expect(namespace.route.findLink('eth0')).toBeUndefined()
@@ -95,7 +95,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     await pods.shift()![Symbol.asyncDispose]()
     expect((await node.call('DEL', { containerId: 'a' })).exitCode).toBe(0)
     expect((await node.call('DEL', { containerId: 'b', netns: '/nowhere' })).exitCode).toBe(0)
-    await eventually('both go', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    await eventually('both go', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
 
   it('ADD fails for a second time, for an interface that is there and without a namespace (CNI-12, CNI-21, IPAM-5)', async () => {
@@ -109,7 +109,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
       errors.push(errorOf(stdout).code)
     }
     expect(errors).toEqual([104, 100, 100, 101, 101, 101])
-    await eventually('roll-back', () => node.ipam.attachments().length === 1)
+    await eventually('roll-back', () => node.addresses.attachments().length === 1)
     expect(hostLinks(node.namespace)).toEqual([linkIdentity('a', 'eth0').hostIfname])
     ping(namespace, '172.30.1.11')
   })
@@ -119,7 +119,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     const namespace = await pod()
     const { exitCode, stdout } = await node.call('ADD', { containerId: 'a', netns: namespace.path })
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { msg: 'no policy yet' }])
-    await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
     expect(namespace.route.findLink('eth0')).toBeUndefined()
     node.hold = () => Promise.resolve()
     expect((await node.call('ADD', { containerId: 'a', netns: namespace.path })).exitCode).toBe(0)
@@ -144,7 +144,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     const { exitCode, stdout, ms } = await node.call('ADD', { containerId: 'a', netns: (await pod()).path })
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11 }])
     expect(ms).toBeGreaterThan(1400)
-    await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    await eventually('roll-back', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
 
   it('CHECK passes after ADD and names what is missing (CNI-37, CNI-38)', async () => {
@@ -179,7 +179,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     expect(new Set(added.map(({ result }) => result.ips[0]!.address)).size).toBe(16)
     for (const { namespace } of added) ping(namespace, '172.30.1.11')
     await Promise.all(added.map((_unused, index) => node.call('DEL', { containerId: `c${index}` })))
-    await eventually('all go', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    await eventually('all go', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
 
   it('ADD and DEL of one container at once run one after the other (fault 16)', async () => {
@@ -189,7 +189,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
       expect(results.map(({ exitCode }) => exitCode)).toEqual([0, 0])
       await node.call('DEL', { containerId: 'a', netns: namespace.path })
     }
-    await eventually('it goes', () => hostLinks(node.namespace).length === 0 && node.ipam.attachments().length === 0)
+    await eventually('it goes', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
 
   it('a new agent adopts pods, carries out the spool first and removes links of nobody (P5, P6)', async () => {
@@ -214,7 +214,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     await eventually('stale goes', () => hostLinks(node.namespace).length === 2)
     expect(node.cni.attachments().map(({ containerId }) => containerId)).toEqual(['keep', 'other'])
     expect((await node.call('STATUS', { containerId: 'x' })).exitCode).toBe(0)
-    node.ipam.setRanges([])
+    node.addresses.ready = false
     expect(JSON.parse((await node.call('STATUS', { containerId: 'x' })).stdout)).toMatchObject({ code: 50 })
   })
 })

@@ -3,19 +3,18 @@ import { join } from 'node:path'
 import { createRegistry, realClock } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { parseCidr } from '@weft/ip'
-import { Ipam, ipamConfigSchema } from '@weft/ipam'
 import { RouteSocket } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { cniConfigSchema, createCni } from '../src/index.ts'
+import { DurableAddresses } from './durable-addresses.ts'
 import { nodeAddresses, podRanges } from './node-fixture.ts'
 
 const folder = process.argv[2]!
 const registry = createRegistry()
-const ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath: join(folder, 'attachments.db') }), logger: silentLogger, registry })
-ipam.setRanges(podRanges.map(parseCidr))
+const address = new DurableAddresses(join(folder, 'attachments.db'), podRanges.map(parseCidr))
 const cni = createCni({
   config: cniConfigSchema.parse({ socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }),
-  ports: { address: ipam, cover: { ready: true, cover: async () => undefined, uncover: async () => undefined }, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
+  ports: { address, cover: { ready: true, cover: async () => undefined, uncover: async () => undefined }, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
   route: RouteSocket.openHere(), nft: await NftSocket.open(), clock: realClock, logger: silentLogger, registry,
 })
 const running = cni.run(new AbortController().signal)

@@ -1,4 +1,4 @@
-/** A node in a namespace of its own, with the real store and the CNI server inside this process. */
+/** A node in a namespace of its own, with the CNI server inside this process. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,13 +6,13 @@ import type { Attachment } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
 import { collectingLogger, type LogLine } from '@weft/daemon/testing'
 import { formatIp, parseCidr, parseIpv4, parseIpv6, type IpAddress, type Ipv4, type Ipv6 } from '@weft/ip'
-import { Ipam, ipamConfigSchema } from '@weft/ipam'
 import { Conntrack, ensureDone, requests, writeSysctls } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
 import { NftSocket } from '@weft/nftables'
 import { type Cni, createCni } from '../src/cni.ts'
 import { cniConfigSchema } from '../src/config.ts'
 import type { CoverPort } from '../src/ports.ts'
+import { DurableAddresses } from './durable-addresses.ts'
 import { installPlugin, type InstalledPlugin, type PluginOutput } from './plugin.ts'
 import type { ShimProgram } from '../src/install.ts'
 
@@ -37,7 +37,7 @@ export interface NodeFixture extends AsyncDisposable {
   /** Runs while an ADD waits for policy. */
   hold: (attachment: Attachment) => Promise<void>
   readonly cni: Cni
-  readonly ipam: Ipam
+  readonly addresses: DurableAddresses
   start(): Promise<void>
   stop(): Promise<void>
   call(command: string, options: CallOptions): Promise<PluginOutput>
@@ -63,7 +63,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
   const logger = collectingLogger()
   const covered: string[] = []
   let ending: (() => Promise<void>) | undefined
-  let parts: { readonly cni: Cni, readonly ipam: Ipam } | undefined
+  let parts: { readonly cni: Cni, readonly addresses: DurableAddresses } | undefined
 
   const fixture: NodeFixture = {
     namespace, plugin, folder, covered, lines: logger.lines,
@@ -71,12 +71,11 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
     get cni() {
       return parts!.cni
     },
-    get ipam() {
-      return parts!.ipam
+    get addresses() {
+      return parts!.addresses
     },
     async start() {
-      const ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath: join(folder, 'attachments.db') }), logger, registry: createRegistry() })
-      ipam.setRanges(podRanges.map(parseCidr))
+      const addresses = new DurableAddresses(join(folder, 'attachments.db'), podRanges.map(parseCidr))
       const cover: CoverPort = {
         ready: true,
         async cover(attachment) {
@@ -91,16 +90,16 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       const conntrack = await Conntrack.open({ netns: namespace.path })
       const cni = createCni({
         config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, spoolInterval: '200ms' }),
-        ports: { address: ipam, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
+        ports: { address: addresses, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
         route: namespace.route, nft, conntrack, clock: realClock, logger, registry: createRegistry(),
       })
-      parts = { cni, ipam }
+      parts = { cni, addresses }
       const abort = new AbortController()
       const running = cni.run(abort.signal)
       ending = async () => {
         abort.abort()
         await running
-        await ipam[Symbol.asyncDispose]()
+        addresses[Symbol.dispose]()
         nft[Symbol.dispose]()
         conntrack[Symbol.dispose]()
       }
