@@ -1,13 +1,15 @@
+import { tables } from '@weft/api'
 import { createCni, installCni, type NodeAddresses, type NodePort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
-import type { KubeClient } from '@weft/kube'
+import { EventRecorder, type KubeClient } from '@weft/kube'
 import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy } from '@weft/policy'
 import { createProxy } from '@weft/proxy'
 import type { AgentConfig } from './config.ts'
+import { watchForeignEdits } from './foreign-edits.ts'
 import { createStores, type Stores } from './stores.ts'
 
 export interface AgentDeps {
@@ -37,12 +39,13 @@ export interface Agent extends AsyncDisposable {
 /** Assembles the features of one node. They know each other only as ports; this is the one place that connects them. */
 export async function createAgent({ config, client, clock, logger }: AgentDeps): Promise<Agent> {
   const { nodeName } = config
-  const registry = createRegistry()
+  const registry = createRegistry({ process: true })
   const stack = new AsyncDisposableStack()
   const route = stack.use(await RouteSocket.open())
   const nft = stack.use(await NftSocket.open())
   const conntrack = stack.use(await Conntrack.open())
-  const stores = createStores({ client, withBlocks: config.ipam.mode === 'blocks', clock, logger })
+  const recorder = new EventRecorder({ client, source: { component: 'weft-agent', host: nodeName }, clock, logger })
+  const stores = createStores({ client, withBlocks: config.ipam.mode === 'blocks', clock, logger, registry, recorder })
   const { nodes, pods, namespaces, services, slices, policies, blocks } = stores
   const shared = { nodeName, nodes, clock, registry }
   const log = (component: string): Logger => logger.child({ component })
@@ -74,7 +77,9 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
         await Promise.all([nodes.whenSynced(signal), overlay.whenReady(signal), policy.whenReady(signal), proxy.whenReady(signal)])
         await Promise.all([cni.run(signal), announce(signal)])
       }
-      await Promise.all([stores.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods()])
+      const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck]] as const
+      const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

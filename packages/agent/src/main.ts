@@ -10,10 +10,10 @@ import { connect } from './connect.ts'
 // Before anything enters another namespace: pool threads stay where they are born (netlink's DESIGN.md).
 await warmThreadPool()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/agent.yaml' } } })
-const config = loadConfig(agentConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
-const logger = pinoLogger({ name: 'weft-agent', level: config.logLevel })
 
-await runMain(logger, async (signal) => {
+await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) => {
+  const config = loadConfig(agentConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+  const logger = pinoLogger({ name: 'weft-agent', level: config.logLevel })
   await using agent = await createAgent({ config, client: await connect(config.kube, logger), clock: realClock, logger })
   await using _admin = await serveAdmin({
     listen: { path: config.adminSocket },

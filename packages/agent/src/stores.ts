@@ -1,6 +1,6 @@
 import { type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type ObjectResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
-import type { Clock, Logger } from '@weft/daemon'
-import { type KubeClient, reflect, Store, type StoredObject } from '@weft/kube'
+import type { Clock, Logger, Registry } from '@weft/daemon'
+import { createKubeMetrics, type EventRecorder, type KubeClient, reflect, Store, type StoredObject, targetOf } from '@weft/kube'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
 export interface Stores {
@@ -21,29 +21,34 @@ interface StoreOptions {
   readonly withBlocks: boolean
   readonly clock: Clock
   readonly logger: Logger
+  readonly registry: Registry
+  /** Tells the owner of a refused object, on the object itself. */
+  readonly recorder: EventRecorder
 }
 
-export function createStores({ client, withBlocks, clock, logger }: StoreOptions): Stores {
+export function createStores({ client, withBlocks, clock, logger, registry, recorder }: StoreOptions): Stores {
+  const metrics = createKubeMetrics(registry)
   const loops: ((signal: AbortSignal) => Promise<void>)[] = []
-  function keep<T extends StoredObject>(resource: ObjectResource<T>): Store<T> {
+  function keep<T extends StoredObject>(resource: ObjectResource<T>, kind: string, apiVersion = 'v1'): Store<T> {
     const store = new Store<T>()
     loops.push((signal) => reflect(client, resource, store, {
       clock,
       logger: logger.child({ resource: resource.name }),
       signal,
-      // Refused by itself, the rest goes on; the reflector has counted it.
-      onRefused: (_object, error) => logger.warn({ resource: resource.name, reason: error instanceof Error ? error.message : String(error) }, 'object refused'),
+      metrics,
+      // Refused by itself, the rest goes on (promise P10).
+      onRefused: (object, error) => recorder.record(targetOf(object, { apiVersion, kind }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) }),
     }))
     return store
   }
   return {
-    nodes: keep(nodeResource),
-    pods: keep(podResource),
-    namespaces: keep(namespaceResource),
-    services: keep(serviceResource),
-    slices: keep(endpointSliceResource),
-    policies: keep(networkPolicyResource),
-    blocks: withBlocks ? keep(ipBlockResource) : undefined,
+    nodes: keep(nodeResource, 'Node'),
+    pods: keep(podResource, 'Pod'),
+    namespaces: keep(namespaceResource, 'Namespace'),
+    services: keep(serviceResource, 'Service'),
+    slices: keep(endpointSliceResource, 'EndpointSlice', 'discovery.k8s.io/v1'),
+    policies: keep(networkPolicyResource, 'NetworkPolicy', 'networking.k8s.io/v1'),
+    blocks: withBlocks ? keep(ipBlockResource, ipBlockResource.kind, ipBlockResource.apiVersion) : undefined,
     run: async (signal) => void await Promise.all(loops.map((loop) => loop(signal))),
   }
 }

@@ -7,11 +7,11 @@ import { controllerConfigSchema } from './config.ts'
 import { createController } from './controller.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/controller.yaml' } } })
-const config = loadConfig(controllerConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
-const logger = pinoLogger({ name: 'weft-controller', level: config.logLevel })
-const { servers, credentialsFolder, kubeconfig } = config.kube
 
-await runMain(logger, async (signal) => {
+await runMain(pinoLogger({ name: 'weft-controller', level: 'info' }), async (signal) => {
+  const config = loadConfig(controllerConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+  const logger = pinoLogger({ name: 'weft-controller', level: config.logLevel })
+  const { servers, credentialsFolder, kubeconfig } = config.kube
   const client = kubeconfig === undefined ? inClusterClient({ servers, credentialsFolder }) : await kubeconfigClient(kubeconfig)
   const controller = createController({ config, client, clock: realClock, logger })
   await using _admin = await serveAdmin({

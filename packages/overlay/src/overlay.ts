@@ -34,6 +34,8 @@ export interface Overlay {
   dump(): string
   /** Resolves when the kernel has the first paths. */
   whenReady(signal: AbortSignal): Promise<void>
+  /** The kernel was edited by somebody else: compare it. */
+  recheck(): void
   /** MTU for pod links in bytes. @throws {OverlayError} `ERR_OVERLAY_NO_NODE` before the overlay is ready. */
   readonly podMtuBytes: number
   /** Objects written since the start. */
@@ -100,6 +102,10 @@ export function createOverlay(deps: OverlayDeps): Overlay {
     },
     ready: () => allReady({ 'overlay paths': reconciler.ready }),
     dump: () => (current === undefined ? '# not known yet\n' : formatOverlay(current.state, current.model.uplink.name)),
+    recheck() {
+      appliedText = appliedText === '' ? '' : ' '
+      reconciler.trigger()
+    },
     whenReady: (signal) => reconciler.whenReady(signal),
     get podMtuBytes() {
       if (current === undefined) throw new OverlayError('ERR_OVERLAY_NO_NODE', `Cannot tell MTU of pods on node "${nodeName}": its uplink is not known yet`)
