@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +32,8 @@ describe.skipIf(whyNoKernelTests() !== undefined)('an agent in a process of its 
   })
 
   async function start(): Promise<void> {
-    agent = spawn('nsenter', [`--net=${node.path}`, process.execPath, '-C', 'dev', new URL('../test/agent-child.ts', import.meta.url).pathname, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // NET_ADMIN alone: no right to enter a pod's namespace (C12).
+    agent = spawn('nsenter', [`--net=${node.path}`, 'setpriv', '--bounding-set=-all,+net_admin', '--inh-caps=-all', '--no-new-privs', process.execPath, '-C', 'dev', new URL('../test/agent-child.ts', import.meta.url).pathname, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
     await Promise.race([new Promise((resolve) => agent.stdout!.once('data', resolve)), new Promise((_, reject) => agent.once('close', () => reject(new Error('the agent ended'))))])
   }
 
@@ -45,6 +47,10 @@ describe.skipIf(whyNoKernelTests() !== undefined)('an agent in a process of its 
   function call(command: string, containerId: string, netns: string): Promise<PluginOutput> {
     return plugin.run({ netns: node.path, environment: { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: 'eth0' }, stdin: networkConfig() })
   }
+
+  it('has no right but NET_ADMIN (C12)', () => {
+    expect(/^CapEff:\s*(\w+)$/m.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))?.[1]).toBe('0000000000001000')
+  })
 
   it('wires pods whose host end heeds no router and no redirect (CVE-2020-10749)', async () => {
     await using pod = await TestNamespace.create()

@@ -38,6 +38,8 @@ export interface Cni {
   dump(): string
   /** Pods that are attached now: what policy covers first after a restart. */
   attachments(): readonly Attachment[]
+  /** Changes made to the kernel outside of calls: transactions of the table, links mended. */
+  readonly writes: number
 }
 
 export function createCni(deps: CniDeps): Cni {
@@ -49,6 +51,7 @@ export function createCni(deps: CniDeps): Cni {
   const spool = new Spool(config.spoolPath)
 
   let listening = false
+  let mends = 0
   const upkeep = new Reconciler({
     name: 'cni-upkeep',
     clock,
@@ -57,6 +60,7 @@ export function createCni(deps: CniDeps): Cni {
     reconcile: () => {
       hostPorts.resync()
       const mended = mendHostSide(route, attachments(), ports.node.addresses())
+      mends += mended.length
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
     },
   })
@@ -116,6 +120,9 @@ export function createCni(deps: CniDeps): Cni {
     },
     ready: () => allReady({ 'cni address ranges': address.ready, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready, 'cni socket': listening }),
     attachments,
+    get writes() {
+      return hostPorts.writes + mends
+    },
     dump: () => [
       ...address.attachments().map(({ ips, namespace, name, ifname, hostIfname, state, containerId }) => `attachment ${ips.map(formatIp).join(' ')} ${namespace}/${name} ${ifname} ${hostIfname} ${state} ${containerId}\n`).sort(),
       hostPorts.dump(),

@@ -24,9 +24,15 @@ export class HostPorts {
   readonly #deps: HostPortsDeps
   readonly #byAttachment = new Map<string, readonly HostPort[]>()
   #applied: Table | undefined
+  #writes = 0
 
   constructor(deps: HostPortsDeps) {
     this.#deps = deps
+  }
+
+  /** Transactions committed so far. */
+  get writes(): number {
+    return this.#writes
   }
 
   /** Takes over what the store knows, without touching the kernel. */
@@ -68,7 +74,7 @@ export class HostPorts {
     const transaction = diffTable(this.#deps.nft.read('inet', tables.cni), desired)
     if (!transaction.isEmpty) {
       this.#deps.logger.debug({ transaction: transaction.text }, 'table changed')
-      this.#deps.nft.commit(transaction)
+      this.#commit(transaction)
     }
     this.#applied = desired
   }
@@ -85,6 +91,11 @@ export class HostPorts {
     return [...this.#byAttachment].flatMap(([owner, hostPorts]) => hostPorts.map((hostPort) => `hostport ${hostPortKey(hostPort)} -> ${owner}\n`)).sort().join('')
   }
 
+  #commit(transaction: Transaction): void {
+    this.#deps.nft.commit(transaction)
+    this.#writes += 1
+  }
+
   #compile(): Table {
     return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), node: this.#deps.node() })
   }
@@ -97,7 +108,7 @@ export class HostPorts {
     for (const [index, set] of desired.sets.entries()) diffElements(transaction, set, before.sets[index]!.elements)
     for (const [index, map] of desired.maps.entries()) diffElements(transaction, map, before.maps[index]!.elements)
     try {
-      if (!transaction.isEmpty) this.#deps.nft.commit(transaction)
+      if (!transaction.isEmpty) this.#commit(transaction)
       this.#applied = desired
     } catch (error) {
       this.#deps.logger.warn({ error: messageOf(error) }, 'table is not as it was left, reading it back')

@@ -60,7 +60,7 @@ export class Teardown {
   /** Finds links of ours that no attachment owns; called once, before the first ADD. */
   adopt(): void {
     const owned = new Set(this.#deps.address.attachments().map(({ hostIfname }) => hostIfname))
-    for (const { name } of this.#deps.route.links()) if (isHostIfname(name) && !owned.has(name)) this.#orphans.add(name)
+    for (const { name } of this.#deps.route.links({ kind: 'veth' })) if (isHostIfname(name) && !owned.has(name)) this.#orphans.add(name)
     if (this.#orphans.size > 0) this.#deps.logger.info({ links: [...this.#orphans] }, 'links without an attachment are removed')
     this.#reconciler.trigger()
   }

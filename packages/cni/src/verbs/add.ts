@@ -23,16 +23,17 @@ export async function add(context: VerbContext, request: AttachmentRequest, fds:
   using pod = takePodNetns(request, fds, context.nodeNetnsFd)
   const identity = linkIdentity(containerId, ifname)
   const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses() }
-  await clearLeftover(context, request)
+  await clearLeftover(context, request, signal)
 
   const reservation = await reserve(context, request, plan, signal)
   const attachment: Attachment = {
     containerId, ifname, namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '',
     hostIfname: identity.hostIfname, ips: reservation.addresses,
   }
+  let covered: Promise<void> = Promise.resolve()
   try {
     hostPorts.check(attachment, config.portMappings)
-    const covered = ports.cover.cover(attachment, signal)
+    covered = ports.cover.cover(attachment, signal)
     // Both may fail while wirePod throws; only the first error is told, the others must not go unhandled.
     covered.catch(() => undefined)
     const wired = metrics.wireSeconds.startTimer()
@@ -43,8 +44,9 @@ export async function add(context: VerbContext, request: AttachmentRequest, fds:
   } catch (error) {
     logger.debug({ containerId, ifname }, 'attachment is undone')
     hostPorts.remove({ containerId, ifname })
+    // What is still under way must not come after its undoing, unless it takes for ever.
+    await orAborted(Promise.allSettled([covered, reservation.committed]), signal).catch(() => undefined)
     // A release that fails too is retried; the error that counts is the first.
-    await reservation.committed.then(() => undefined, () => undefined)
     await teardown.remove({ containerId, ifname }, identity.hostIfname).catch((failure: unknown) => logger.error({ error: String(failure), containerId, ifname }, 'attachment not undone'))
     throw addressError(error)
   }
@@ -54,9 +56,9 @@ export async function add(context: VerbContext, request: AttachmentRequest, fds:
 }
 
 /** An ADD that the agent did not live to answer, or a DEL whose link is not gone yet, must be over before this one starts. */
-async function clearLeftover({ ports, teardown }: VerbContext, { containerId, ifname }: AttachmentRequest): Promise<void> {
+async function clearLeftover({ ports, teardown }: VerbContext, { containerId, ifname }: AttachmentRequest, signal: AbortSignal): Promise<void> {
   const known = ports.address.find({ containerId, ifname })
-  if (known !== undefined && known.state !== 'attached') await teardown.remove(known, known.hostIfname, { wait: true })
+  if (known !== undefined && known.state !== 'attached') await orAborted(teardown.remove(known, known.hostIfname, { wait: true }), signal)
 }
 
 async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, config }: AttachmentRequest, { hostIfname, podMac }: Pick<WirePlan, 'hostIfname' | 'podMac'>, signal: AbortSignal): Promise<AddressReservation> {
