@@ -1,0 +1,51 @@
+import { demoNamespace } from '@weft/checks'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hasKubectl, kubectl, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
+
+const manifest = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: hello, namespace: default }
+spec:
+  replicas: 2
+  selector: { matchLabels: { app: hello } }
+  template:
+    metadata: { labels: { app: hello } }
+    spec:
+      containers:
+        - { name: hello, image: "registry.example/agnhost:2.53", args: [netexec, --http-port=8080], ports: [{ containerPort: 8080 }], readinessProbe: { httpGet: { path: /healthz, port: 8080 }, periodSeconds: 1 } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: hello, namespace: default }
+spec: { selector: { app: hello }, ports: [{ port: 80, targetPort: 8080 }] }
+`
+
+describe.skipIf(!(await hasKubectl()))('kubectl on the sandbox', () => {
+  let sandbox: RunningSandbox
+
+  beforeAll(async () => {
+    sandbox = await startDemoSandbox('ipv4', { nodes: 2 })
+  }, 120_000)
+  afterAll(async () => sandbox[Symbol.asyncDispose]())
+
+  test('get shows nodes and pods as tables', async () => {
+    expect(await kubectl(sandbox.handle, ['get', 'nodes'])).toMatch(/n1\s+Ready/)
+    expect(await kubectl(sandbox.handle, ['get', 'pods', '-n', demoNamespace, '-o', 'wide'])).toMatch(/client\s+2\/2\s+Running/)
+  })
+
+  test('apply, rollout, describe, scale and delete a Deployment behind a Service', async () => {
+    await kubectl(sandbox.handle, ['apply', '-f', '-'], { stdin: manifest })
+    await kubectl(sandbox.handle, ['wait', '--for=condition=Ready', 'pod', '-l', 'app=hello', '--timeout=15s'])
+    expect(await kubectl(sandbox.handle, ['describe', 'service', 'hello'])).toMatch(/Endpoints:\s+10\.244\./)
+    const { code, stdout } = await sandbox.cluster.run({ kind: 'pod', namespace: demoNamespace, name: 'client' }, ['weft-probe', 'ask', '[{"kind":"http","host":"hello.default","port":80,"path":"/hostname"}]'])
+    expect({ code, answer: (JSON.parse(stdout) as { ok: boolean }[])[0]!.ok }).toEqual({ code: 0, answer: true })
+    await kubectl(sandbox.handle, ['delete', 'deployment,service', 'hello'])
+    expect(await kubectl(sandbox.handle, ['get', 'services'])).not.toContain('hello')
+  })
+
+  test('exec and logs reach a container', async () => {
+    expect(await kubectl(sandbox.handle, ['logs', '-n', demoNamespace, 'client', '-c', 'web'])).toBeDefined()
+    expect(await kubectl(sandbox.handle, ['exec', '-n', demoNamespace, 'client', '-c', 'web', '--', 'hostname'])).toBe('client\n')
+  })
+})
