@@ -6,7 +6,6 @@ const program = new Command('weft')
   .description('Whole-cluster Kubernetes network: sandbox, status, checks, tests and benches')
   .version('0.1.0')
   .showHelpAfterError('(run `weft --help` for the commands)')
-  .enablePositionalOptions()
 
 const json = (): Option => new Option('--json', 'print one JSON object on the last line')
 
@@ -36,7 +35,6 @@ program.command('exec')
   .argument('<command...>', 'after --')
   .option('-n, --namespace <namespace>', 'namespace of the pod', 'default')
   .option('-c, --container <container>', 'container of the pod; the first one by default')
-  .passThroughOptions()
   .action(async (pod: string, command: string[], options: { namespace: string, container?: string }) =>
     run((await import('./commands/run.ts')).runAt({ kind: 'pod', namespace: options.namespace, name: pod, ...(options.container === undefined ? {} : { container: options.container }) }, command)))
 
@@ -44,13 +42,11 @@ program.command('node')
   .description("run a command in a node's network")
   .argument('<name>')
   .argument('<command...>', 'after --')
-  .passThroughOptions()
   .action(async (name: string, command: string[]) => run((await import('./commands/run.ts')).runAt({ kind: 'node', node: name }, command)))
 
 program.command('outside')
   .description('run a command on a machine of the underlay that is no node')
   .argument('<command...>', 'after --')
-  .passThroughOptions()
   .action(async (command: string[]) => run((await import('./commands/run.ts')).runAt({ kind: 'outside' }, command)))
 
 program.command('logs')

@@ -33,9 +33,14 @@ export async function exchangeUdp(server: ListenAddress, query: Uint8Array, opti
     else if (++forged >= maxForged) reject(new DnsError('ERR_DNS_UPSTREAM', `Cannot believe upstream "${server.address}": ${forged} responses did not match, want the one that does`))
   })
   try {
-    socket.connect(server.port, server.address, () => socket.send(query, (error) => {
-      if (error !== null) reject(failure(server, 'udp', error))
-    }))
+    // Node gives the callback what went wrong, e.g. ENETUNREACH, though its types do not say so.
+    const connected = (refused?: Error | null): void => {
+      if (refused !== undefined && refused !== null) return reject(failure(server, 'udp', refused))
+      socket.send(query, (error) => {
+        if (error !== null) reject(failure(server, 'udp', error))
+      })
+    }
+    socket.connect(server.port, server.address, connected)
     return await promise
   } finally {
     signal.removeEventListener('abort', abort)
