@@ -12,8 +12,7 @@ import { messageOf } from './message-of.ts'
 
 const run = promisify(execFile)
 
-/** The shim's source. */
-export const shimSource: string = fileURLToPath(new URL('../shim/weft-cni.c', import.meta.url))
+const shimSource = fileURLToPath(new URL('../shim/weft-cni.c', import.meta.url))
 
 const flags = [
   '-std=c17', '-Os', '-Wall', '-Wextra', '-Werror', '-static-pie', '-fPIE', '-ffunction-sections', '-fdata-sections', '-fstack-protector-strong',

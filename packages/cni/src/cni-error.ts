@@ -2,7 +2,7 @@
  * Our error codes with the number the CNI specification gives each (SPEC 1.1 section 5); from 100 on they are the
  * plugin's own.
  */
-export const cniCodes = {
+const cniCodes = {
   ERR_CNI_INCOMPATIBLE_VERSION: 1,
   ERR_CNI_UNSUPPORTED_FIELD: 2,
   ERR_CNI_UNKNOWN_CONTAINER: 3,

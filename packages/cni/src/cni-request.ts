@@ -4,8 +4,8 @@ import { type CallFrame, netnsErrorEntry } from './frame.ts'
 import { type NetworkConfig, parseNetworkConfig } from './network-config.ts'
 import { type CniVersion, isAtLeast } from './version.ts'
 
-export const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const
-export type CniCommand = (typeof cniCommands)[number]
+const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const
+type CniCommand = (typeof cniCommands)[number]
 
 /** A verb on one attachment. */
 export interface AttachmentRequest {

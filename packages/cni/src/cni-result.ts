@@ -1,7 +1,7 @@
 import { CniError } from './cni-error.ts'
 import { type CniVersion, isAtLeast } from './version.ts'
 
-export interface ResultInterface {
+interface ResultInterface {
   readonly name: string
   readonly mac?: string | undefined
   readonly mtu?: number | undefined
@@ -11,7 +11,7 @@ export interface ResultInterface {
   readonly pciID?: string | undefined
 }
 
-export interface ResultIp {
+interface ResultIp {
   /** With prefix length. */
   readonly address: string
   readonly gateway?: string | undefined

@@ -49,7 +49,7 @@ export async function uninstallCni({ binDir, confDir }: Pick<InstallOptions, 'bi
  * The network configuration list. `cniVersion` is what runtimes before protocol 1.1 understand; newer ones choose the
  * highest of `cniVersions` (CNI-14).
  */
-export function formatConflist(network: string): string {
+function formatConflist(network: string): string {
   return `${JSON.stringify({
     cniVersion: '1.0.0',
     cniVersions: ['0.4.0', '1.0.0', '1.1.0'],

@@ -2,7 +2,7 @@
  * What wiring a pod needs from the rest of the agent. The assembly connects these; cni knows no other feature.
  */
 import type { Attachment } from '@weft/api'
-import type { Family, IpAddress, Ipv4, Ipv6 } from '@weft/ip'
+import type { IpAddress, Ipv4, Ipv6 } from '@weft/ip'
 
 export interface AttachmentKey {
   readonly containerId: string
@@ -81,5 +81,3 @@ export interface CniPorts {
   readonly mtu: MtuPort
   readonly node: NodePort
 }
-
-export type { Attachment, Family }

@@ -19,7 +19,7 @@ import type { ShimProgram } from '../src/install.ts'
 export const nodeAddresses: { readonly 4: Ipv4, readonly 6: Ipv6 } = { 4: parseIpv4('172.30.1.11'), 6: parseIpv6('fd00:172:30:1::11') }
 export const podRanges: readonly string[] = ['10.244.1.0/24', 'fd00:10:244:1::/64']
 
-export interface CallOptions {
+interface CallOptions {
   readonly containerId: string
   readonly netns?: string | undefined
   readonly ifname?: string | undefined

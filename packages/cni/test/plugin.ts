@@ -12,7 +12,7 @@ export interface PluginOutput {
   readonly ms: number
 }
 
-export interface PluginCall {
+interface PluginCall {
   readonly environment: Readonly<Record<string, string>>
   readonly stdin?: string | undefined
   /** Path of the namespace the runtime is in; the caller's own when absent. */

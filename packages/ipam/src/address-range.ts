@@ -5,7 +5,7 @@ import { IpamError } from './ipam-error.ts'
  * How many addresses of one range are handed out at most, counted from its start. More than a node can run pods; it
  * bounds the bitmap of an IPv6 /64 to 8 KiB.
  */
-export const maxAddresses = 65_536
+const maxAddresses = 65_536
 
 /** One range of addresses with its bitmap of what is taken. Offsets count from the network address. */
 export class AddressRange {

@@ -4,7 +4,7 @@ import { type Cidr, cidrContains, cidrFrom, type Family, formatCidr, ipFromBits 
 import { isAlreadyExists, isConflict, isNotFound, type KubeClient } from '@weft/kube'
 
 /** Label with the owner's name on every block, so that a node lists only its own. */
-export const nodeLabel: string = `${group}/node`
+const nodeLabel = `${group}/node`
 
 interface RawBlock {
   readonly metadata: { readonly name: string, readonly labels?: Readonly<Record<string, string>> }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from '@weft/daemon'
 import type { Family } from '@weft/ip'
 
-export interface Usage {
+interface Usage {
   readonly family: Family
   readonly used: number
   readonly capacity: number
