@@ -50,6 +50,12 @@ export function asText(value: Json | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** Any value as a word: strings and numbers as they are, nothing for nothing, JSON for the rest. */
+export function wordOf(value: Json | undefined): string {
+  if (value === undefined || value === null) return ''
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
 /** `value` if it is a number, otherwise undefined. */
 export function asNumber(value: Json | undefined): number | undefined {
   return typeof value === 'number' ? value : undefined
@@ -83,10 +89,12 @@ export function equalJson(a: Json | undefined, b: Json | undefined): boolean {
     const other = b as Json[]
     return a.length === other.length && a.every((item, index) => equalJson(item, other[index]))
   }
-  const left = a as JsonObject
-  const right = b as JsonObject
-  for (const name in left) if (!equalJson(left[name], right[name])) return false
-  for (const name in right) if (right[name] !== undefined && left[name] === undefined) return false
+  return equalObjects(a, b as JsonObject)
+}
+
+function equalObjects(a: JsonObject, b: JsonObject): boolean {
+  for (const name in a) if (!equalJson(a[name], b[name])) return false
+  for (const name in b) if (b[name] !== undefined && a[name] === undefined) return false
   return true
 }
 
@@ -95,10 +103,7 @@ export function cloneJson<T extends Json>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(item => cloneJson(item)) as T
   const copy: JsonObject = {}
-  for (const name in value) {
-    const member = (value as JsonObject)[name]
-    if (member !== undefined) setMember(copy, name, cloneJson(member))
-  }
+  for (const [name, member] of Object.entries(value)) if (member !== undefined) setMember(copy, name, cloneJson(member))
   return copy as T
 }
 
@@ -112,6 +117,6 @@ export function setMember(object: JsonObject, name: string, value: Json): void {
 export function freezeJson<T extends Json>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
   Object.freeze(value)
-  for (const name in value) freezeJson((value as JsonObject)[name] as Json)
+  for (const member of Object.values(value)) if (member !== undefined) freezeJson(member)
   return value
 }

@@ -25,10 +25,10 @@ describe.skipIf(!hasKubectl)('kubectl', { timeout: 30_000 }, () => {
         async *logs(_namespace, name) {
           yield Buffer.from(`hello from ${name}\n`)
         },
-        async exec(_namespace, _name, _container, { command, stdin, stdout }) {
-          stdout(Buffer.from(`ran ${command.join(' ')}\n`))
-          for await (const bytes of stdin ?? []) stdout(bytes)
-          return command[0] === 'false' ? 3 : 0
+        async exec(_namespace, _name, _container, options) {
+          options.stdout(Buffer.from(`ran ${options.command.join(' ')}\n`))
+          for await (const bytes of options.stdin ?? []) options.stdout(bytes)
+          return options.command[0] === 'false' ? 3 : 0
         },
       },
     })

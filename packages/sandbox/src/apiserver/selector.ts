@@ -1,6 +1,6 @@
-import { asTextMap, valueAt, type Json, type KubeObject } from './json.ts'
-import { ApiError, badRequest } from './status.ts'
+import { asTextMap, valueAt, wordOf, type Json, type KubeObject } from './json.ts'
 import type { Kind } from './kind.ts'
+import { badRequest, type ApiError } from './status.ts'
 
 /** Decides whether an object is asked for. */
 export type Selector = (object: KubeObject) => boolean
@@ -97,12 +97,7 @@ export function parseFieldSelector(text: string, kind: Kind): Selector {
     }
     return { path, want: found[3]!.trim(), negated: found[2] === '!=' }
   })
-  return object => terms.every(({ path, want, negated }) => (fieldText(valueAt(object, path)) === want) !== negated)
-}
-
-function fieldText(value: Json | undefined): string {
-  if (value === undefined || value === null) return ''
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return object => terms.every(({ path, want, negated }) => (wordOf(valueAt(object, path)) === want) !== negated)
 }
 
 /** An object's labels tested against a LabelSelector value (`matchLabels`, `matchExpressions`); null or absent selects nothing. */
@@ -111,7 +106,7 @@ export function matchesLabelSelector(selector: Json | undefined, labels: Readonl
   for (const [key, value] of Object.entries(asTextMap(selector['matchLabels']))) if (labels[key] !== value) return false
   const expressions = Array.isArray(selector['matchExpressions']) ? selector['matchExpressions'] : []
   return expressions.every(expression => {
-    const key = String(valueAt(expression, 'key'))
+    const key = wordOf(valueAt(expression, 'key'))
     const values = (valueAt(expression, 'values') ?? []) as string[]
     const value = labels[key]
     switch (valueAt(expression, 'operator')) {

@@ -80,6 +80,8 @@ export interface ApiServer extends AsyncDisposable {
 
 const USUAL_NAMES = ['127.0.0.1', '::1', 'localhost', '10.96.0.1', 'fd00:10:96::1', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local']
 
+/** Longer than clients keep idle connections. */
+const KEEP_ALIVE_MS = 180_000
 const DEFAULT_SERVICE_RANGES = ['10.96.0.0/16', 'fd00:10:96::/112']
 
 /** Opens the state folder and starts a server; it listens nowhere until `serve` is called. */
@@ -116,6 +118,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     async serve(listener) {
       const { key, certificate } = credentials.server
       const server = createServer({ key, cert: certificate }, (request, response) => app.routing(request, response))
+      // Node's five seconds cut connections that clients are about to use again.
+      server.keepAliveTimeout = KEEP_ALIVE_MS
       serveExec(api, server)
       servers.add(server)
       return listen(server, listener)

@@ -94,7 +94,7 @@ describe('a cluster', () => {
   test('a DaemonSet has a pod per node and follows nodes and templates', async () => {
     await client.request('POST', `${APPS}/daemonsets`, { body: workload('DaemonSet', 'agent') })
     await settled()
-    expect(podsOf('agent').map(pod => pod.spec.nodeName).sort()).toEqual(['n1', 'n2', 'n3'])
+    expect(podsOf('agent').map(pod => pod.spec.nodeName ?? '').sort((a, b) => (a < b ? -1 : 1))).toEqual(['n1', 'n2', 'n3'])
     await client.request('POST', '/api/v1/nodes', { body: { metadata: { name: 'n4' } } })
     await client.request('PATCH', `${APPS}/daemonsets/agent`, { contentType: 'application/merge-patch+json', body: { spec: { template: { metadata: { annotations: { at: 'now' } } } } } })
     await settled()

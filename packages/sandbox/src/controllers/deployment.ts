@@ -124,7 +124,7 @@ async function scale(context: ControllerContext, set: Workload, replicas: number
 }
 
 async function forgetOldSets(context: ControllerContext, deployment: Workload, others: readonly Workload[]): Promise<void> {
-  const keep = Number((deployment.spec as { revisionHistoryLimit?: number }).revisionHistoryLimit ?? 10)
+  const keep = deployment.spec.revisionHistoryLimit ?? 10
   const idle = others.filter(set => set.spec.replicas === 0 && Number(set.status?.['replicas'] ?? 0) === 0).sort((a, b) => revisionOf(b) - revisionOf(a))
   for (const set of idle.slice(keep)) await context.client.request('DELETE', `/apis/apps/v1/namespaces/${set.metadata.namespace}/replicasets/${set.metadata.name}`).catch(ignoreGone)
 }

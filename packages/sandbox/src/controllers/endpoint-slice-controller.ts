@@ -57,6 +57,11 @@ async function reconcile({ storage, client }: ControllerContext, key: string): P
   for (const slice of plan.remove) await client.request('DELETE', `${path}/${slice.metadata.name}`)
 }
 
+interface Chunk {
+  readonly slice: KubeObject | undefined
+  readonly endpoints: JsonObject[]
+}
+
 /** Which slices to write and which to remove so that together they say what `groups` says. */
 export function planSlices(service: Service, groups: readonly EndpointGroup[], existing: readonly KubeObject[]): { write: JsonObject[], remove: KubeObject[] } {
   const write: JsonObject[] = []
@@ -65,11 +70,11 @@ export function planSlices(service: Service, groups: readonly EndpointGroup[], e
     const mine = [...unused].filter(slice => slice['addressType'] === group.family && equalJson((slice['ports'] ?? []) as Json, [...group.ports]))
     // Endpoints stay in the slice they are in; new ones go where there is room.
     const wanted = new Map(group.endpoints.map(endpoint => [idOf(endpoint), endpoint]))
-    const chunks = mine.map(slice => {
+    const chunks: Chunk[] = mine.map(slice => {
       const kept = ((slice['endpoints'] ?? []) as JsonObject[]).map(idOf).filter(id => wanted.has(id))
       const endpoints = kept.map(id => wanted.get(id)!)
       for (const id of kept) wanted.delete(id)
-      return { slice: slice as KubeObject | undefined, endpoints }
+      return { slice, endpoints }
     })
     for (const endpoint of wanted.values()) {
       let chunk = chunks.find(candidate => candidate.endpoints.length < MAX_ENDPOINTS_PER_SLICE)
@@ -92,10 +97,10 @@ function idOf(endpoint: JsonObject): string {
 }
 
 function equalSlices(old: KubeObject, slice: JsonObject): boolean {
-  return equalJson((old['endpoints'] ?? []) as Json, slice['endpoints'] as Json) && equalJson(old.metadata.labels, (slice['metadata'] as JsonObject)['labels'] as Json)
+  return equalJson((old['endpoints'] ?? []), slice['endpoints']) && equalJson(old.metadata.labels, (slice['metadata'] as JsonObject)['labels'])
 }
 
-function sliceOf(service: Service, group: EndpointGroup, chunk: { slice: KubeObject | undefined, endpoints: JsonObject[] }): JsonObject {
+function sliceOf(service: Service, group: EndpointGroup, chunk: Chunk): JsonObject {
   const { name, namespace, uid, labels } = service.metadata
   const headless: Record<string, string> = service.spec.clusterIP === 'None' ? { 'service.kubernetes.io/headless': '' } : {}
   const old = chunk.slice?.metadata

@@ -38,7 +38,7 @@ describe('compileEndpoints()', () => {
 })
 
 describe('planSlices()', () => {
-  const existing = (slice: JsonObject, name: string): KubeObject => ({ ...slice, apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { ...(slice['metadata'] as JsonObject), name, uid: name, resourceVersion: '1', creationTimestamp: '' } }) as KubeObject
+  const existing = (slice: JsonObject, name: string): KubeObject => ({ ...slice, apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { ...(slice['metadata'] as JsonObject), name, uid: name, resourceVersion: '1', creationTimestamp: '' } })
 
   test('P11 writes nothing when nothing changed, and only the slice that did', () => {
     const pods = Array.from({ length: 250 }, (_, index) => ({ ...pod('a'), metadata: { ...pod('a').metadata, name: `p${index}`, uid: `u${index}` } }))

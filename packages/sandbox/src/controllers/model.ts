@@ -74,6 +74,7 @@ export interface Workload {
     readonly selector: Selector
     readonly template: PodTemplate
     readonly paused?: boolean
+    readonly revisionHistoryLimit?: number
     readonly serviceName?: string
     readonly podManagementPolicy?: string
     readonly strategy?: { readonly type: string, readonly rollingUpdate?: RollingUpdate }
@@ -85,6 +86,8 @@ export interface Workload {
 export interface RollingUpdate {
   readonly maxSurge?: number | string
   readonly maxUnavailable?: number | string
+  /** StatefulSets only: pods with a lower number keep the old template. */
+  readonly partition?: number
 }
 
 export interface Selector {
@@ -123,6 +126,7 @@ export interface ServicePort {
 }
 
 /** The object as one of the shapes above; the server validated it. */
+// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the shape
 export function as<T>(object: KubeObject): T {
   return object as unknown as T
 }

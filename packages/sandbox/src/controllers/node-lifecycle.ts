@@ -1,8 +1,8 @@
-import type { KubeObject } from '../apiserver/json.ts'
+import { asText, valueAt, type KubeObject } from '../apiserver/json.ts'
 import { timestamp } from '../apiserver/verbs/context.ts'
 import { addAll, type Controller, type ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
-import { as, type Condition, type Node, type Pod } from './model.ts'
+import { as, type Node, type Pod } from './model.ts'
 import { withCondition, writeStatus } from './write-status.ts'
 
 /** Kubernetes' node-monitor-grace-period. */
@@ -22,7 +22,7 @@ async function reconcile(context: ControllerContext, name: string, loop: KeyLoop
   const object = storage.get('nodes', name)
   const lease = storage.get('leases.coordination.k8s.io', `kube-node-lease/${name}`)
   if (object === undefined) return
-  const renewed = Date.parse(String((lease?.['spec'] as { renewTime?: string } | undefined)?.renewTime ?? ''))
+  const renewed = Date.parse(asText(valueAt(lease, 'spec.renewTime')) ?? '')
   // A node without a lease is kept by someone who reports its conditions alone.
   if (Number.isNaN(renewed)) return
   const silentMs = clock.wallTime().getTime() - renewed
@@ -40,6 +40,6 @@ async function markNotReady(context: ControllerContext, object: KubeObject): Pro
   const pod = as<Pod>(object)
   const ready = pod.status?.conditions?.find(condition => condition.type === 'Ready')
   if (ready?.status !== 'True') return
-  const conditions = withCondition((pod.status?.conditions ?? []) as Condition[], { type: 'Ready', status: 'False', reason: 'NodeNotReady' }, timestamp(context.clock.wallTime()))
+  const conditions = withCondition((pod.status?.conditions ?? []), { type: 'Ready', status: 'False', reason: 'NodeNotReady' }, timestamp(context.clock.wallTime()))
   await writeStatus(context, 'pods', pod as never, { ...(object['status'] as object), conditions })
 }

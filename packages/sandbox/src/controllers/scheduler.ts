@@ -2,7 +2,7 @@ import { timestamp } from '../apiserver/verbs/context.ts'
 import type { KubeObject } from '../apiserver/json.ts'
 import type { Controller, ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
-import { as, isFinished, type Condition, type Node, type Pod } from './model.ts'
+import { as, isFinished, type Node, type Pod } from './model.ts'
 import { fits, hostPortsOf, isSchedulable } from './nodes.ts'
 import { withCondition, writeStatus } from './write-status.ts'
 
@@ -39,7 +39,7 @@ async function schedule(context: ControllerContext, key: string): Promise<void> 
   const name = chooseNode(pod, nodes, running)
   if (name === undefined) {
     const message = `0/${nodes.length} nodes are available: none is Ready, fits the node selector, is tolerated and has the host ports free.`
-    const conditions = withCondition((pod.status?.conditions ?? []) as Condition[], { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }, timestamp(context.clock.wallTime()))
+    const conditions = withCondition((pod.status?.conditions ?? []), { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }, timestamp(context.clock.wallTime()))
     await writeStatus(context, 'pods', pod as never, { ...(object['status'] as object), conditions })
     return
   }

@@ -43,7 +43,7 @@ async function step(context: ControllerContext, set: Workload, hash: string): Pr
     if (!parallel) return
   }
   if (set.spec.updateStrategy?.type === 'OnDelete') return
-  const partition = Number((set.spec.updateStrategy?.rollingUpdate as { partition?: number } | undefined)?.partition ?? 0)
+  const partition = set.spec.updateStrategy?.rollingUpdate?.partition ?? 0
   for (let ordinal = replicas - 1; ordinal >= partition; ordinal--) {
     const pod = pods.get(ordinal)
     if (pod === undefined || pod.metadata.deletionTimestamp !== undefined) return

@@ -1,4 +1,4 @@
-import { equalJson, type Json, type JsonObject } from '../apiserver/json.ts'
+import { equalJson, type JsonObject } from '../apiserver/json.ts'
 import type { ControllerContext } from './controller.ts'
 import { keyOf, type Condition, type Workload } from './model.ts'
 
@@ -6,7 +6,7 @@ import { keyOf, type Condition, type Workload } from './model.ts'
 export async function writeStatus(context: ControllerContext, storage: string, object: Workload, status: JsonObject): Promise<void> {
   const current = context.storage.get(storage, keyOf(object))
   if (current === undefined || current.metadata.uid !== object.metadata.uid) return
-  if (equalJson((current['status'] ?? {}) as Json, status)) return
+  if (equalJson((current['status'] ?? {}), status)) return
   const path = context.storage.pathOf(storage, keyOf(object))
   await context.client.request('PUT', `${path}/status`, { body: { ...current, status } })
 }

@@ -95,8 +95,6 @@ function keepAllocated(spec: JsonObject, old: JsonObject): void {
 }
 
 function dropAddresses(spec: JsonObject): Cause[] {
-  // Old clients know only the single field: the list follows it.
-  if (spec['clusterIP'] !== undefined && spec['clusterIP'] !== old['clusterIP']) spec['clusterIPs'] ??= [spec['clusterIP']]
   for (const name of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[name]
   return []
 }

@@ -1,4 +1,4 @@
-import { asArray, asNumber, asObject, asText, objectsIn, type Json, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asObject, asText, objectsIn, wordOf, type Json, type JsonObject, type KubeObject } from '../json.ts'
 import type { Kind, Subresource } from '../kind.ts'
 import type { KindRegistry } from '../registry.ts'
 import { conform } from '../schema/conform.ts'
@@ -57,7 +57,7 @@ function kindOf(definition: KubeObject, version: JsonObject, storageVersion: str
     scalePaths: scale === undefined ? undefined : { spec: pathText(scale['specReplicasPath']), status: pathText(scale['statusReplicasPath']), selector: pathText(scale['labelSelectorPath']) },
     conform: object => conformCustom(object, schema),
     applyDefaults: object => applySchemaDefaults(object, schema),
-    validate: (object, old) => schemaFaults(withoutMetadata(object), { ...schema, required: asArray(schema['required']).filter(field => !TOP_LEVEL.has(String(field))) }, '', old === undefined ? undefined : withoutMetadata(old)),
+    validate: (object, old) => schemaFaults(withoutMetadata(object), { ...schema, required: asArray(schema['required']).filter(field => !TOP_LEVEL.has(wordOf(field))) }, '', old === undefined ? undefined : withoutMetadata(old)),
     columns: columnsOf(version),
   }
 }
@@ -94,9 +94,9 @@ function printerColumn(given: JsonObject): Column {
       const values = valuesAt(object, path)
       const [first] = values
       if (first === undefined || first === null) return type === 'date' ? '<unknown>' : type === 'string' ? '' : null
-      if (type === 'date') return age(String(first), now)
+      if (type === 'date') return age(wordOf(first), now)
       if (type !== 'string') return first
-      return values.map(value => (typeof value === 'object' ? JSON.stringify(value) : String(value))).join(',')
+      return values.map(wordOf).join(',')
     },
   }
 }

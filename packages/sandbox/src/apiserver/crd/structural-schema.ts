@@ -49,9 +49,9 @@ function valueFaults(value: Json, schema: JsonObject, field: string): Cause[] {
     const pattern = asText(schema['pattern'])
     if (pattern !== undefined && compile(pattern)?.test(value) === false) refuse(`should match '${pattern}'`)
     const most = asNumber(schema['maxLength'])
-    if (most !== undefined && [...value].length > most) causes.push({ reason: 'FieldValueTooLong', message: `Too long: may not be more than ${most} bytes`, field })
+    if (most !== undefined && lengthOf(value) > most) causes.push({ reason: 'FieldValueTooLong', message: `Too long: may not be more than ${most} bytes`, field })
     const least = asNumber(schema['minLength'])
-    if (least !== undefined && [...value].length < least) refuse(`should be at least ${least} chars long`)
+    if (least !== undefined && lengthOf(value) < least) refuse(`should be at least ${least} chars long`)
     const fault = formatFault(value, asText(schema['format']))
     if (fault !== undefined) refuse(fault)
   }
@@ -64,6 +64,11 @@ function valueFaults(value: Json, schema: JsonObject, field: string): Cause[] {
     if (step !== undefined && value % step !== 0) refuse(`should be a multiple of ${step}`)
   }
   return causes
+}
+
+/** In code points, as OpenAPI counts. */
+function lengthOf(text: string): number {
+  return Array.from(text).length
 }
 
 const compiled = new Map<string, RegExp | undefined>()

@@ -1,7 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { Api } from '../api.ts'
 import { aggregatedDiscovery, discoveryAt, versionInfo } from '../discovery.ts'
-import type { FaultPlan } from '../faults.ts'
 import type { JsonObject } from '../json.ts'
 import { openApiAt } from '../openapi.ts'
 import type { ApiRequest } from '../request.ts'
@@ -36,7 +35,7 @@ function onFaults(api: Api, request: ApiRequest): JsonObject {
     const body = asObject(request.body)
     if (body === undefined) throw badRequest('a fault plan must be a JSON object')
     const { expireWatches, ...plan } = body
-    api.faults.set(plan as FaultPlan)
+    api.faults.set(plan)
     if (expireWatches === true) api.faults.expireWatches()
   }
   return { ...(api.faults.plan as JsonObject) }

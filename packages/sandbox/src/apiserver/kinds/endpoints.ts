@@ -1,4 +1,4 @@
-import { asArray, asText, equalJson, objectsIn, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asText, equalJson, objectsIn, wordOf, type JsonObject, type KubeObject } from '../json.ts'
 import type { Cause } from '../status.ts'
 import { endpointAddressFaults } from '../validation/address.ts'
 import { duplicate, invalidValue, notSupported, required } from '../validation/field.ts'
@@ -42,7 +42,7 @@ function endpointFaults(endpoint: JsonObject, field: string, type: string | unde
     const at = `${field}.addresses[${index}]`
     if (type === 'IPv4' || type === 'IPv6') causes.push(...endpointAddressFaults(value, at, type === 'IPv4' ? 4 : 6))
     else if (type === 'FQDN') {
-      const fault = subdomainFault(String(value))
+      const fault = subdomainFault(wordOf(value))
       if (fault !== undefined) causes.push(invalidValue(at, value, fault))
     }
   }

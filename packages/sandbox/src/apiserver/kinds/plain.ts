@@ -1,6 +1,6 @@
 // Small kinds: what little they default and refuse.
 import { formatIp } from '@weft/ip'
-import { asArray, asNumber, asObject, asText, equalJson, objectsIn, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asObject, asText, equalJson, objectsIn, type KubeObject } from '../json.ts'
 import type { Cause } from '../status.ts'
 import { addressOf, networkOf, NOT_A_NETWORK, NOT_AN_ADDRESS } from '../validation/address.ts'
 import { forbiddenField, invalidValue, notSupported, required } from '../validation/field.ts'
@@ -112,7 +112,7 @@ export function validateIngress(ingress: KubeObject): Cause[] {
 
 /** Faults of an Event: it belongs to the namespace of what it is about. */
 export function validateEvent(event: KubeObject): Cause[] {
-  const about = asObject(event['involvedObject']) ?? ({} as JsonObject)
+  const about = asObject(event['involvedObject']) ?? ({})
   const namespace = asText(about['namespace']) ?? ''
   if (namespace === '' ? event.metadata.namespace === 'default' || event.metadata.namespace === 'kube-system' : namespace === event.metadata.namespace) return []
   return [invalidValue('involvedObject.namespace', namespace, 'does not match event.namespace')]

@@ -1,4 +1,4 @@
-import { asArray, asNumber, asObject, asText, cloneJson, equalJson, objectsIn, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asObject, asText, cloneJson, equalJson, objectsIn, wordOf, type JsonObject, type KubeObject } from '../json.ts'
 import type { Cause } from '../status.ts'
 import { duplicate, forbiddenField, invalidValue, notSupported, required } from '../validation/field.ts'
 import { labelFault, portNameFault, subdomainFault } from '../validation/name.ts'
@@ -92,10 +92,10 @@ export function podSpecFaults(spec: JsonObject, field: string): Cause[] {
     if (!supported.includes(asText(spec[name]) ?? '')) causes.push(notSupported(`${field}.${name}`, spec[name], supported))
   }
   for (const name of ['hostname', 'subdomain']) {
-    const fault = spec[name] === undefined ? undefined : labelFault(String(spec[name]))
+    const fault = spec[name] === undefined ? undefined : labelFault(wordOf(spec[name]))
     if (fault !== undefined) causes.push(invalidValue(`${field}.${name}`, spec[name], fault))
   }
-  const nodeFault = spec['nodeName'] === undefined ? undefined : subdomainFault(String(spec['nodeName']))
+  const nodeFault = spec['nodeName'] === undefined ? undefined : subdomainFault(wordOf(spec['nodeName']))
   if (nodeFault !== undefined) causes.push(invalidValue(`${field}.nodeName`, spec['nodeName'], nodeFault))
   if ((asNumber(spec['terminationGracePeriodSeconds']) ?? 0) < 0) causes.push(invalidValue(`${field}.terminationGracePeriodSeconds`, spec['terminationGracePeriodSeconds'], 'must be greater than or equal to 0'))
   if (spec['dnsPolicy'] === 'None' && asArray(asObject(spec['dnsConfig'])?.['nameservers']).length === 0) {

@@ -1,4 +1,4 @@
-import { asArray, asNumber, asObject, asText, asTextMap, equalJson, objectsIn, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asObject, asText, asTextMap, equalJson, objectsIn, wordOf, type JsonObject, type KubeObject } from '../json.ts'
 import type { Cause } from '../status.ts'
 import { addressOf, endpointAddressFaults, networkOf, NOT_A_NETWORK, NOT_AN_ADDRESS } from '../validation/address.ts'
 import { duplicate, forbiddenField, invalidValue, notSupported, required } from '../validation/field.ts'
@@ -42,7 +42,7 @@ export function validateService(service: KubeObject, old: KubeObject | undefined
   if (spec === undefined) return [required('spec')]
   const causes: Cause[] = []
   for (const [name, supported] of Object.entries(ENUMERATIONS)) {
-    if (spec[name] !== undefined && !supported.includes(String(spec[name]))) causes.push(notSupported(`spec.${name}`, spec[name], supported))
+    if (spec[name] !== undefined && !supported.includes(wordOf(spec[name]))) causes.push(notSupported(`spec.${name}`, spec[name], supported))
   }
   causes.push(...selectorFaults(spec), ...servicePortFaults(spec), ...addressFaults(spec))
   if (spec['type'] === 'ExternalName') {
@@ -85,11 +85,11 @@ function servicePortFaults(spec: JsonObject): Cause[] {
     else if (name !== '' && names.has(name)) causes.push(duplicate(`${at}.name`, name))
     names.add(name)
     causes.push(...portNumberFaults(port['port'], `${at}.port`), ...protocolFaults(port['protocol'], `${at}.protocol`), ...portReferenceFaults(port['targetPort'], `${at}.targetPort`))
-    const number = `${String(port['port'])}/${String(port['protocol'])}`
+    const number = `${wordOf(port['port'])}/${wordOf(port['protocol'])}`
     if (numbers.has(number)) causes.push(duplicate(at, { port: port['port'], protocol: port['protocol'] }))
     numbers.add(number)
     if (port['nodePort'] === undefined) continue
-    const nodePort = `${String(port['nodePort'])}/${String(port['protocol'])}`
+    const nodePort = `${wordOf(port['nodePort'])}/${wordOf(port['protocol'])}`
     if (spec['type'] === 'ClusterIP' || spec['type'] === 'ExternalName') causes.push(forbiddenField(`${at}.nodePort`, "may not be used when `type` is 'ClusterIP'"))
     else if (nodePorts.has(nodePort)) causes.push(duplicate(`${at}.nodePort`, port['nodePort']))
     nodePorts.add(nodePort)

@@ -1,5 +1,5 @@
 // Read first: RFC 6902 (JSON Patch), RFC 6901 (JSON Pointer).
-import { asObject, asText, cloneJson, equalJson, setMember, type Json, type JsonObject } from '../json.ts'
+import { asObject, asText, cloneJson, equalJson, setMember, wordOf, type Json, type JsonObject } from '../json.ts'
 import { ApiError, badRequest } from '../status.ts'
 
 /** Kubernetes refuses longer patches, so does this server. */
@@ -37,7 +37,7 @@ function applyOperation(document: Json, operation: JsonObject): Json {
       const value = valueOf(document, from)
       return place(remove(document, from), path, value, 'add')
     }
-    default: throw badRequest(`Unexpected kind: ${String(operation['op'])}`)
+    default: throw badRequest(`Unexpected kind: ${wordOf(operation['op'])}`)
   }
 }
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { conflicts, fieldsOf, overlay, subtract, union, without } from './field-set.ts'
 import { jsonPatch } from './json-patch.ts'

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../json.ts'
+import { wordOf, type Json, type JsonObject } from '../json.ts'
 import { badRequest } from '../status.ts'
 import { isScalar, messageNamed, type Field, type Message, type Scalar } from './message.ts'
 
@@ -88,7 +88,7 @@ function conformScalar(value: Json, type: Scalar, path: string, visit: Visit): J
     if (value === null && type === 's') return ''
     return visit.refuse(path, value, goType(type))
   }
-  return type === 'quantity' ? String(value) : value
+  return type === 'quantity' ? wordOf(value) : value
 }
 
 function isEmpty(value: Json | undefined, field: Field): boolean {

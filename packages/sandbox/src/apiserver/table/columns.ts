@@ -1,4 +1,4 @@
-import { asArray, asNumber, asObject, asText, asTextMap, objectsIn, valueAt, type Json, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asObject, asText, asTextMap, objectsIn, valueAt, wordOf, type Json, type KubeObject } from '../json.ts'
 import { selectorText } from '../selector-text.ts'
 import { age } from './age.ts'
 import type { Column } from './column.ts'
@@ -22,8 +22,8 @@ function at(object: KubeObject, path: string): string {
 }
 
 const workloadColumns: readonly Column[] = [
-  text('Containers', object => objectsIn(valueAt(object, 'spec.template.spec.containers')).map(container => container['name']).join(','), 1),
-  text('Images', object => objectsIn(valueAt(object, 'spec.template.spec.containers')).map(container => container['image']).join(','), 1),
+  text('Containers', object => objectsIn(valueAt(object, 'spec.template.spec.containers')).map(container => wordOf(container['name'])).join(','), 1),
+  text('Images', object => objectsIn(valueAt(object, 'spec.template.spec.containers')).map(container => wordOf(container['image'])).join(','), 1),
   text('Selector', object => selectorText(valueAt(object, 'spec.selector')), 1),
 ]
 
@@ -97,7 +97,7 @@ export const builtinColumns: Readonly<Record<string, readonly Column[]>> = {
     text('Ports', object => (asArray(valueAt(object, 'spec.tls')).length > 0 ? '80, 443' : '80')), ageColumn,
   ],
   'ipaddresses.networking.k8s.io': [nameColumn, text('ParentRef', object => [asText(valueAt(object, 'spec.parentRef.resource')), asText(valueAt(object, 'spec.parentRef.namespace')), asText(valueAt(object, 'spec.parentRef.name'))].filter(part => part !== undefined).join('/')), ageColumn],
-  'servicecidrs.networking.k8s.io': [nameColumn, text('CIDRs', object => asArray(valueAt(object, 'spec.cidrs')).join(',')), ageColumn],
+  'servicecidrs.networking.k8s.io': [nameColumn, text('CIDRs', object => asArray(valueAt(object, 'spec.cidrs')).map(wordOf).join(',')), ageColumn],
   'leases.coordination.k8s.io': [nameColumn, text('Holder', object => asText(valueAt(object, 'spec.holderIdentity')) ?? ''), ageColumn],
   'roles.rbac.authorization.k8s.io': [nameColumn, createdColumn],
   'clusterroles.rbac.authorization.k8s.io': [nameColumn, createdColumn],

@@ -1,4 +1,4 @@
-import { asArray, asNumber, asText, objectsIn, valueAt, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asText, objectsIn, valueAt, wordOf, type JsonObject, type KubeObject } from '../json.ts'
 import { selectorText } from '../selector-text.ts'
 import { age } from './age.ts'
 import type { Column } from './column.ts'
@@ -26,7 +26,7 @@ function externalText(service: KubeObject): string {
   const type = asText(valueAt(service, 'spec.type'))
   if (type === 'ExternalName') return asText(valueAt(service, 'spec.externalName')) ?? ''
   const balancer = type === 'LoadBalancer' ? objectsIn(valueAt(service, 'status.loadBalancer.ingress')).map(entry => asText(entry['ip']) ?? asText(entry['hostname'])) : []
-  const all = [...balancer, ...asArray(valueAt(service, 'spec.externalIPs'))].join(',')
+  const all = [...balancer, ...asArray(valueAt(service, 'spec.externalIPs')).map(wordOf)].join(',')
   if (all !== '') return all
   return type === 'LoadBalancer' ? '<pending>' : '<none>'
 }
@@ -51,7 +51,7 @@ function endpointsText(endpoints: KubeObject): string {
   const items = objectsIn(endpoints['subsets']).flatMap(subset => {
     const addresses = objectsIn(subset['addresses']).map(address => asText(address['ip']) ?? '')
     const ports = objectsIn(subset['ports'])
-    const format = (ip: string, port: JsonObject): string => `${ip.includes(':') ? `[${ip}]` : ip}:${String(port['port'])}`
+    const format = (ip: string, port: JsonObject): string => `${ip.includes(':') ? `[${ip}]` : ip}:${wordOf(port['port'])}`
     return ports.length === 0 ? addresses : ports.flatMap(port => addresses.map(ip => format(ip, port)))
   })
   return listText(items, '<none>')

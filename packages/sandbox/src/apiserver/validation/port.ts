@@ -1,4 +1,4 @@
-import type { Json } from '../json.ts'
+import { wordOf, type Json } from '../json.ts'
 import type { Cause } from '../status.ts'
 import { invalidValue, notSupported } from './field.ts'
 import { portNameFault } from './name.ts'
@@ -14,7 +14,7 @@ export function portNumberFaults(value: Json | undefined, field: string): Cause[
 /** Faults of a port that is a number or the name of a container port. */
 export function portReferenceFaults(value: Json | undefined, field: string): Cause[] {
   if (typeof value === 'number') return portNumberFaults(value, field)
-  const fault = portNameFault(String(value))
+  const fault = portNameFault(wordOf(value))
   return fault === undefined ? [] : [invalidValue(field, value, fault)]
 }
 

@@ -51,7 +51,7 @@ export function applyObject(context: VerbContext, target: Target, config: JsonOb
   const metadata = { ...merged.metadata, name: target.name, managedFields }
   const resourceVersion = asText(asObject(config['metadata'])?.['resourceVersion'])
   const body = { ...merged, metadata: { ...metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) } }
-  return { item: updateObject(context, target, body as JsonObject, { ...options, keepsManagedFields: true }), created: false }
+  return { item: updateObject(context, target, body, { ...options, keepsManagedFields: true }), created: false }
 }
 
 /** What an apply configuration claims: not the object's identity. */

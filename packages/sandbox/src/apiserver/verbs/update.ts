@@ -68,7 +68,7 @@ function chooseParts(kind: Kind, object: KubeObject, old: KubeObject, subresourc
   }
   if (kind.subresources.has('status')) {
     const { status: _status, ...rest } = object
-    return { ...rest, ...(old['status'] === undefined ? {} : { status: cloneJson(old['status']!) }) } as KubeObject
+    return { ...rest, ...(old['status'] === undefined ? {} : { status: cloneJson(old['status']!) }) }
   }
   return object
 }
