@@ -69,8 +69,8 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   return {
     registry,
     ready,
-    status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes, adopted }),
-    dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: cni.dump },
+    status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
+    dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
     async run(signal) {
       // Pods are wired when everything a pod needs is in the kernel; until then the plugin answers "try again later".
       const wirePods = async (): Promise<void> => {
