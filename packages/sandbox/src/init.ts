@@ -1,6 +1,6 @@
 // The program inside: started by host/launch.ts as the child of PID 1, with all namespaces new and `/proc` and the
 // tmpfs mounted. Its standard output is `logs/init.log`.
-import type { Server } from 'node:net'
+import { Server } from 'node:net'
 import { realClock } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { warmThreadPool } from '@weft/netlink'
@@ -40,17 +40,22 @@ async function main(options: InitOptions, listener: Server): Promise<void> {
   tell({ kind: 'ready' })
 }
 
+// A fault in one corner is told and survived: with this process every pod of the cluster would end.
+process.on('uncaughtException', (error) => {
+  logger.error({ message: messageOf(error), stack: error.stack }, 'uncaught fault')
+})
+
 process.on('disconnect', () => {
   if (!released) end(0)
 })
 // Whoever started it died before this line was reached.
 if (process.send !== undefined && !process.connected) end(0)
 
-process.on('message', (raw: unknown, handle: unknown) => {
-  const message = raw as ToInit
+process.on('message', (message: ToInit, handle: unknown) => {
   switch (message.kind) {
     case 'start':
-      main(message.options, handle as Server).catch((error: unknown) => {
+      if (!(handle instanceof Server)) throw new TypeError('the listener did not travel with the message')
+      main(message.options, handle).catch((error: unknown) => {
         logger.error({ message: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'sandbox failed to start')
         const code = error instanceof SandboxError ? error.code : 'ERR_SANDBOX_START'
         tell({ kind: 'failed', code, message: error instanceof SandboxError ? error.message : `Cannot start the sandbox: ${messageOf(error)}` })

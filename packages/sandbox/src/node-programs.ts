@@ -15,7 +15,7 @@ export interface ProgramSources {
   readonly server: string
   readonly caCertificate: string
   /** A token for a user of the API server, e.g. `system:node:n1`. */
-  tokenFor(user: string): string
+  readonly tokenFor: (user: string) => string
   readonly environment: ToolEnvironment
   /** Path of the compiled CNI plugin, or `twin` where there is no compiler. */
   readonly plugin: string

@@ -11,7 +11,7 @@ interface Config {
   readonly refuseFile?: string
 }
 
-const config = JSON.parse(readFileSync(0, 'utf8')) as Config
+const config: Config = JSON.parse(readFileSync(0, 'utf8'))
 const { CNI_COMMAND: command, CNI_CONTAINERID: id = '', CNI_NETNS: netns = '', CNI_IFNAME: ifname = '' } = process.env
 const link = `std${id.slice(0, 8)}`
 const gateways = { 4: parseIp('169.254.1.1'), 6: parseIp('fe80::1') } as const

@@ -53,18 +53,18 @@ export class TestSandbox implements AsyncDisposable {
   }
 
   /** A call to the API server over the host's socket, as the administrator. */
-  async api(method: string, path: string, body?: object): Promise<Record<string, unknown>> {
-    const kubeconfig = JSON.parse(readFileSync(this.handle.kubeconfigPath, 'utf8')) as Kubeconfig
+  async api<T = unknown>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+    const kubeconfig: Kubeconfig = JSON.parse(readFileSync(this.handle.kubeconfigPath, 'utf8'))
     const token = kubeconfig.users[0]!.user.token
     const ca = Buffer.from(kubeconfig.clusters[0]!.cluster['certificate-authority-data'], 'base64').toString()
     const { Agent, request } = await import('undici')
     const answer = await request(`${this.handle.server}${path}`, {
-      method: method as 'GET',
+      method,
       headers: { 'authorization': `Bearer ${token}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       dispatcher: new Agent({ connect: { ca } }),
     })
-    const json = await answer.body.json() as Record<string, unknown>
+    const json: T = JSON.parse(await answer.body.text())
     if (answer.statusCode >= 400) throw new Error(`${answer.statusCode}: ${JSON.stringify(json)}`)
     return json
   }
@@ -76,7 +76,7 @@ export class TestSandbox implements AsyncDisposable {
 
   async pod(name: string): Promise<TestPod | undefined> {
     try {
-      return await this.api('GET', `/api/v1/namespaces/default/pods/${name}`) as unknown as TestPod
+      return await this.api<TestPod>('GET', `/api/v1/namespaces/default/pods/${name}`)
     } catch (error) {
       if (String(error).includes('404')) return undefined
       throw error

@@ -88,7 +88,7 @@ export class SandboxClient {
       if (kind === 'stdout') (options.onStdout ?? ((chunk: Buffer) => void stdout.push(chunk)))(data)
       else if (kind === 'stderr') (options.onStderr ?? ((chunk: Buffer) => void stderr.push(chunk)))(data)
       else {
-        const exit = JSON.parse(data.toString()) as RunExit
+        const exit: RunExit = JSON.parse(data.toString())
         if (exit.error !== undefined) throw new SandboxError('ERR_SANDBOX_CONTROL', `Cannot run "${command.join(' ')}": ${exit.error}`)
         return { code: exit.code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() }
       }
@@ -100,14 +100,14 @@ export class SandboxClient {
   async ask(target: Target, asks: readonly Ask[], options: { readonly signal?: AbortSignal | undefined } = {}): Promise<readonly AskAnswer[]> {
     const { code, stdout, stderr } = await this.run(target, ['weft-probe', 'ask'], { stdin: JSON.stringify(asks), signal: options.signal })
     if (code !== 0) throw new SandboxError('ERR_SANDBOX_CONTROL', `Cannot ask from "${JSON.stringify(target)}": the probe ended with code ${code}: ${stderr.trim()}`)
-    return JSON.parse(stdout) as AskAnswer[]
+    return JSON.parse(stdout)
   }
 
   /** A log as text, in pieces as they come. */
   async* logs(log: LogRequest, options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<string> {
     const answer = await this.#call('GET', `/logs?request=${encodeURIComponent(JSON.stringify(log))}`, options)
     answer.setEncoding('utf8')
-    for await (const chunk of answer) yield chunk as string
+    for await (const chunk of answer) yield String(chunk)
   }
 
   /** SIGKILLs the agent of a node; its supervisor starts another. */
@@ -130,7 +130,7 @@ export class SandboxClient {
     const answer = await this.#call(body === undefined ? 'GET' : 'POST', `/agents/${node}/admin${path}`, body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
     const text = await readText(answer)
     try {
-      return JSON.parse(text) as unknown
+      return JSON.parse(text)
     } catch {
       return text
     }
@@ -147,7 +147,7 @@ export class SandboxClient {
   }
 
   async #json<T>(method: string, path: string, options: CallOptions): Promise<T> {
-    return JSON.parse(await readText(await this.#call(method, path, options))) as T
+    return JSON.parse(await readText(await this.#call(method, path, options)))
   }
 
   async #call(method: string, path: string, options: CallOptions): Promise<IncomingMessage> {
@@ -171,6 +171,6 @@ export class SandboxClient {
 async function readText(answer: IncomingMessage): Promise<string> {
   answer.setEncoding('utf8')
   let text = ''
-  for await (const chunk of answer) text += chunk as string
+  for await (const chunk of answer) text += String(chunk)
   return text
 }

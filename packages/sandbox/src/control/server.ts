@@ -58,15 +58,20 @@ async function handle(port: ControlPort, message: IncomingMessage, answer: Serve
       answer.once('finish', () => port.shutdown())
       return json({}, 202)
     case 'POST /run': return run(port, message, answer)
-    case 'GET /logs':
+    case 'GET /logs': {
+      const log: LogRequest = JSON.parse(url.searchParams.get('request') ?? '{}')
       answer.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
       answer.flushHeaders()
-      for await (const text of port.logs(JSON.parse(url.searchParams.get('request') ?? '{}') as LogRequest, gone.signal)) {
+      for await (const text of port.logs(log, gone.signal)) {
         if (!answer.write(text)) await drained(answer, gone.signal)
       }
       answer.end()
       return
-    case 'GET /enter': return json(port.enter(JSON.parse(url.searchParams.get('target') ?? '{}') as Target))
+    }
+    case 'GET /enter': {
+      const target: Target = JSON.parse(url.searchParams.get('target') ?? '{}')
+      return json(port.enter(target))
+    }
     case 'POST /attachments':
       await port.checkAttachment({ namespace: url.searchParams.get('namespace') ?? '', name: url.searchParams.get('name') ?? '' })
       return json({})
@@ -89,7 +94,7 @@ async function handle(port: ControlPort, message: IncomingMessage, answer: Serve
 }
 
 function run(port: ControlPort, message: IncomingMessage, answer: ServerResponse): void {
-  const order = JSON.parse(Buffer.from(String(message.headers[runHeader]), 'base64url').toString()) as RunRequest
+  const order: RunRequest = JSON.parse(Buffer.from(String(message.headers[runHeader]), 'base64url').toString())
   const spawned = port.run(order)
   answer.writeHead(200, { 'content-type': 'application/octet-stream' })
   answer.flushHeaders()

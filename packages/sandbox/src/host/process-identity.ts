@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { codeOf } from '../errors.ts'
 
 /** A process that cannot be mistaken for a later one with the same number. */
 export interface ProcessIdentity {
@@ -40,7 +41,7 @@ export function killProcess(identity: ProcessIdentity): boolean {
       process.kill(target, 'SIGKILL')
       return true
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+      if (codeOf(error) === 'ESRCH') return false
       throw error
     }
   }).some(Boolean)

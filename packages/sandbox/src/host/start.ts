@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { buildShim } from '@weft/cni'
 import { SandboxClient } from '../control/client.ts'
@@ -63,7 +63,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
   mkdirSync(folder.root, { recursive: true, mode: 0o700 })
   chmodSync(folder.root, 0o700)
   const [listener, shim] = await Promise.all([listen(options.port ?? 0), buildShim(join(dirname(folder.root), 'shim'))])
-  const server = `https://127.0.0.1:${(listener.address() as AddressInfo).port}`
+  const server = `https://127.0.0.1:${portOf(listener)}`
   const claim: SandboxState = { phase: 'starting', launcher: identifyProcess(process.pid)!, nodes, family, server, startedAt: new Date().toISOString() }
   const present = claimStateFolder(folder, claim)
   if (present !== undefined) {
@@ -105,8 +105,7 @@ interface Conversation {
 function converse(launched: Launched, listener: Server, { folder, options, message }: Conversation): Promise<void> {
   const child = launched.process
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const onMessage = (raw: unknown): void => {
-    const answer = raw as FromInit
+  const onMessage = (answer: FromInit): void => {
     switch (answer.kind) {
       case 'listening':
         // Both copies would accept: ours goes once the other side has its own.
@@ -130,7 +129,7 @@ function converse(launched: Launched, listener: Server, { folder, options, messa
   const onExit = (code: number | null, signal: string | null): void =>
     reject(new SandboxError('ERR_SANDBOX_START', `Cannot start the sandbox: it ended ${signal === null ? `with code ${code ?? 'none'}` : `by ${signal}`}; ${lastLines(`${folder.logs}/init.log`)}`))
   const onError = (error: Error): void => reject(error)
-  const onAbort = (): void => reject(options.signal?.reason as Error)
+  const onAbort = (): void => reject(options.signal?.reason)
   child.on('message', onMessage).on('exit', onExit).on('error', onError)
   options.signal?.addEventListener('abort', onAbort)
   if (options.signal?.aborted === true) onAbort()
@@ -167,6 +166,11 @@ function listen(port: number): Promise<Server> {
   server.once('error', (error) => reject(new SandboxError('ERR_SANDBOX_START', `Cannot listen on port "${port}" of 127.0.0.1: ${error.message}`, { cause: error })))
   server.listen(port, '127.0.0.1', () => resolve(server))
   return promise
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 function lastLines(path: string): string {

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { codeOf } from '../errors.ts'
 import type { AddressFamilies } from '../underlay/topology.ts'
 import { isRunning, type ProcessIdentity } from './process-identity.ts'
 import { clearStateFolder, type StateFolder } from './state-folder.ts'
@@ -22,7 +23,7 @@ export interface SandboxState {
 /** Reads state.json; undefined when there is none or it is not ours. */
 export function readState(folder: StateFolder): SandboxState | undefined {
   try {
-    const state = JSON.parse(readFileSync(folder.stateFile, 'utf8')) as SandboxState
+    const state: SandboxState = JSON.parse(readFileSync(folder.stateFile, 'utf8'))
     return typeof state.launcher.pid === 'number' ? state : undefined
   } catch {
     return undefined
@@ -54,7 +55,7 @@ export function claimStateFolder(folder: StateFolder, state: SandboxState): Sand
       closeSync(file)
       return undefined
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if (codeOf(error) !== 'EEXIST') throw error
     }
     const present = readState(folder)
     if (present !== undefined && isLive(present)) return present

@@ -19,6 +19,8 @@ export function spawnCommand(command: readonly string[], { environment, stdio = 
   const child = spawn(command[0]!, command.slice(1), { env: environment, stdio, detached: true, cwd: '/' })
   // Listeners come later; until then a failure to start must not end the sandbox.
   child.on('error', () => undefined)
+  // Its pipes are sockets: a command that ends with input unread resets them, after its output was read.
+  for (const stream of child.stdio) stream?.on('error', () => undefined)
   return {
     process: child,
     kill: () => {
@@ -45,7 +47,7 @@ export async function collectOutput(spawned: Spawned, options: { readonly stdin?
   const stderr: Buffer[] = []
   const onAbort = (): void => {
     spawned.kill()
-    reject(options.signal?.reason as Error)
+    reject(options.signal?.reason)
   }
   child.stdout?.on('data', (chunk: Buffer) => stdout.push(chunk))
   child.stderr?.on('data', (chunk: Buffer) => stderr.push(chunk))

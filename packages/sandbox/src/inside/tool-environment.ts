@@ -6,6 +6,9 @@ const passedOn = ['HOME', 'LANG', 'TERM', 'TMPDIR', 'NODE_COMPILE_CACHE', 'NODE_
 
 /** @param bin Folder of the probe's names, put first in PATH. */
 export function toolEnvironmentWith(bin: string): ToolEnvironment {
-  const values = passedOn.map((name) => [name, process.env[name]] as const).filter(([, value]) => value !== undefined)
-  return { ...(Object.fromEntries(values) as Record<string, string>), PATH: `${bin}:${process.env['PATH'] ?? '/usr/bin:/bin'}` }
+  const values = passedOn.flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return { ...Object.fromEntries(values), PATH: `${bin}:${process.env['PATH'] ?? '/usr/bin:/bin'}` }
 }

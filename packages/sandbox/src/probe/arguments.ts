@@ -10,8 +10,8 @@ export function readFlags(args: readonly string[], flags: readonly string[]): { 
 /** Go's duration text, e.g. `1s`, `500ms`, `1m30s`, to milliseconds; undefined for anything else. */
 export function durationMs(text: string): number | undefined {
   if (!/^(\d+(\.\d+)?(ms|us|s|m|h))+$/.test(text)) return undefined
-  const units = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
-  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|us|s|m|h)/g)].reduce((sum, [, amount, unit]) => sum + Number(amount) * units[unit as keyof typeof units], 0)
+  const units: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+  return [...text.matchAll(/(\d+(?:\.\d+)?)(ms|us|s|m|h)/g)].reduce((sum, [, amount, unit]) => sum + Number(amount) * units[unit!]!, 0)
 }
 
 /** A port number of a flag, or the default. */

@@ -1,7 +1,7 @@
 import { Resolver, lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { DnsAskType } from './question.ts'
-import { ProbeFailure } from './failure.ts'
+import { ProbeFailure, systemError } from './failure.ts'
 
 /**
  * Asks the resolver of the place. c-ares reads resolv.conf's servers but not its search list, so full names are expected
@@ -23,7 +23,7 @@ export async function askDns(name: string, type: DnsAskType, signal: AbortSignal
     return (type === 'lookup' ? records : records.sort()).join(',')
   } catch (error) {
     if (error instanceof ProbeFailure) throw error
-    const { code, message } = error as NodeJS.ErrnoException
+    const { code, message } = systemError(error)
     throw new ProbeFailure(code === 'ETIMEOUT' ? 'TIMEOUT' : 'DNS', message)
   } finally {
     signal.removeEventListener('abort', onAbort)
@@ -39,6 +39,6 @@ async function query(resolver: Resolver, name: string, type: DnsAskType): Promis
     case 'TXT': return (await resolver.resolveTxt(name)).map((parts) => parts.join(''))
     case 'PTR': return isIP(name) === 0 ? await resolver.resolvePtr(name) : await resolver.reverse(name)
     case 'SRV': return (await resolver.resolveSrv(name)).map((record) => `${record.priority} ${record.weight} ${record.port} ${record.name}`)
-    default: throw new ProbeFailure('OTHER', `unknown record type: ${type satisfies never}`)
+    default: throw new ProbeFailure('OTHER', `unknown record type: ${JSON.stringify(type satisfies never)}`)
   }
 }

@@ -11,7 +11,7 @@ const defaultTimeoutMs = 2000
 
 /** The subcommand: reads a JSON list of asks from the argument or standard input, prints one JSON list of answers. */
 export async function ask(args: readonly string[]): Promise<number> {
-  const asks = JSON.parse(args[0] ?? (await text(process.stdin))) as Ask[]
+  const asks: Ask[] = JSON.parse(args[0] ?? (await text(process.stdin)))
   const answers = await performAsks(asks)
   const { promise, resolve } = Promise.withResolvers<void>()
   process.stdout.write(`${JSON.stringify(answers)}\n`, () => resolve())

@@ -1,5 +1,5 @@
 import { createConnection, type Socket } from 'node:net'
-import { ProbeFailure, resolveHost } from './failure.ts'
+import { ProbeFailure, resolveHost, toFailure } from './failure.ts'
 
 export interface HttpCall {
   readonly host: string
@@ -50,7 +50,7 @@ export async function connectTcp({ host, port, signal }: { readonly host: string
   signal.throwIfAborted()
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const socket = createConnection({ host: address, port, family, noDelay: true })
-  const onAbort = (): void => void socket.destroy(signal.reason as Error)
+  const onAbort = (): void => void socket.destroy(toFailure(signal.reason))
   signal.addEventListener('abort', onAbort, { once: true })
   socket.once('close', () => signal.removeEventListener('abort', onAbort))
   socket.on('error', reject)

@@ -64,7 +64,7 @@ async function serve(socket: Socket, handle: HttpHandler): Promise<void> {
 
 function write(socket: Socket, headOnly: boolean, reply: HttpReply, keep: boolean): Promise<void> {
   const status = reply.status ?? 200
-  const body = Buffer.from(reply.body as string)
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
   const head = [
     `HTTP/1.1 ${status} ${status < 400 ? 'OK' : 'Error'}`,
     `Content-Type: ${reply.contentType ?? 'text/plain; charset=utf-8'}`,

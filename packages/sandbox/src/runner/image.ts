@@ -16,7 +16,9 @@ export const probeCommand: readonly string[] = ['/.weft/bin/node', '/.weft/probe
  * @throws {UnknownImage} When there is neither.
  */
 export function commandOf(container: Container, environment: Readonly<Record<string, string>>): readonly string[] {
-  const [command, args] = [container.command ?? [], container.args ?? []].map((words) => words.map((word) => expand(word, environment))) as [string[], string[]]
+  const expanded = (words: readonly string[] | undefined): string[] => (words ?? []).map((word) => expand(word, environment))
+  const command = expanded(container.command)
+  const args = expanded(container.args)
   if (command.length > 0) return isProbe(container.image) && /^\/?(agnhost|weft-probe)$/.test(command[0]!) ? [...probeCommand, ...command.slice(1), ...args] : [...command, ...args]
   if (isProbe(container.image)) return [...probeCommand, ...(args.length > 0 ? args : ['pause'])]
   if (/(^|\/)pause(:|@|$)/.test(container.image)) return [...probeCommand, 'pause']

@@ -37,7 +37,7 @@ export class NetworkWatch {
     signal.throwIfAborted()
     if (this.#conflist !== undefined) return this.#conflist
     const { promise, reject } = Promise.withResolvers<never>()
-    const onAbort = (): void => reject(signal.reason as Error)
+    const onAbort = (): void => reject(signal.reason)
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       return await Promise.race([this.#waiting.promise, promise])

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { inNetworkOf, type Spawned, spawnCommand } from '../inside/command.ts'
 import { SandboxError } from '../errors.ts'
 
@@ -41,7 +41,8 @@ export async function startPause(netns: string, hostname: string): Promise<Pause
  * @throws {SandboxError} `ERR_SANDBOX_POD` with standard error when the script ended before.
  */
 export async function readStartedPid(spawned: Spawned): Promise<number> {
-  const pipe = spawned.process.stdio[3] as Readable
+  const pipe = spawned.process.stdio[3]
+  if (!(pipe instanceof Readable)) throw new SandboxError('ERR_SANDBOX_POD', 'Cannot start the process: it has no descriptor 3')
   let text = ''
   // To the line's end only: `nsenter` and `unshare` before the script hold the pipe open as long as they live.
   for await (const chunk of pipe) {

@@ -13,9 +13,7 @@ export class PodData {
 
   /** Reads all of them at once; those that do not exist are missing in the answer. */
   static async read(kube: KubeClient, pod: PodObject): Promise<PodData> {
-    const references = referencesOf(pod)
-    const entries = await Promise.all([...references].map(async (reference) => {
-      const [kind, name] = reference.split('/') as [DataKind, string]
+    const entries = await Promise.all([...referencesOf(pod)].map(async ([reference, { kind, name }]) => {
       try {
         const object = await kube.request<DataObject>('GET', `/api/v1/namespaces/${pod.metadata.namespace}/${kind}/${name}`)
         return [reference, decode(kind, object)] as const
@@ -42,10 +40,10 @@ function decode(kind: DataKind, { data = {}, binaryData = {} }: DataObject): Rec
   return kind === 'secrets' ? base64(data) : { ...data, ...base64(binaryData) }
 }
 
-function referencesOf({ spec }: PodObject): Set<string> {
-  const found = new Set<string>()
+function referencesOf({ spec }: PodObject): ReadonlyMap<string, { readonly kind: DataKind, readonly name: string }> {
+  const found = new Map<string, { readonly kind: DataKind, readonly name: string }>()
   const add = (kind: DataKind, name: string | undefined): void => {
-    if (name !== undefined && name !== '') found.add(`${kind}/${name}`)
+    if (name !== undefined && name !== '') found.set(`${kind}/${name}`, { kind, name })
   }
   const containers: readonly Container[] = [...(spec.initContainers ?? []), ...spec.containers]
   for (const { env = [], envFrom = [] } of containers) {

@@ -52,7 +52,7 @@ export function expand(text: string, environment: Readonly<Record<string, string
 export function downwardField(fieldPath: string, { pod, podIps, hostIps }: Pick<EnvironmentSources, 'pod' | 'podIps' | 'hostIps'>): string | undefined {
   const { metadata, spec } = pod
   const subscript = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(fieldPath)
-  if (subscript !== null) return metadata[subscript[1] as 'labels' | 'annotations']?.[subscript[2]!] ?? ''
+  if (subscript !== null) return (subscript[1] === 'labels' ? metadata.labels : metadata.annotations)?.[subscript[2]!] ?? ''
   switch (fieldPath) {
     case 'metadata.name': return metadata.name
     case 'metadata.namespace': return metadata.namespace
@@ -78,7 +78,7 @@ function valueFrom({ name, valueFrom }: EnvVar, container: Container, sources: E
   }
   if (resourceFieldRef !== undefined) {
     const [list, resource = ''] = resourceFieldRef.resource.split('.')
-    return container.resources?.[list as 'limits' | 'requests']?.[resource] ?? '0'
+    return (list === 'limits' ? container.resources?.limits : container.resources?.requests)?.[resource] ?? '0'
   }
   for (const [kind, reference] of [['configmaps', configMapKeyRef], ['secrets', secretKeyRef]] as const) {
     if (reference === undefined) continue

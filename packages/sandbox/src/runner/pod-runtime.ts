@@ -46,8 +46,8 @@ export class RunnersPodRuntime implements PodRuntime {
     const spawned = unit.process.exec(command)
     const { process: child } = spawned
     const { promise, resolve, reject } = Promise.withResolvers<number>()
-    child.stdout?.on('data', options.stdout)
-    child.stderr?.on('data', options.stderr)
+    child.stdout?.on('data', (bytes: Buffer) => options.stdout(bytes))
+    child.stderr?.on('data', (bytes: Buffer) => options.stderr(bytes))
     child.once('error', reject).once('close', (code) => resolve(code ?? 137))
     const onAbort = (): void => spawned.kill()
     options.signal.addEventListener('abort', onAbort, { once: true })

@@ -4,9 +4,9 @@ import type { Probe } from './pod-object.ts'
 export interface ProbeLoop {
   readonly probe: Probe
   /** One attempt. @returns Why it failed, undefined when it did not. */
-  attempt(): Promise<string | undefined>
+  readonly attempt: () => Promise<string | undefined>
   /** Told when the threshold is crossed, in either direction. */
-  onTurn(healthy: boolean, message: string): void
+  readonly onTurn: (healthy: boolean, message: string) => void
   /** Tries more often than the period until the first success: a pod is Ready as soon as it is, not a period later. */
   readonly eager: boolean
   readonly signal: AbortSignal

@@ -20,11 +20,13 @@ export type FromProber = { readonly to: 'runner', readonly id: number, readonly 
 /** Answers orders on a channel for as long as the worker lives. */
 export async function serveProbes({ channel: name }: { readonly channel: string }): Promise<never> {
   const channel = new BroadcastChannel(name)
+  // A channel of Node, which knows no origins.
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
   const tell = (message: FromProber): void => channel.postMessage(message)
-  channel.onmessage = (event: unknown) => {
-    const { to, id, order } = (event as { data: ToProber }).data
-    if (to === 'prober') void attempt(order).then((failure) => tell({ to: 'runner', id, failure }))
-  }
+  channel.addEventListener('message', (event: { readonly data: ToProber | FromProber }) => {
+    const { data } = event
+    if (data.to === 'prober') void attempt(data.order).then((failure) => tell({ to: 'runner', id: data.id, failure }))
+  })
   tell({ to: 'runner', id: 0 })
   return await new Promise<never>(() => undefined)
 }

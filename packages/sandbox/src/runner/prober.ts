@@ -36,13 +36,12 @@ export class Prober implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const channel = new BroadcastChannel(this.#name)
     this.#channel = channel
-    channel.onmessage = (event: unknown) => {
-      const { to, id, failure } = (event as { data: FromProber }).data
-      if (to !== 'runner') return
-      if (id === 0) resolve()
-      this.#waiting.get(id)?.(failure)
-      this.#waiting.delete(id)
-    }
+    channel.addEventListener('message', ({ data }: { readonly data: ToProber | FromProber }) => {
+      if (data.to !== 'runner') return
+      if (data.id === 0) resolve()
+      this.#waiting.get(data.id)?.(data.failure)
+      this.#waiting.delete(data.id)
+    })
     const module = new URL(`./prober-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
     this.#worker.run(this.#netns, { module, name: 'serveProbes', data: { channel: this.#name } }).catch((error: unknown) => {
       reject(error)

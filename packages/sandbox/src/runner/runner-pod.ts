@@ -11,6 +11,7 @@ export const runnerPodResource: Resource<RunnerPod> = {
   name: 'pods',
   path: '/api/v1/pods',
   trim: (raw) => {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it comes from this process's own API server, which has validated it
     const object = raw as PodObject
     const { namespace, name, uid, resourceVersion } = object.metadata
     return { namespace, name, uid, resourceVersion, nodeName: object.spec.nodeName ?? '', object }

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { type Cidr, type IpAddress, type MacAddress, parseCidr, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
 import { createNetns, isNotFound, isNotSupported, isPermissionDenied, NetlinkError, RouteSocket, writeSysctls } from '@weft/netlink'
-import { SandboxError } from '../errors.ts'
+import { messageOf, SandboxError } from '../errors.ts'
 import type { Segment, Station, Topology } from './topology.ts'
 
 /** Where the network namespaces of the underlay are pinned. */
@@ -64,7 +64,7 @@ export async function buildUnderlay(topology: Topology, folder: string): Promise
     await routeAsClouds(topology, underlay.router)
   } catch (error) {
     if (isPermissionDenied(error)) throw new SandboxError('ERR_SANDBOX_UNSUPPORTED', 'Cannot start the sandbox: the user namespace has no network rights, a security module takes them away', { cause: error })
-    if (isNotSupported(error)) throw new SandboxError('ERR_SANDBOX_UNSUPPORTED', `Cannot start the sandbox: the kernel has no bridges or veth pairs (${(error as Error).message})`, { cause: error })
+    if (isNotSupported(error)) throw new SandboxError('ERR_SANDBOX_UNSUPPORTED', `Cannot start the sandbox: the kernel has no bridges or veth pairs (${messageOf(error)})`, { cause: error })
     throw error
   }
   return underlay

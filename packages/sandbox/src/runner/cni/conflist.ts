@@ -1,6 +1,6 @@
 // Read first: https://github.com/containernetworking/cni/blob/main/SPEC.md (1.1.0), sections 1 and 3.
 import { readdirSync, readFileSync } from 'node:fs'
-import { SandboxError } from '../../errors.ts'
+import { messageOf, SandboxError } from '../../errors.ts'
 
 export interface CniPluginConfig {
   readonly type: string
@@ -42,9 +42,9 @@ export function parseConflist(text: string, source: string): CniConflist {
   const refuse = (why: string): SandboxError => new SandboxError('ERR_SANDBOX_CNI', `Cannot use network configuration "${source}": ${why}`)
   let list: CniConflist
   try {
-    list = JSON.parse(text) as CniConflist
+    list = JSON.parse(text)
   } catch (error) {
-    throw refuse((error as Error).message)
+    throw refuse(messageOf(error))
   }
   if (typeof list !== 'object' || list === null || typeof list.name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(list.name)) throw refuse('it has no valid name')
   if (!Array.isArray(list.plugins) || list.plugins.length === 0) throw refuse('it has no plugins')
@@ -56,7 +56,7 @@ export function parseConflist(text: string, source: string): CniConflist {
 
 /** Whether a configuration's version is at least `wanted`, e.g. `1.1.0` for GC and STATUS. */
 export function isAtLeast(version: string, wanted: string): boolean {
-  const [left, right] = [version, wanted].map((text) => text.split('.').map(Number)) as [number[], number[]]
-  for (const [index, part] of right.entries()) if ((left[index] ?? 0) !== part) return (left[index] ?? 0) > part
+  const left = version.split('.').map(Number)
+  for (const [index, part] of wanted.split('.').map(Number).entries()) if ((left[index] ?? 0) !== part) return (left[index] ?? 0) > part
   return true
 }

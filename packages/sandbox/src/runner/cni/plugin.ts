@@ -79,9 +79,9 @@ export async function callPlugin(call: CniCall): Promise<CniResult | undefined> 
   }
   const parsed = parse(output.stdout)
   if (output.code !== 0) {
-    const { code, msg, details } = (parsed ?? {}) as { code?: number, msg?: string, details?: string }
-    const message = [msg, details].filter((part) => part !== undefined && part !== '').join(': ')
-    throw new CniError(command, type, { code: code ?? 999, message: message || output.stderr.trim() || `it ended with code ${output.code}` })
+    const { code, msg, details } = parsed ?? {}
+    const message = [msg, details].filter((part) => typeof part === 'string' && part !== '').join(': ')
+    throw new CniError(command, type, { code: typeof code === 'number' ? code : 999, message: message || output.stderr.trim() || `it ended with code ${output.code}` })
   }
   if (parsed === undefined && output.stdout.trim() !== '') throw new CniError(command, type, { code: 6, message: `it printed no JSON: ${output.stdout.slice(0, 200)}` })
   return parsed
@@ -89,7 +89,7 @@ export async function callPlugin(call: CniCall): Promise<CniResult | undefined> 
 
 function parse(text: string): CniResult | undefined {
   try {
-    return JSON.parse(text) as CniResult
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -28,7 +28,7 @@ export class ResultCache {
 
   get(attachment: Pick<CniAttachment, 'containerId' | 'ifname'>): CachedAttachment | undefined {
     try {
-      return JSON.parse(readFileSync(this.#path(attachment), 'utf8')) as CachedAttachment
+      return JSON.parse(readFileSync(this.#path(attachment), 'utf8'))
     } catch {
       return undefined
     }
