@@ -1,5 +1,5 @@
 // Read first: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api
-import type { JsonObject } from './json.ts'
+import { asText, type JsonObject } from './json.ts'
 import { apiVersionOf, type Kind } from './kind.ts'
 import type { KindRegistry } from './registry.ts'
 
@@ -92,7 +92,7 @@ function aggregatedResource(kind: Kind): JsonObject {
     ...(kind.categories === undefined ? {} : { categories: [...kind.categories] }),
     subresources: [...kind.subresources].map(name => {
       const type = subresourceType(kind, name)
-      return { subresource: name, responseKind: responseKind((type['group'] ?? kind.group) as string, (type['version'] ?? kind.version) as string, type['kind'] as string), verbs: type['verbs']! }
+      return { subresource: name, responseKind: responseKind(asText(type['group']) ?? kind.group, asText(type['version']) ?? kind.version, asText(type['kind']) ?? kind.kind), verbs: type['verbs']! }
     }),
   }
 }

@@ -53,6 +53,7 @@ export class Journal {
       const stop = text.indexOf(0x0a, start)
       if (line > 0) {
         try {
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this class wrote it
           onRecord(JSON.parse(text.toString('utf8', start, stop)) as JournalRecord)
         } catch (error) {
           throw new JournalError(path, line + 1, error)

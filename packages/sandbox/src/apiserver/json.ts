@@ -1,3 +1,5 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- the one place that says what parsed and stored values are */
+
 /** A value as JSON.parse gives it. */
 export type Json = null | boolean | number | string | Json[] | JsonObject
 
@@ -28,6 +30,23 @@ export interface KubeObject extends JsonObject {
   apiVersion: string
   kind: string
   metadata: ObjectMeta
+}
+
+/** A value that JSON.parse made, or that JSON.stringify will write as it is. */
+export function asJson(value: unknown): Json {
+  return value as Json
+}
+
+/** A JSON object that is a Kubernetes object: it was read from the store or has just been given its metadata. */
+export function asKubeObject(value: Json | undefined): KubeObject {
+  return value as KubeObject
+}
+
+/** The object that is a member of another one; made when there is none. */
+export function memberObject(object: JsonObject, name: string): JsonObject {
+  const member = asObject(object[name]) ?? {}
+  object[name] = member
+  return member
 }
 
 /** `value` if it is an object, otherwise undefined. */

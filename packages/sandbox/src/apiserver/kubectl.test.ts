@@ -81,7 +81,7 @@ describe.skipIf(!hasKubectl)('kubectl', { timeout: 30_000 }, () => {
     for (const kind of ['pods', 'nodes', 'deployment', 'endpointslices', 'namespaces', 'events', 'leases', 'networkpolicies', 'all', 'crd']) await kubectl('get', kind, '-A')
     for (const object of ['deployment/web', 'node/n1', 'namespace/default']) expect(await kubectl('describe', object)).toContain('Name:')
     await kubectl('delete', 'deployment,service', 'web')
-    await expect(kubectl('get', 'deployment', 'web')).rejects.toMatchObject({ stderr: expect.stringContaining('deployments.apps "web" not found') as string })
+    await expect(kubectl('get', 'deployment', 'web')).rejects.toMatchObject({ stderr: expect.stringContaining('deployments.apps "web" not found') })
   })
 
   test('create sends protobuf and is understood', async () => {
@@ -109,7 +109,7 @@ describe.skipIf(!hasKubectl)('kubectl', { timeout: 30_000 }, () => {
     await kubectl('patch', 'networkpolicy', 'p', '--type=json', '-p', '[{"op":"replace","path":"/metadata/labels/x","value":"z"}]')
     expect(await kubectl('get', 'networkpolicy', 'p', '-o', 'jsonpath={.spec.policyTypes[*]} {.metadata.labels.x}')).toBe('Egress z')
     const other = { ...policy, spec: { podSelector: { matchLabels: { a: 'c' } } } }
-    await expect(kubectl('apply', '--server-side', '--field-manager=other', '-f', file('other.json', other))).rejects.toMatchObject({ stderr: expect.stringContaining('Apply failed with 1 conflict: conflict with "kubectl": .spec.podSelector') as string })
+    await expect(kubectl('apply', '--server-side', '--field-manager=other', '-f', file('other.json', other))).rejects.toMatchObject({ stderr: expect.stringContaining('Apply failed with 1 conflict: conflict with "kubectl": .spec.podSelector') })
     await kubectl('apply', '--server-side', '--field-manager=other', '--force-conflicts', '-f', file('other.json', other))
     await kubectl('label', 'networkpolicy', 'p', 'k=v')
     await kubectl('annotate', 'networkpolicy', 'p', 'k=v')
@@ -118,9 +118,9 @@ describe.skipIf(!hasKubectl)('kubectl', { timeout: 30_000 }, () => {
 
   test('apply refuses unknown fields and bad values with their causes', async () => {
     const bad = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'bad' }, spec: { ports: [{ port: 0 }], nonsense: 1 } }
-    await expect(kubectl('apply', '-f', file('bad.json', bad))).rejects.toMatchObject({ stderr: expect.stringContaining('unknown field "spec.nonsense"') as string })
+    await expect(kubectl('apply', '-f', file('bad.json', bad))).rejects.toMatchObject({ stderr: expect.stringContaining('unknown field "spec.nonsense"') })
     const worse = { ...bad, spec: { ports: [{ port: 70_000 }] } }
-    await expect(kubectl('apply', '-f', file('bad.json', worse))).rejects.toMatchObject({ stderr: expect.stringContaining('spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive') as string })
+    await expect(kubectl('apply', '-f', file('bad.json', worse))).rejects.toMatchObject({ stderr: expect.stringContaining('spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive') })
   })
 
   test('get -w shows what comes', async () => {
@@ -139,6 +139,6 @@ describe.skipIf(!hasKubectl)('kubectl', { timeout: 30_000 }, () => {
     await kubectl('create', 'namespace', 'gone')
     await kubectl('-n', 'gone', 'create', 'deployment', 'd', '--image=x:1')
     await kubectl('delete', 'namespace', 'gone', '--timeout=10s')
-    await expect(kubectl('get', 'namespace', 'gone')).rejects.toMatchObject({ stderr: expect.stringContaining('not found') as string })
+    await expect(kubectl('get', 'namespace', 'gone')).rejects.toMatchObject({ stderr: expect.stringContaining('not found') })
   })
 })

@@ -22,13 +22,11 @@ export function parseResourcePath(path: string): ResourcePath | undefined {
   } catch {
     return undefined
   }
-  let rest: string[]
-  let group = ''
-  let version: string | undefined
-  if (decoded[0] === 'api') [, version, ...rest] = decoded as [string, string?, ...string[]]
-  else if (decoded[0] === 'apis') {
-    ;[, group = '', version, ...rest] = decoded as [string, string?, string?, ...string[]]
-  } else return undefined
+  const isCore = decoded[0] === 'api'
+  if (!isCore && decoded[0] !== 'apis') return undefined
+  const group = isCore ? '' : (decoded[1] ?? '')
+  const version = decoded[isCore ? 1 : 2]
+  let rest = decoded.slice(isCore ? 2 : 3)
   if (version === undefined || rest.length === 0) return undefined
   let namespace: string | undefined
   // `namespaces/x`, `namespaces/x/status` and `namespaces/x/finalize` are about the namespace itself.

@@ -1,4 +1,4 @@
-import { asTextMap, valueAt, wordOf, type Json, type KubeObject } from './json.ts'
+import { asArray, asTextMap, valueAt, wordOf, type Json, type KubeObject } from './json.ts'
 import type { Kind } from './kind.ts'
 import { badRequest, type ApiError } from './status.ts'
 
@@ -107,7 +107,7 @@ export function matchesLabelSelector(selector: Json | undefined, labels: Readonl
   const expressions = Array.isArray(selector['matchExpressions']) ? selector['matchExpressions'] : []
   return expressions.every(expression => {
     const key = wordOf(valueAt(expression, 'key'))
-    const values = (valueAt(expression, 'values') ?? []) as string[]
+    const values = asArray(valueAt(expression, 'values'))
     const value = labels[key]
     switch (valueAt(expression, 'operator')) {
       case 'In': return value !== undefined && values.includes(value)

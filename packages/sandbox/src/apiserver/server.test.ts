@@ -89,7 +89,7 @@ describe('verbs', () => {
     const again = await started.client.request<KubeObject>('PUT', `${CONFIG_MAPS}/a`, { body: updated })
     expect(again.metadata.resourceVersion).toBe(updated.metadata.resourceVersion)
     expect(await started.client.request('DELETE', `${CONFIG_MAPS}/a`)).toMatchObject({ kind: 'Status', status: 'Success', details: { name: 'a', kind: 'configmaps', uid: created.metadata.uid } })
-    expect(await failure(started.client.request('GET', `${CONFIG_MAPS}/a`))).toMatchObject({ status: 404, message: expect.stringContaining('configmaps "a" not found') as string })
+    expect(await failure(started.client.request('GET', `${CONFIG_MAPS}/a`))).toMatchObject({ status: 404, message: expect.stringContaining('configmaps "a" not found') })
   })
 
   test('create refuses what Kubernetes refuses', async () => {
@@ -134,7 +134,7 @@ describe('verbs', () => {
   test('a pod with a node is marked first and removed with grace 0', async () => {
     await started.client.request('POST', PODS, { body: pod('graceful', { nodeName: 'n1', terminationGracePeriodSeconds: 7 }) })
     const marked = await started.client.request<KubeObject>('DELETE', `${PODS}/graceful`)
-    expect(marked.metadata).toMatchObject({ deletionGracePeriodSeconds: 7, deletionTimestamp: expect.any(String) as string })
+    expect(marked.metadata).toMatchObject({ deletionGracePeriodSeconds: 7, deletionTimestamp: expect.any(String) })
     const shortened = await started.client.request<KubeObject>('DELETE', `${PODS}/graceful`, { body: { gracePeriodSeconds: 2 } })
     expect(shortened.metadata.deletionGracePeriodSeconds).toBe(2)
     expect(await started.client.request('DELETE', `${PODS}/graceful`, { body: { gracePeriodSeconds: 0 } })).toMatchObject({ status: 'Success' })
@@ -174,7 +174,7 @@ describe('list', () => {
     expect(await names({ labelSelector: 'app!=web,app' })).toBe('c')
     expect(await names({ fieldSelector: 'spec.nodeName=n1' })).toBe('ac')
     expect(await names({ fieldSelector: 'metadata.name!=a', labelSelector: 'app notin (db)' })).toBe('b')
-    expect(await failure(names({ fieldSelector: 'spec.nonsense=1' }))).toMatchObject({ status: 400, message: expect.stringContaining('field label not supported: spec.nonsense') as string })
+    expect(await failure(names({ fieldSelector: 'spec.nonsense=1' }))).toMatchObject({ status: 400, message: expect.stringContaining('field label not supported: spec.nonsense') })
     expect(await failure(names({ labelSelector: 'a===b' }))).toMatchObject({ status: 400 })
   })
 

@@ -141,14 +141,20 @@ async function listen(server: HttpsServer, listener: Server | { readonly host: s
     // Its own listening handle stays with the caller; only connections come over.
     listener.on('connection', socket => server.emit('connection', socket))
     if (!listener.listening) await once(listener, 'listening')
-    return listener.address() as AddressInfo
+    return addressOf(listener)
   }
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen(listener.port, listener.host, resolve)
   await promise
   server.off('error', reject)
-  return server.address() as AddressInfo
+  return addressOf(server)
+}
+
+function addressOf(server: Server): AddressInfo {
+  const address = server.address()
+  // A listener on a path has no address; nobody serves an API there.
+  return typeof address === 'string' || address === null ? { address: String(address), family: '', port: 0 } : address
 }
 
 async function closeServer(server: HttpsServer): Promise<void> {

@@ -58,12 +58,12 @@ function onScale(context: DispatchContext, target: Target, request: ApiRequest):
   // The path as a merge patch: `spec.replicas` becomes {spec: {replicas}}.
   const change = (kind.scalePaths ?? WORKLOAD_PATHS).spec.split('.').reduceRight<Json>((inner, name) => ({ [name]: inner }), replicas)
   const wanted = mergePatch(mergePatch(current.object, change), resourceVersion === undefined ? {} : { metadata: { resourceVersion } })
-  return { kind: 'status', code: 200, body: scaleOf(kind, updateObject(context, target, wanted as JsonObject, writeOptions(request))) }
+  return { kind: 'status', code: 200, body: scaleOf(kind, updateObject(context, target, asObject(wanted)!, writeOptions(request))) }
 }
 
-function patchScale(scale: JsonObject, request: ApiRequest): JsonObject {
+function patchScale(scale: JsonObject, request: ApiRequest): Json {
   const patch = request.body ?? null
-  return (request.contentType === 'application/json-patch+json' ? jsonPatch(scale, patch) : mergePatch(scale, patch)) as JsonObject
+  return request.contentType === 'application/json-patch+json' ? jsonPatch(scale, patch) : mergePatch(scale, patch)
 }
 
 function bind(context: DispatchContext, target: Target, request: ApiRequest): Answer {
@@ -71,7 +71,7 @@ function bind(context: DispatchContext, target: Target, request: ApiRequest): An
   const node = asText(valueAt(bodyOf(request), 'target.name'))
   if (node === undefined) throw badRequest('binding.target.name is required')
   const current = getObject(context, target)
-  const bound = mergePatch(current.object, { spec: { nodeName: node } }) as JsonObject
+  const bound = asObject(mergePatch(current.object, { spec: { nodeName: node } }))!
   updateObject(context, target, bound, writeOptions(request))
   return { kind: 'status', code: 201, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } }
 }

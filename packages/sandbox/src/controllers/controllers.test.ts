@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- answers are what the test says they are */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realClock } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'

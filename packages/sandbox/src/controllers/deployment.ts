@@ -1,12 +1,12 @@
-import type { JsonObject } from '../apiserver/json.ts'
+import { asJson, asObject, type JsonObject } from '../apiserver/json.ts'
 import { timestamp } from '../apiserver/verbs/context.ts'
 import { addAll, type Controller, type ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
-import { as, type Condition, type RollingUpdate, type Workload } from './model.ts'
+import { as, type RollingUpdate, type Workload } from './model.ts'
 import { controlledBy } from './owned-pods.ts'
 import { ignoreGone } from './replica-set.ts'
 import { templateHash } from './template-hash.ts'
-import { withCondition, writeStatus } from './write-status.ts'
+import { conditionsOf, withCondition, writeStatus } from './write-status.ts'
 
 const STORAGE = 'deployments.apps'
 const SETS = 'replicasets.apps'
@@ -64,8 +64,8 @@ async function currentSet(context: ControllerContext, deployment: Workload): Pro
     metadata: { name: `${name}-${hash}`, namespace, labels, annotations: { [REVISION]: revision }, ownerReferences: [controlledBy('Deployment', deployment)] },
     spec: {
       replicas: 0,
-      selector: { ...selector, matchLabels: { ...selector.matchLabels, [HASH_LABEL]: hash } } as JsonObject,
-      template: { metadata: { ...(template.metadata as JsonObject | undefined), labels }, spec: template.spec as unknown as JsonObject },
+      selector: { ...selector, matchLabels: { ...selector.matchLabels, [HASH_LABEL]: hash } },
+      template: { metadata: { ...asObject(asJson(template.metadata)), labels }, spec: asJson(template.spec) },
     },
   }
   const created = await context.client.request<Workload>('POST', path, { body })
@@ -140,10 +140,10 @@ async function writeDeploymentStatus(context: ControllerContext, deployment: Wor
   const now = timestamp(context.clock.wallTime())
   const enough = available >= replicas - unavailable
   const done = updated === replicas && counts.replicas === replicas && available >= replicas
-  let conditions = withCondition((deployment.status?.['conditions'] ?? []) as Condition[], enough
+  let conditions = withCondition(conditionsOf(deployment.status), enough
     ? { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: 'Deployment has minimum availability.' }
     : { type: 'Available', status: 'False', reason: 'MinimumReplicasUnavailable', message: 'Deployment does not have minimum availability.' }, now)
-  conditions = withCondition(conditions as unknown as Condition[], { type: 'Progressing', status: 'True', reason: done ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated', message: done ? 'ReplicaSet has successfully progressed.' : 'ReplicaSet is progressing.' }, now)
+  conditions = withCondition(conditions, { type: 'Progressing', status: 'True', reason: done ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated', message: done ? 'ReplicaSet has successfully progressed.' : 'ReplicaSet is progressing.' }, now)
   const shown = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0))
-  await writeStatus(context, STORAGE, deployment, { ...shown, conditions, observedGeneration: deployment.metadata.generation })
+  await writeStatus(context, STORAGE, deployment, { ...shown, conditions: asJson(conditions), observedGeneration: deployment.metadata.generation })
 }

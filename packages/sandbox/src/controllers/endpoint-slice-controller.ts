@@ -1,4 +1,4 @@
-import { equalJson, type Json, type JsonObject, type KubeObject } from '../apiserver/json.ts'
+import { asText, equalJson, objectsIn, valueAt, type JsonObject, type KubeObject } from '../apiserver/json.ts'
 import { addAll, type Controller, type ControllerContext } from './controller.ts'
 import { compileEndpoints, MAX_ENDPOINTS_PER_SLICE, type EndpointGroup } from './endpoint-slices.ts'
 import { KeyLoop } from './key-loop.ts'
@@ -50,7 +50,7 @@ async function reconcile({ storage, client }: ControllerContext, key: string): P
   const plan = planSlices(service, groups, existing)
   const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`
   for (const slice of plan.write) {
-    const sliceName = (slice['metadata'] as JsonObject)['name'] as string | undefined
+    const sliceName = asText(valueAt(slice, 'metadata.name'))
     if (sliceName === undefined) await client.request('POST', path, { body: slice })
     else await client.request('PUT', `${path}/${sliceName}`, { body: slice })
   }
@@ -67,11 +67,11 @@ export function planSlices(service: Service, groups: readonly EndpointGroup[], e
   const write: JsonObject[] = []
   const unused = new Set(existing)
   for (const group of groups) {
-    const mine = [...unused].filter(slice => slice['addressType'] === group.family && equalJson((slice['ports'] ?? []) as Json, [...group.ports]))
+    const mine = [...unused].filter(slice => slice['addressType'] === group.family && equalJson(slice['ports'] ?? [], [...group.ports]))
     // Endpoints stay in the slice they are in; new ones go where there is room.
     const wanted = new Map(group.endpoints.map(endpoint => [idOf(endpoint), endpoint]))
     const chunks: Chunk[] = mine.map(slice => {
-      const kept = ((slice['endpoints'] ?? []) as JsonObject[]).map(idOf).filter(id => wanted.has(id))
+      const kept = objectsIn(slice['endpoints']).map(idOf).filter(id => wanted.has(id))
       const endpoints = kept.map(id => wanted.get(id)!)
       for (const id of kept) wanted.delete(id)
       return { slice, endpoints }
@@ -93,11 +93,11 @@ export function planSlices(service: Service, groups: readonly EndpointGroup[], e
 }
 
 function idOf(endpoint: JsonObject): string {
-  return ((endpoint['targetRef'] as JsonObject | undefined)?.['uid'] as string | undefined) ?? JSON.stringify(endpoint['addresses'])
+  return asText(valueAt(endpoint, 'targetRef.uid')) ?? JSON.stringify(endpoint['addresses'])
 }
 
 function equalSlices(old: KubeObject, slice: JsonObject): boolean {
-  return equalJson((old['endpoints'] ?? []), slice['endpoints']) && equalJson(old.metadata.labels, (slice['metadata'] as JsonObject)['labels'])
+  return equalJson(old['endpoints'] ?? [], slice['endpoints']) && equalJson(old.metadata.labels, valueAt(slice, 'metadata.labels'))
 }
 
 function sliceOf(service: Service, group: EndpointGroup, chunk: Chunk): JsonObject {

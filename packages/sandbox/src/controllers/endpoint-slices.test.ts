@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- answers are what the test says they are */
 import { describe, expect, test } from 'vitest'
 import type { JsonObject, KubeObject } from '../apiserver/json.ts'
 import { planSlices } from './endpoint-slice-controller.ts'

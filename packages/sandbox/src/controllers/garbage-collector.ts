@@ -1,7 +1,7 @@
-import type { JsonObject, KubeObject } from '../apiserver/json.ts'
+import type { KubeObject } from '../apiserver/json.ts'
 import type { Controller, ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
-import { as, type OwnerReference } from './model.ts'
+import { as, type Meta, type OwnerReference } from './model.ts'
 import { ignoreGone } from './replica-set.ts'
 
 /** The events of a deployment's life come by the thousand and are never owned. */
@@ -65,7 +65,7 @@ class OwnerGraph {
 }
 
 function ownersOf(object: KubeObject): readonly OwnerReference[] {
-  return (object.metadata.ownerReferences ?? []) as unknown as readonly OwnerReference[]
+  return as<{ readonly metadata: Meta }>(object).metadata.ownerReferences ?? []
 }
 
 function keyOf({ metadata }: KubeObject): string {
@@ -110,7 +110,7 @@ async function disown(context: ControllerContext, id: string, uid: string): Prom
   const object = lookUp(context, id)
   const path = pathOf(context, id)
   if (object === undefined || path === undefined) return
-  const ownerReferences = ownersOf(object).filter(owner => owner.uid !== uid) as unknown as JsonObject[]
+  const ownerReferences = ownersOf(object).filter(owner => owner.uid !== uid)
   await context.client.request('PATCH', path, { contentType: 'application/merge-patch+json', body: { metadata: { ownerReferences } } }).catch(ignoreGone)
 }
 
@@ -122,8 +122,8 @@ async function deleteDependents(context: ControllerContext, dependents: readonly
     const path = pathOf(context, id)
     if (object === undefined || path === undefined) continue
     if (object.metadata.deletionTimestamp === undefined) await context.client.request('DELETE', path, { body: { propagationPolicy: 'Foreground' } }).catch(ignoreGone)
-    const blocks = as<{ metadata: { ownerReferences?: readonly OwnerReference[] } }>(object).metadata.ownerReferences?.some(owner => owner.uid === uid && owner.blockOwnerDeletion === true)
-    if (blocks === true && lookUp(context, id) !== undefined) blocked = true
+    const blocks = ownersOf(object).some(owner => owner.uid === uid && owner.blockOwnerDeletion === true)
+    if (blocks && lookUp(context, id) !== undefined) blocked = true
   }
   return blocked
 }

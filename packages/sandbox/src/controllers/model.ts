@@ -128,6 +128,7 @@ export interface ServicePort {
 /** The object as one of the shapes above; the server validated it. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- the caller names the shape
 export function as<T>(object: KubeObject): T {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- validated by the server in this process
   return object as unknown as T
 }
 

@@ -3,7 +3,7 @@ import { timestamp } from '../apiserver/verbs/context.ts'
 import { addAll, type Controller, type ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
 import { as, type Node, type Pod } from './model.ts'
-import { withCondition, writeStatus } from './write-status.ts'
+import { withCondition, withConditions, writeStatus } from './write-status.ts'
 
 /** Kubernetes' node-monitor-grace-period. */
 const GRACE_MS = 40_000
@@ -32,7 +32,7 @@ async function reconcile(context: ControllerContext, name: string, loop: KeyLoop
   if (silentMs < GRACE_MS || ready?.status === 'Unknown') return
   const condition = { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' } as const
   const conditions = withCondition(node.status?.conditions ?? [], condition, timestamp(clock.wallTime()))
-  await writeStatus(context, 'nodes', node as never, { ...(object['status'] as object), conditions })
+  await writeStatus(context, 'nodes', node, withConditions(object['status'], conditions))
   for (const pod of storage.list('pods')) if (as<Pod>(pod).spec.nodeName === name) await markNotReady(context, pod)
 }
 
@@ -41,5 +41,5 @@ async function markNotReady(context: ControllerContext, object: KubeObject): Pro
   const ready = pod.status?.conditions?.find(condition => condition.type === 'Ready')
   if (ready?.status !== 'True') return
   const conditions = withCondition((pod.status?.conditions ?? []), { type: 'Ready', status: 'False', reason: 'NodeNotReady' }, timestamp(context.clock.wallTime()))
-  await writeStatus(context, 'pods', pod as never, { ...(object['status'] as object), conditions })
+  await writeStatus(context, 'pods', pod, withConditions(object['status'], conditions))
 }

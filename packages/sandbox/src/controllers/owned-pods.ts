@@ -1,4 +1,4 @@
-import type { JsonObject } from '../apiserver/json.ts'
+import { asJson, asObject, type JsonObject } from '../apiserver/json.ts'
 import { addAll, type ControllerContext } from './controller.ts'
 import type { KeyLoop } from './key-loop.ts'
 import { as, type Pod, type Workload } from './model.ts'
@@ -36,7 +36,7 @@ export function podFromTemplate(kind: string, owner: Workload, more: { metadata?
       ...(template.metadata?.annotations === undefined ? {} : { annotations: { ...template.metadata.annotations } }),
       ownerReferences: [controlledBy(kind, owner)],
     },
-    spec: { ...(template.spec as unknown as JsonObject), ...more.spec },
+    spec: { ...asObject(asJson(template.spec)), ...more.spec },
   }
 }
 

@@ -4,7 +4,7 @@ import type { Controller, ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
 import { as, isFinished, type Node, type Pod } from './model.ts'
 import { fits, hostPortsOf, isSchedulable } from './nodes.ts'
-import { withCondition, writeStatus } from './write-status.ts'
+import { withCondition, withConditions, writeStatus } from './write-status.ts'
 
 /** Gives pods without a node the Ready node that fits and has the fewest pods. */
 export function scheduler(context: ControllerContext): Controller {
@@ -40,7 +40,7 @@ async function schedule(context: ControllerContext, key: string): Promise<void> 
   if (name === undefined) {
     const message = `0/${nodes.length} nodes are available: none is Ready, fits the node selector, is tolerated and has the host ports free.`
     const conditions = withCondition((pod.status?.conditions ?? []), { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }, timestamp(context.clock.wallTime()))
-    await writeStatus(context, 'pods', pod as never, { ...(object['status'] as object), conditions })
+    await writeStatus(context, 'pods', pod, withConditions(object['status'], conditions))
     return
   }
   const { namespace, name: podName } = pod.metadata

@@ -1,3 +1,4 @@
+import { asJson, asText } from '../apiserver/json.ts'
 import type { Controller, ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
 import { as, isFinished, isReady, type Pod, type Workload } from './model.ts'
@@ -69,7 +70,7 @@ async function writeSetStatus(context: ControllerContext, set: Workload, hash: s
   const pods = podsOwnedBy(context, set).filter(pod => pod.metadata.deletionTimestamp === undefined && !isFinished(pod))
   const ready = pods.filter(isReady).length
   const updated = pods.filter(pod => pod.metadata.labels?.[HASH_LABEL] === hash).length
-  const before = set.status?.['currentRevision'] as string | undefined
+  const before = asText(asJson(set.status?.['currentRevision']))
   const finished = updated === pods.length && pods.length === (set.spec.replicas ?? 1)
   const shown = Object.fromEntries(Object.entries({ readyReplicas: ready, updatedReplicas: updated, currentReplicas: finished ? updated : pods.length - updated }).filter(([, count]) => count > 0))
   await writeStatus(context, STORAGE, set, {

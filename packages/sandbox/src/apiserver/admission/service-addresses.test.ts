@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- answers are what the test says they are */
 import { describe, expect, test } from 'vitest'
 import { parseCidr, parseIp } from '@weft/ip'
 import type { JsonObject, KubeObject } from '../json.ts'

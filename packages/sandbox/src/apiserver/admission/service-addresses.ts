@@ -100,6 +100,6 @@ function dropAddresses(spec: JsonObject): Cause[] {
 }
 
 function nodePortsOf(spec: JsonObject): number[] {
-  const ports = objectsIn(spec['ports']).map(port => asNumber(port['nodePort']))
-  return [...new Set([...ports, asNumber(spec['healthCheckNodePort'])])].filter(port => port !== undefined && port !== 0) as number[]
+  const ports = [...objectsIn(spec['ports']).map(port => port['nodePort']), spec['healthCheckNodePort']].map(port => asNumber(port) ?? 0)
+  return [...new Set(ports)].filter(port => port !== 0)
 }

@@ -28,7 +28,7 @@ test('custom resources are served at once, validated, defaulted, pruned, and go 
   await using started = await startServer()
   const { client, server } = started
   const created = await client.request<KubeObject>('POST', DEFINITIONS, { body: definition(spec) })
-  expect(created['status']).toMatchObject({ conditions: expect.arrayContaining([expect.objectContaining({ type: 'Established', status: 'True' })]) as unknown })
+  expect(created['status']).toMatchObject({ conditions: expect.arrayContaining([expect.objectContaining({ type: 'Established', status: 'True' })]) })
   const widget = await client.request<KubeObject>('POST', WIDGETS, { body: { metadata: { name: 'one' }, spec: { size: 2, fixed: 'x', port: 'http', unknown: 1 }, status: { no: 1 } } })
   expect(widget).toMatchObject({ apiVersion: 'example.com/v1', kind: 'Widget', spec: { size: 2, mode: 'a', fixed: 'x', port: 'http' } })
   expect(widget['spec']).not.toHaveProperty('unknown')
@@ -46,7 +46,7 @@ test('custom resources are served at once, validated, defaulted, pruned, and go 
     [{ size: 1, port: true }, 'spec.port in body must be of type integer,string'],
   ]
   for (const [bad, message] of messages) {
-    expect(await failure(client.request('POST', WIDGETS, { body: { metadata: { name: 'bad' }, spec: bad } }))).toMatchObject({ status: 422, message: expect.stringContaining(message) as string })
+    expect(await failure(client.request('POST', WIDGETS, { body: { metadata: { name: 'bad' }, spec: bad } }))).toMatchObject({ status: 422, message: expect.stringContaining(message) })
   }
   expect((await failure(client.request('PUT', `${WIDGETS}/one`, { body: { ...widget, spec: { size: 2, fixed: 'y' } } }))).message).toContain('spec.fixed: Invalid value: "y": stays')
   await client.request('PATCH', `${WIDGETS}/one/status`, { contentType: 'application/merge-patch+json', body: { status: { ready: true }, spec: { size: 9 } } })

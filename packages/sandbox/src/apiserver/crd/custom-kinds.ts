@@ -84,8 +84,10 @@ function columnsOf(version: JsonObject): readonly Column[] {
   return [name, ...given.map(column => printerColumn(column))]
 }
 
+const COLUMN_TYPES = ['string', 'integer', 'number', 'boolean', 'date'] as const
+
 function printerColumn(given: JsonObject): Column {
-  const type = (asText(given['type']) ?? 'string') as Column['type']
+  const type = COLUMN_TYPES.find(known => known === given['type']) ?? 'string'
   const path = asText(given['jsonPath']) ?? ''
   return {
     name: asText(given['name']) ?? '', type: type === 'date' ? 'string' : type, format: asText(given['format']), description: asText(given['description']),

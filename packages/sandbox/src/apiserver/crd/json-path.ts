@@ -1,4 +1,4 @@
-import { asArray, asObject, equalJson, type Json } from '../json.ts'
+import { asArray, asJson, asObject, equalJson, type Json } from '../json.ts'
 
 /**
  * The values at a JSONPath of the kind printer columns use: `.spec.cidr`, `.status.conditions[?(@.type=="Ready")].status`,
@@ -25,7 +25,7 @@ function* steps(path: string): Generator<Step> {
 
 function bareValue(text: string): Json {
   try {
-    return JSON.parse(text) as Json
+    return asJson(JSON.parse(text))
   } catch {
     return text
   }

@@ -12,7 +12,7 @@ export interface Accepted {
 export function readAccept(header: string | undefined): Accepted {
   for (const entry of (header ?? '').split(',')) {
     const [type = '', ...rest] = entry.trim().split(';')
-    const parameters = new Map(rest.map(part => part.trim().split('=') as [string, string]))
+    const parameters = new Map(rest.map(part => part.trim().split('=')).map(([name = '', value = '']) => [name, value]))
     if (type !== 'application/json' && type !== '*/*') continue
     const as = parameters.get('as')
     if (as === 'Table' && parameters.get('g') === 'meta.k8s.io') return { form: 'table', aggregatedDiscovery: false }

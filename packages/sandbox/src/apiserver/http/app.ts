@@ -12,7 +12,7 @@ import { answerMeta, isHealthPath } from './meta.ts'
 /** Kubernetes takes at most 3 MiB of JSON in one request. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024
 
-// Never called, so their exact types do not matter.
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- never called, so their exact types do not matter
 const NO_SCHEMAS = {
   compilersFactory: { buildValidator: () => () => () => true, buildSerializer: () => () => (data: unknown) => JSON.stringify(data) },
 } as unknown as NonNullable<FastifyServerOptions['schemaController']>
@@ -35,7 +35,7 @@ export function buildApp(api: Api): FastifyInstance {
     const user = authenticate(api, request.raw)
     await applyFaults(api, user, url.pathname, reply)
     if (reply.raw.destroyed) return reply.hijack()
-    const { body, contentType } = await readBody(request.body as Buffer | undefined, request.headers['content-type'])
+    const { body, contentType } = await readBody(Buffer.isBuffer(request.body) ? request.body : undefined, request.headers['content-type'])
     const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType, user, onWarning: (text: string) => addWarning(reply, text) }
     if (request.method === 'GET' && isPodStream(url.pathname, 'log')) return servePodLog(api, apiRequest, reply)
     return (await answerMeta(api, apiRequest, request.headers.accept, reply)) ?? answerResource(api, apiRequest, { request, reply, user })
@@ -73,7 +73,8 @@ async function healed(api: Api, user: string): Promise<void> {
 
 function sendError(api: Api, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   if (error instanceof ApiError) return sendStatus(reply, error)
-  const { statusCode, message } = error as { statusCode?: number, message: string }
+  const message = error instanceof Error ? error.message : String(error)
+  const statusCode = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined
   if (statusCode === 413) return sendStatus(reply, new ApiError(413, 'RequestEntityTooLarge', 'Request entity too large: limit is 3145728'))
   if (statusCode !== undefined && statusCode < 500) return sendStatus(reply, new ApiError(statusCode, 'BadRequest', message))
   api.logger.error({ error, method: request.method, url: request.url }, 'request failed')

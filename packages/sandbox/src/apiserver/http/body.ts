@@ -1,4 +1,4 @@
-import type { Json } from '../json.ts'
+import { asJson, type Json } from '../json.ts'
 import { decodeProtobuf } from '../schema/protobuf.ts'
 import { badRequest, unsupportedMediaType } from '../status.ts'
 
@@ -27,7 +27,7 @@ export async function readBody(bytes: Buffer | undefined, header: string | undef
   // Other media types of a PATCH are judged by the patch verb, which names those the kind takes.
   if (contentType !== 'application/json' && !contentType.endsWith('+json')) throw unsupportedMediaType(ACCEPTED)
   try {
-    return { body: JSON.parse(text) as Json, contentType }
+    return { body: asJson(JSON.parse(text)), contentType }
   } catch (error) {
     throw badRequest(`couldn't get version/kind; json parse error: ${error instanceof Error ? error.message : String(error)}`)
   }
@@ -36,14 +36,14 @@ export async function readBody(bytes: Buffer | undefined, header: string | undef
 async function parseYaml(text: string): Promise<Json> {
   try {
     // JSON is YAML, and Kubernetes' own clients send it under the YAML name.
-    if (text.startsWith('{')) return JSON.parse(text) as Json
+    if (text.startsWith('{')) return asJson(JSON.parse(text))
   } catch {
     // Then it is a YAML flow mapping.
   }
   // Imported late: only hand-written apply requests need it.
   const { parse } = await import('yaml')
   try {
-    return parse(text) as Json
+    return asJson(parse(text))
   } catch (error) {
     throw badRequest(`error decoding YAML: ${error instanceof Error ? error.message : String(error)}`)
   }

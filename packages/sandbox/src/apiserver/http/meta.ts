@@ -1,11 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import type { Api } from '../api.ts'
 import { aggregatedDiscovery, discoveryAt, versionInfo } from '../discovery.ts'
-import type { JsonObject } from '../json.ts'
+import { asJson, asObject, type JsonObject } from '../json.ts'
 import { openApiAt } from '../openapi.ts'
 import type { ApiRequest } from '../request.ts'
 import { badRequest } from '../status.ts'
-import { asObject } from '../json.ts'
 import { readAccept } from './accept.ts'
 
 const HEALTH_PATHS = new Set(['/healthz', '/livez', '/readyz'])
@@ -38,5 +37,5 @@ function onFaults(api: Api, request: ApiRequest): JsonObject {
     api.faults.set(plan)
     if (expireWatches === true) api.faults.expireWatches()
   }
-  return { ...(api.faults.plan as JsonObject) }
+  return { ...asObject(asJson(api.faults.plan)) }
 }

@@ -1,4 +1,4 @@
-import type { Json, JsonObject, KubeObject } from '../json.ts'
+import { asKubeObject, type JsonObject, type KubeObject } from '../json.ts'
 import type { Kind } from '../kind.ts'
 import { defineKind } from './define.ts'
 
@@ -15,8 +15,8 @@ const RENAMED: readonly (readonly [group: string, core: string])[] = [
 
 function rename(object: KubeObject, names: ReadonlyMap<string, string>, apiVersion: string): KubeObject {
   const renamed: JsonObject = {}
-  for (const [name, value] of Object.entries(object)) renamed[names.get(name) ?? name] = value as Json
-  return { ...renamed, apiVersion } as KubeObject
+  for (const [name, value] of Object.entries(object)) renamed[names.get(name) ?? name] = value
+  return asKubeObject({ ...renamed, apiVersion })
 }
 
 const toCore = new Map(RENAMED)

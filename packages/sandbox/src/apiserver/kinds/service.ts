@@ -1,4 +1,4 @@
-import { asArray, asNumber, asObject, asText, asTextMap, equalJson, objectsIn, wordOf, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asNumber, asObject, asText, asTextMap, equalJson, memberObject, objectsIn, wordOf, type JsonObject, type KubeObject } from '../json.ts'
 import type { Cause } from '../status.ts'
 import { addressOf, endpointAddressFaults, networkOf, NOT_A_NETWORK, NOT_AN_ADDRESS } from '../validation/address.ts'
 import { duplicate, forbiddenField, invalidValue, notSupported, required } from '../validation/field.ts'
@@ -12,8 +12,7 @@ export function defaultService(service: KubeObject): void {
   spec['type'] ??= 'ClusterIP'
   spec['sessionAffinity'] ??= 'None'
   if (spec['sessionAffinity'] === 'ClientIP') {
-    const config = (spec['sessionAffinityConfig'] ??= {}) as JsonObject
-    const clientIp = (config['clientIP'] ??= {}) as JsonObject
+    const clientIp = memberObject(memberObject(spec, 'sessionAffinityConfig'), 'clientIP')
     clientIp['timeoutSeconds'] ??= 10_800
   } else delete spec['sessionAffinityConfig']
   for (const port of objectsIn(spec['ports'])) {

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- answers are what the test says they are */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonObject, KubeObject } from '../json.ts'
 import { failure, makeDefaultNamespace, startServer, type StartedServer } from '../testing/start-server.ts'
@@ -34,7 +35,7 @@ test.each<[string, JsonObject, string]>([
   ['/api/v1/nodes', { spec: { podCIDRs: ['10.244.0.1/24'] } }, 'spec.podCIDRs[0]'],
   ['/apis/networking.k8s.io/v1/ipaddresses', { metadata: { name: '010.0.0.1' }, spec: { parentRef: { resource: 'services', name: 'a' } } }, 'must be a valid IP address'],
 ])('%s refuses %j', async (path, body, message) => {
-  expect(await failure(create(path, body))).toMatchObject({ status: 422, reason: 'Invalid', message: expect.stringContaining(message) as string })
+  expect(await failure(create(path, body))).toMatchObject({ status: 422, reason: 'Invalid', message: expect.stringContaining(message) })
 })
 
 test('defaults are those of Kubernetes', async () => {
@@ -43,7 +44,7 @@ test('defaults are those of Kubernetes', async () => {
   const pod = await create('/api/v1/namespaces/default/pods', { spec: { containers: [{ name: 'a', image: 'x:1', ports: [{ containerPort: 80 }] }] } })
   expect(pod['spec']).toMatchObject({ restartPolicy: 'Always', dnsPolicy: 'ClusterFirst', terminationGracePeriodSeconds: 30, serviceAccountName: 'default', containers: [{ imagePullPolicy: 'IfNotPresent', ports: [{ protocol: 'TCP' }] }] })
   const changed = { ...pod, spec: { ...(pod['spec'] as JsonObject), hostname: 'other' } }
-  expect(await failure(started.server.client.request('PUT', '/api/v1/namespaces/default/pods/x', { body: changed }))).toMatchObject({ status: 422, message: expect.stringContaining('pod updates may not change fields other than') as string })
+  expect(await failure(started.server.client.request('PUT', '/api/v1/namespaces/default/pods/x', { body: changed }))).toMatchObject({ status: 422, message: expect.stringContaining('pod updates may not change fields other than') })
   const secret = await create('/api/v1/namespaces/default/secrets', { stringData: { a: 'b' } })
   expect(secret).toMatchObject({ type: 'Opaque', data: { a: 'Yg==' } })
 })

@@ -1,4 +1,4 @@
-import { asNumber, asObject, asText, asTextMap, equalJson, type JsonObject, type KubeObject } from '../json.ts'
+import { asNumber, asObject, asText, asTextMap, equalJson, memberObject, type JsonObject, type KubeObject } from '../json.ts'
 import { matchesLabelSelector } from '../selector.ts'
 import type { Cause } from '../status.ts'
 import { invalidValue, notSupported, required } from '../validation/field.ts'
@@ -16,7 +16,7 @@ export function defaultWorkload(object: KubeObject): void {
     case 'Deployment': return defaultDeployment(spec)
     case 'DaemonSet': {
       spec['revisionHistoryLimit'] ??= 10
-      const strategy = (spec['updateStrategy'] ??= {}) as JsonObject
+      const strategy = memberObject(spec, 'updateStrategy')
       strategy['type'] ??= 'RollingUpdate'
       if (strategy['type'] === 'RollingUpdate') strategy['rollingUpdate'] = { maxUnavailable: 1, maxSurge: 0, ...asObject(strategy['rollingUpdate']) }
       return
@@ -24,7 +24,7 @@ export function defaultWorkload(object: KubeObject): void {
     case 'StatefulSet': {
       spec['revisionHistoryLimit'] ??= 10
       spec['podManagementPolicy'] ??= 'OrderedReady'
-      const strategy = (spec['updateStrategy'] ??= {}) as JsonObject
+      const strategy = memberObject(spec, 'updateStrategy')
       strategy['type'] ??= 'RollingUpdate'
       if (strategy['type'] === 'RollingUpdate') strategy['rollingUpdate'] = { partition: 0, ...asObject(strategy['rollingUpdate']) }
       return
@@ -36,7 +36,7 @@ export function defaultWorkload(object: KubeObject): void {
 function defaultDeployment(spec: JsonObject): void {
   spec['revisionHistoryLimit'] ??= 10
   spec['progressDeadlineSeconds'] ??= 600
-  const strategy = (spec['strategy'] ??= {}) as JsonObject
+  const strategy = memberObject(spec, 'strategy')
   strategy['type'] ??= 'RollingUpdate'
   if (strategy['type'] === 'RollingUpdate') strategy['rollingUpdate'] = { maxUnavailable: '25%', maxSurge: '25%', ...asObject(strategy['rollingUpdate']) }
 }

@@ -91,6 +91,6 @@ function remove(document: Json, path: readonly string[]): Json {
   const parent = valueOf(document, path.slice(0, -1))
   if (member(parent, last) === undefined) throw notApplicable(`remove operation does not apply: doc is missing key: ${pointerText(path)}`)
   if (Array.isArray(parent)) parent.splice(Number(last), 1)
-  else delete (parent as JsonObject)[last]
+  else delete asObject(parent)![last]
   return document
 }

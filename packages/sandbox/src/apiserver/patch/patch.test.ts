@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-unsafe-type-assertion -- answers are what the test says they are */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { conflicts, fieldsOf, overlay, subtract, union, without } from './field-set.ts'

@@ -22,7 +22,7 @@ export function strategicMergePatch(target: JsonObject, patch: JsonObject, messa
 
 function mergeObject(target: JsonObject, patch: JsonObject, message: Message | undefined): JsonObject {
   const directive = patch[DIRECTIVE]
-  if (directive === 'replace') return withoutDirectives(patch)
+  if (directive === 'replace') return asObject(withoutDirectives(patch))!
   if (directive === 'delete') return {}
   if (directive !== undefined && directive !== 'merge') throw badRequest(`Unknown patch type found: ${JSON.stringify(directive)}`)
   const retained = patch[RETAIN_KEYS]
@@ -83,11 +83,11 @@ function deleteValues(object: JsonObject, name: string, values: Json): void {
   object[name] = old.filter(value => !values.some(gone => equalJson(gone, value)))
 }
 
-function withoutDirectives<T extends Json>(value: T): T {
-  if (Array.isArray(value)) return value.map(item => withoutDirectives(item)) as T
+function withoutDirectives(value: Json): Json {
+  if (Array.isArray(value)) return value.map(item => withoutDirectives(item))
   const object = asObject(value)
   if (object === undefined) return value
   const clean: JsonObject = {}
   for (const [name, member] of Object.entries(object)) if (!name.startsWith('$') && member !== undefined) setMember(clean, name, withoutDirectives(cloneJson(member)))
-  return clean as T
+  return clean
 }

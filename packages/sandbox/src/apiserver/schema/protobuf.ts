@@ -1,6 +1,6 @@
 // Read first: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding, protobuf.dev/programming-guides/encoding.
 // Some kubectl verbs (`create configmap`) send protobuf and nothing else; answers are JSON, which every client takes.
-import { setMember, type Json, type JsonObject } from '../json.ts'
+import { asArray, asJson, memberObject, setMember, type Json, type JsonObject } from '../json.ts'
 import { badRequest } from '../status.ts'
 import { messageNamed, wireFields, type Field } from './message.ts'
 
@@ -50,7 +50,7 @@ function decodeMessage(bytes: Buffer, name: string): JsonObject {
     const field = fields.get(wire.number)
     if (field === undefined) continue
     if (field.inline) Object.assign(object, decodeMessage(wire.bytes, field.type))
-    else if (field.shape === 'list') object[field.name] = [...((object[field.name] as Json[] | undefined) ?? []), decodeValue(wire, field.type)]
+    else if (field.shape === 'list') object[field.name] = [...asArray(object[field.name]), decodeValue(wire, field.type)]
     else if (field.shape === 'map') addEntry(object, field, wire.bytes)
     else object[field.name] = decodeValue(wire, field.type)
   }
@@ -64,9 +64,7 @@ function addEntry(object: JsonObject, field: Field, bytes: Buffer): void {
     if (wire.number === 1) key = wire.bytes.toString()
     if (wire.number === 2) value = decodeValue(wire, field.type)
   }
-  const map = (object[field.name] ?? {}) as JsonObject
-  setMember(map, key, value)
-  object[field.name] = map
+  setMember(memberObject(object, field.name), key, value)
 }
 
 function decodeValue(wire: WireValue, type: string): Json {
@@ -109,7 +107,7 @@ function intOrString(bytes: Buffer): Json {
 function rawOf(bytes: Buffer): Json {
   const text = stringField(bytes, 1)
   try {
-    return JSON.parse(text === '' ? 'null' : text) as Json
+    return asJson(JSON.parse(text === '' ? 'null' : text))
   } catch {
     throw badRequest('an embedded object is not JSON')
   }

@@ -1,5 +1,5 @@
 // Read first: https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables
-import type { JsonObject, KubeObject } from '../json.ts'
+import { asKubeObject, type JsonObject, type KubeObject } from '../json.ts'
 import type { Kind } from '../kind.ts'
 import { bookmarkObject } from '../render.ts'
 import type { Stored } from '../stored.ts'
@@ -57,7 +57,7 @@ export class TableWriter {
   }
 
   bookmark(revision: number, initialEventsEnd: boolean): string {
-    const object = bookmarkObject(this.#kind, revision, initialEventsEnd) as KubeObject
+    const object = asKubeObject(bookmarkObject(this.#kind, revision, initialEventsEnd))
     return this.#table(object, { cells: this.#columns.map(() => null), object })
   }
 

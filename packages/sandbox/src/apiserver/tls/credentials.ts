@@ -37,6 +37,7 @@ export class Credentials {
   static open(folder: string, options: { names: readonly string[], now: Date }): Credentials {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const path = join(folder, 'credentials.json')
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- this class wrote it
     const kept = existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Kept) : undefined
     const valid = kept !== undefined && new Date(new X509Certificate(kept.server.certificate).validTo) > options.now
     if (valid && options.names.every(name => kept.names.includes(name))) return new Credentials(path, kept)

@@ -1,4 +1,4 @@
-import { asArray, asObject, asTextMap, objectsIn, valueAt, type KubeObject } from '../json.ts'
+import { asArray, asObject, asTextMap, objectsIn, valueAt, type KubeObject, type JsonObject } from '../json.ts'
 import type { Kind } from '../kind.ts'
 import type { Cause } from '../status.ts'
 import { invalidValue, required, wrongType } from './field.ts'
@@ -52,21 +52,20 @@ export function validateLabelSelector(object: KubeObject, path: string): Cause[]
 }
 
 /** Faults of a LabelSelector. */
-export function labelSelectorFaults(selector: Readonly<Record<string, unknown>>, field: string): Cause[] {
+export function labelSelectorFaults(selector: JsonObject, field: string): Cause[] {
   const causes: Cause[] = []
-  for (const [key, value] of Object.entries((selector['matchLabels'] ?? {}) as Record<string, string>)) {
+  for (const [key, value] of Object.entries(asTextMap(selector['matchLabels']))) {
     const keyFault = qualifiedNameFault(key)
     if (keyFault !== undefined) causes.push(invalidValue(`${field}.matchLabels`, key, keyFault))
     const valueFault = typeof value === 'string' ? labelValueFault(value) : 'must be a string'
     if (valueFault !== undefined) causes.push(invalidValue(`${field}.matchLabels`, value, valueFault))
   }
-  const expressions = Array.isArray(selector['matchExpressions']) ? (selector['matchExpressions'] as Record<string, unknown>[]) : []
-  for (const [index, expression] of expressions.entries()) {
+  for (const [index, expression] of objectsIn(selector['matchExpressions']).entries()) {
     const at = `${field}.matchExpressions[${index}]`
     const key = expression['key']
     const keyFault = typeof key === 'string' ? qualifiedNameFault(key) : 'must be a string'
-    if (keyFault !== undefined) causes.push(invalidValue(`${at}.key`, String(key), keyFault))
-    const values = Array.isArray(expression['values']) ? expression['values'] : []
+    if (keyFault !== undefined) causes.push(invalidValue(`${at}.key`, key, keyFault))
+    const values = asArray(expression['values'])
     switch (expression['operator']) {
       case 'In':
       case 'NotIn':
@@ -77,7 +76,7 @@ export function labelSelectorFaults(selector: Readonly<Record<string, unknown>>,
         if (values.length > 0) causes.push({ reason: 'FieldValueForbidden', message: "Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'", field: `${at}.values` })
         break
       default:
-        causes.push(invalidValue(`${at}.operator`, String(expression['operator']), 'not a valid selector operator'))
+        causes.push(invalidValue(`${at}.operator`, expression['operator'], 'not a valid selector operator'))
     }
   }
   return causes

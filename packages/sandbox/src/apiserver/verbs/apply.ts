@@ -1,5 +1,5 @@
 // Read first: https://kubernetes.io/docs/reference/using-api/server-side-apply/
-import { asObject, asText, objectsIn, type JsonObject, type KubeObject } from '../json.ts'
+import { asKubeObject, asObject, asText, objectsIn, type JsonObject, type KubeObject } from '../json.ts'
 import { apiVersionOf, keyOf, type Kind } from '../kind.ts'
 import { conflicts, fieldsOf, overlay, subtract, union, without, type FieldSet } from '../patch/field-set.ts'
 import { messageShape, schemaShape, type Shape } from '../patch/shape.ts'
@@ -44,7 +44,7 @@ export function applyObject(context: VerbContext, target: Target, config: JsonOb
   const theirs = others.map(other => ({ ...other, fieldsV1: options.force ? subtract(asObject(other['fieldsV1']) ?? {}, set) : (other['fieldsV1'] ?? {}) }))
   const kept = theirs.reduce<FieldSet>((all, other) => union(all, asObject(other.fieldsV1) ?? {}), set)
   const dropped = subtract(asObject(mine?.['fieldsV1']) ?? {}, kept)
-  const merged = asObject(overlay(without(live, dropped, shape), wanted, shape)) as KubeObject
+  const merged = asKubeObject(overlay(without(live, dropped, shape), wanted, shape))
   // Applying the same again must not write: the time moves only with the fields.
   const unchanged = mine !== undefined && JSON.stringify(mine['fieldsV1']) === JSON.stringify(set)
   const managedFields = [...theirs.filter(other => Object.keys(asObject(other.fieldsV1) ?? {}).length > 0), unchanged ? mine : entry(set)]

@@ -1,4 +1,4 @@
-import { asArray, asObject, cloneJson, type JsonObject, type KubeObject } from '../json.ts'
+import { asArray, asKubeObject, cloneJson, memberObject, type JsonObject, type KubeObject } from '../json.ts'
 import { apiVersionOf, keyOf, type Kind } from '../kind.ts'
 import { alreadyExists, badRequest, forbidden, invalid, notFound } from '../status.ts'
 import { conform } from '../schema/conform.ts'
@@ -64,7 +64,9 @@ export function commit(context: VerbContext, kind: Kind, key: string, object: Ku
 export function readBody(kind: Kind, body: JsonObject, options: Pick<WriteOptions, 'fieldValidation' | 'onWarning'> & { namespace: string | undefined }): KubeObject {
   const { namespace } = options
   // These three come first in the JSON, so that a list can leave out kind and version of its items cheaply.
-  const object = { apiVersion: undefined, kind: undefined, metadata: {}, ...cloneJson(body) } as unknown as KubeObject
+  const parts: JsonObject = { apiVersion: undefined, kind: undefined, metadata: {}, ...cloneJson(body) }
+  memberObject(parts, 'metadata')
+  const object = asKubeObject(parts)
   const expected = apiVersionOf(kind)
   if (object.apiVersion === undefined || object.apiVersion === '') object.apiVersion = expected
   else if (object.apiVersion !== expected) {
@@ -74,7 +76,6 @@ export function readBody(kind: Kind, body: JsonObject, options: Pick<WriteOption
   else if (object.kind !== kind.kind) {
     throw badRequest(`${object.kind} in version ${JSON.stringify(kind.version)} cannot be handled as a ${kind.kind}: no kind ${JSON.stringify(object.kind)} is registered`)
   }
-  if (asObject(object.metadata) === undefined) object.metadata = {} as KubeObject['metadata']
   conformFields(kind, object, options)
   const { metadata } = object
   for (const name of ['name', 'namespace', 'generateName', 'uid', 'resourceVersion'] as const) {

@@ -1,4 +1,3 @@
-import { asObject } from '../json.ts'
 import { deleteObject, type DeleteOptions } from './delete.ts'
 import { listObjects, type ObjectList, type PagedLists, type Scope } from './list.ts'
 import type { VerbContext } from './context.ts'
@@ -10,7 +9,7 @@ export function deleteCollection(context: VerbContext, scope: Scope, query: URLS
   const found = listObjects(context, scope, selection, more.pages)
   const list = { ...found, items: [...found.items] }
   for (const { object } of list.items) {
-    const { name, namespace } = asObject(object.metadata) as { name: string, namespace?: string }
+    const { name, namespace } = object.metadata
     deleteObject(context, { kind: scope.kind, namespace, name }, more.options)
   }
   return list

@@ -13,14 +13,17 @@ export interface DeleteOptions {
   readonly dryRun?: boolean | undefined
 }
 
+const POLICIES = ['Background', 'Foreground', 'Orphan'] as const
+
 /** Reads DeleteOptions from a body and the query; the query wins as in Kubernetes' clients, which send one of them. */
 export function readDeleteOptions(body: JsonObject | undefined, query: URLSearchParams): DeleteOptions {
   const grace = query.get('gracePeriodSeconds')
   const preconditions = asObject(body?.['preconditions'])
-  const policy = query.get('propagationPolicy') ?? asText(body?.['propagationPolicy'])
+  const orphans = query.get('orphanDependents') === 'true' || body?.['orphanDependents'] === true
+  const policy = query.get('propagationPolicy') ?? asText(body?.['propagationPolicy']) ?? (orphans ? 'Orphan' : undefined)
   return {
     gracePeriodSeconds: grace === null ? asNumber(body?.['gracePeriodSeconds']) : Number(grace),
-    propagationPolicy: (policy ?? (query.get('orphanDependents') === 'true' || body?.['orphanDependents'] === true ? 'Orphan' : undefined)) as DeleteOptions['propagationPolicy'],
+    propagationPolicy: POLICIES.find(known => known === policy),
     preconditions: preconditions === undefined ? undefined : { uid: asText(preconditions['uid']), resourceVersion: asText(preconditions['resourceVersion']) },
     dryRun: query.has('dryRun') || asArray(body?.['dryRun']).length > 0,
   }
