@@ -1,5 +1,2 @@
-export { createApiServer, type ApiServer, type ApiServerConfig, type ApiServerOptions } from './server.ts'
+export { createApiServer, type ApiServer } from './server.ts'
 export type { ExecOptions, LogOptions, PodRuntime } from './pod-runtime.ts'
-export type { FaultPlan, Faults } from './faults.ts'
-export type { StoragePort } from './storage-port.ts'
-export type { StoreEvent } from './store.ts'

@@ -31,7 +31,7 @@ export class ApiError extends Error {
 }
 
 /** `deployments.apps`, or `pods` in the core group: how messages name a resource. */
-export function qualified(kind: Pick<Kind, 'resource' | 'group'>): string {
+function qualified(kind: Pick<Kind, 'resource' | 'group'>): string {
   return kind.group === '' ? kind.resource : `${kind.resource}.${kind.group}`
 }
 

@@ -35,7 +35,7 @@ export function storagePort(store: ObjectStore, registry: KindRegistry): Storage
 }
 
 /** The request path of an object. @param key As in its storage. */
-export function pathOfObject(kind: Kind, key: string): string {
+function pathOfObject(kind: Kind, key: string): string {
   const slash = key.indexOf('/')
   const namespace = slash === -1 ? '' : `namespaces/${key.slice(0, slash)}/`
   return `/${kind.group === '' ? 'api' : 'apis'}/${apiVersionOf(kind)}/${namespace}${kind.resource}/${key.slice(slash + 1)}`

@@ -1,2 +1,1 @@
-export { createControllers, type Controllers, type ControllersConfig } from './controllers.ts'
-export type { ControllerContext } from './controller.ts'
+export { createControllers, type Controllers } from './controllers.ts'

@@ -33,7 +33,7 @@ export interface Condition {
   readonly lastTransitionTime?: string
 }
 
-export interface Container {
+interface Container {
   readonly name: string
   readonly image: string
   readonly ports?: readonly { readonly name?: string, readonly containerPort: number, readonly protocol: string, readonly hostPort?: number }[]
@@ -90,7 +90,7 @@ export interface RollingUpdate {
   readonly partition?: number
 }
 
-export interface Selector {
+interface Selector {
   readonly matchLabels?: Readonly<Record<string, string>>
 }
 

@@ -30,7 +30,7 @@ export function followDefinitions(store: ObjectStore, registry: KindRegistry): v
 }
 
 /** One kind per served version; the storage version's form is kept, others differ in apiVersion only. */
-export function kindsOf(definition: KubeObject): Kind[] {
+function kindsOf(definition: KubeObject): Kind[] {
   const storageVersion = asText(versionsOf(definition).find(version => version['storage'] === true)?.['name']) ?? ''
   return versionsOf(definition).filter(version => version['served'] === true).map(version => kindOf(definition, version, storageVersion))
 }

@@ -1,5 +1,5 @@
 /** In what form the client wants the answer. */
-export type Form = 'object' | 'table' | 'metadata'
+type Form = 'object' | 'table' | 'metadata'
 
 /** What an Accept header asks for, first fitting entry first. */
 export interface Accepted {

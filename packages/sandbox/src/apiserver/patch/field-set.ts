@@ -6,7 +6,7 @@ import type { Shape } from './shape.ts'
 export type FieldSet = JsonObject
 
 /** The id of a list's item, e.g. `k:{"containerPort":80,"protocol":"TCP"}`; undefined when the list has none for it. */
-export function itemId(item: Json, shape: Shape): string | undefined {
+function itemId(item: Json, shape: Shape): string | undefined {
   if (shape.list === undefined) return undefined
   if (shape.list.kind === 'set') return `v:${JSON.stringify(item)}`
   const keys = shape.list.keys.map(key => [key, asObject(item)?.[key] ?? DEFAULT_KEYS[key]] as const).filter(([, value]) => value !== undefined)

@@ -14,7 +14,7 @@ export interface Shape {
 }
 
 /** Nothing is known: objects are owned by member, lists as a whole. */
-export const unknownShape: Shape = { isAtomic: false, member: () => unknownShape, item: () => unknownShape }
+const unknownShape: Shape = { isAtomic: false, member: () => unknownShape, item: () => unknownShape }
 
 /** The shape of a Kubernetes message, e.g. `core.Pod`. */
 export function messageShape(name: string): Shape {

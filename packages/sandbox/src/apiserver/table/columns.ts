@@ -5,8 +5,8 @@ import type { Column } from './column.ts'
 import { endpointColumns, endpointSliceColumns, serviceColumns } from './network-columns.ts'
 import { podColumns } from './pod-columns.ts'
 
-export const nameColumn: Column = { name: 'Name', type: 'string', format: 'name', cell: object => object.metadata.name }
-export const ageColumn: Column = { name: 'Age', type: 'string', cell: (object, now) => age(object.metadata.creationTimestamp, now) }
+const nameColumn: Column = { name: 'Name', type: 'string', format: 'name', cell: object => object.metadata.name }
+const ageColumn: Column = { name: 'Age', type: 'string', cell: (object, now) => age(object.metadata.creationTimestamp, now) }
 const createdColumn: Column = { name: 'Created At', type: 'date', cell: object => object.metadata.creationTimestamp }
 
 function text(name: string, cell: (object: KubeObject) => Json, priority: 0 | 1 = 0): Column {

@@ -32,7 +32,7 @@ function terminatedText(terminated: JsonObject): string {
 }
 
 /** What kubectl shows as the status of a pod: its phase, or what keeps a container from running. */
-export function podStatusText(pod: KubeObject): string {
+function podStatusText(pod: KubeObject): string {
   let text = asText(valueAt(pod, 'status.reason')) ?? asText(valueAt(pod, 'status.phase')) ?? 'Unknown'
   const initTotal = asArray(valueAt(pod, 'spec.initContainers')).length
   let initializing = false

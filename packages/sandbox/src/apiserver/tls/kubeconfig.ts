@@ -12,7 +12,7 @@ export interface KubeconfigContents {
 }
 
 /** A kubeconfig with one context, as JSON, which is YAML too. */
-export function formatKubeconfig({ server, ca, token, name }: KubeconfigContents): string {
+function formatKubeconfig({ server, ca, token, name }: KubeconfigContents): string {
   const config = {
     apiVersion: 'v1',
     kind: 'Config',

@@ -1,4 +1,4 @@
-import { asArray, asObject, asTextMap, objectsIn, valueAt, type KubeObject, type JsonObject } from '../json.ts'
+import { asArray, asObject, asTextMap, objectsIn, type KubeObject, type JsonObject } from '../json.ts'
 import type { Kind } from '../kind.ts'
 import type { Cause } from '../status.ts'
 import { invalidValue, required, wrongType } from './field.ts'
@@ -41,14 +41,6 @@ function nameRule(kind: Kind): (name: string) => string | undefined {
   if (kind.group === '' && kind.kind === 'Namespace') return labelFault
   if (kind.group === '' && kind.kind === 'Service') return label1035Fault
   return subdomainFault
-}
-
-/** Faults of a LabelSelector value at `field`; absent is no fault. */
-export function validateLabelSelector(object: KubeObject, path: string): Cause[] {
-  const selector = valueAt(object, path)
-  if (selector === undefined || selector === null) return []
-  if (asObject(selector) === undefined) return [wrongType(path, selector, 'object')]
-  return labelSelectorFaults(asObject(selector)!, path)
 }
 
 /** Faults of a LabelSelector. */
