@@ -118,7 +118,7 @@ const cacheSchema = z.strictObject({
 })
 
 /** Configuration of the DNS server. Defaults suit a cluster built with kubeadm. */
-export const dnsConfigSchema: z.ZodType<DnsConfig, unknown> = z.strictObject({
+export const dnsConfigSchema: z.ZodType<DnsConfig> = z.strictObject({
   zone: domain.default('cluster.local').describe('the cluster domain, as kubelet\'s clusterDomain'),
   ttlSeconds: seconds(3600).default(5).describe('TTL of all cluster records; 0 forbids clients to keep them'),
   reverseRanges: z.array(cidr).default([]).describe('ranges whose unknown addresses get NXDOMAIN here; addresses elsewhere are asked upstream'),

@@ -37,7 +37,7 @@ export async function fakeUpstream(first: Behaviour): Promise<FakeUpstream> {
     if (text === '.' || text.includes('.loop-')) return [answerTo(message, { rcode: 3 })]
     asked.push(one)
     const answer = behaviour(one, (parts) => answerTo(message, parts))
-    return answer === undefined ? [] : Buffer.isBuffer(answer) ? [answer] : answer as readonly Buffer[]
+    return answer === undefined ? [] : Buffer.isBuffer(answer) ? [answer] : answer
   }
   const udp = createSocket('udp4')
   await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))

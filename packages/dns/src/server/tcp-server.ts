@@ -5,7 +5,7 @@ import type { ListenAddress, TcpConfig } from '../config.ts'
 import { DnsError } from '../dns-error.ts'
 import { maxMessageBytes } from '../wire/message.ts'
 import type { Arrival } from './query-handler.ts'
-import { TcpConnections } from './tcp-connections.ts'
+import type { TcpConnections } from './tcp-connections.ts'
 
 export interface TcpServerOptions {
   readonly listen: ListenAddress

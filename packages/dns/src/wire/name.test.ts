@@ -18,7 +18,7 @@ describe('parseName()', () => {
     expect(formatName(name)).toBe(String.raw`a\.b.\ \255.c.`)
   })
 
-  test.each(['', 'a..b', '.a', 'x'.repeat(64), `${'a.'.repeat(128)}`, 'é', String.raw`\256`, 'a\\'])('refuses %j', (text) => {
+  test.each(['', 'a..b', '.a', 'x'.repeat(64), 'a.'.repeat(128), 'é', String.raw`\256`, 'a\\'])('refuses %j', (text) => {
     expect(() => parseName(text)).toThrow(SyntaxError)
   })
 

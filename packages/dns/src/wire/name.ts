@@ -73,7 +73,7 @@ export function labelsOf(name: Name): Uint8Array[] {
   return labels
 }
 
-const special = new Set([...'."\\();@$ '].map((character) => character.charCodeAt(0)))
+const special = new Set(Buffer.from('."\\();@$ '))
 
 /** Prints a name as a zone file has it: absolute, with escapes. */
 export function formatName(name: Name): string {

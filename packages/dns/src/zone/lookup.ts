@@ -1,4 +1,4 @@
-import type { IpAddress, Ipv4, Ipv6 } from '@weft/ip'
+import type { IpAddress } from '@weft/ip'
 import { nameServerName } from '../compile.ts'
 import { rcodes, rrTypes } from '../wire/codes.ts'
 import { type Name, nameBelow } from '../wire/name.ts'
@@ -179,7 +179,7 @@ function extrasOf(node: NodeRecords, ttlSeconds: number): ResourceRecord[] {
 }
 
 export function addressRecord(owner: Name, ttlSeconds: number, address: IpAddress): ResourceRecord {
-  return inRecord(owner, ttlSeconds, address.family === 4 ? { type: 'A', address: address as Ipv4 } : { type: 'AAAA', address: address as Ipv6 })
+  return inRecord(owner, ttlSeconds, address.family === 4 ? { type: 'A', address } : { type: 'AAAA', address })
 }
 
 function soaRecord(zone: LiveZone, owner: Name): ResourceRecord {

@@ -54,6 +54,6 @@ export function formatZone(zone: Zone): string {
 
 function nameOfKey(key: string, below: Name): Name {
   // A key is a name without its root.
-  const left = Uint8Array.from([...key].map((character) => character.charCodeAt(0)).concat(0)) as Name
+  const left = Uint8Array.from(Buffer.from(`${key}\0`, 'latin1')) as Name
   return nameBelow(labelsOf(left), below)
 }
