@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProgramStatus } from '../control/protocol.ts'
-import { BoundedLog, type LogReadOptions } from './bounded-log.ts'
+import { BoundedLog, type LogReadOptions, readLog } from './bounded-log.ts'
 import { spawnCommand, type Spawned } from './command.ts'
 
 export interface Program {
@@ -73,6 +73,13 @@ export class Supervisor {
     const end = await promise
     signal.removeEventListener('abort', onAbort)
     this.#child = undefined
-    return end
+    const words = lastWords(this.#program.logPath)
+    return words === '' ? end : `${end}: ${words}`
   }
+}
+
+/** What a program said last that sounds like a reason. */
+function lastWords(logPath: string): string {
+  const lines = readLog(logPath, { tail: 30 }).split('\n').filter((line) => line !== '' && !/^\s+at |^Node\.js v|^[{}]$|^\s*\w+: /.test(line))
+  return (lines.findLast((line) => /error|cannot/i.test(line)) ?? lines.at(-1) ?? '').slice(0, 400)
 }
