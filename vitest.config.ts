@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 // Three kinds of test, three projects (CONTRIBUTING.md):
 //   unit    pure, in milliseconds, beside the code
@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config'
 const conditions = ['dev', 'node', 'import', 'module', 'default']
 const shared = { resolve: { conditions }, ssr: { resolve: { conditions } } }
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   ...shared,
   test: {
     passWithNoTests: true,
@@ -39,3 +39,5 @@ export default defineConfig({
     ],
   },
 })
+
+export default config

@@ -12,7 +12,7 @@ export interface ConnectionConfig {
 }
 
 /** Where the container runtime looks for plugins and networks. */
-export interface InstallConfig {
+interface InstallConfig {
   readonly binDir: string
   readonly confDir: string
   readonly plugin: string
@@ -32,7 +32,7 @@ export interface AgentConfig {
   readonly policy: PolicyConfig
 }
 
-export const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
+const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
   servers: z.array(z.url()).default([])
     .describe('Real addresses of the API server, tried before the Service address: what brings the network up cannot wait for a Service that needs it.'),
   credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),

@@ -102,6 +102,6 @@ export function formatAsk(ask: Ask): string {
 }
 
 /** IPv6 literals in brackets. */
-export function formatHost(host: string): string {
+function formatHost(host: string): string {
   return host.includes(':') ? `[${host}]` : host
 }

@@ -6,7 +6,7 @@ import { root } from '../paths.ts'
 import { formatTable, ok, Progress } from '../terminal.ts'
 
 /**
- * Runs `packages/*/bench/*.bench.ts`: ours and peers in turn in one run. Exit code 1 when a goal is missed.
+ * Runs every `*.bench.ts` in the bench folders of the packages: ours and peers in turn in one run. Exit code 1 when a goal is missed.
  *
  * @param areas Names of packages; all of them when empty.
  */

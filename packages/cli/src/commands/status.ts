@@ -24,7 +24,7 @@ export async function status({ json }: { readonly json: boolean }): Promise<numb
     '',
     formatTable(['namespace', 'pod', '', 'node', 'addresses'], pods.map((pod) => [pod.namespace, pod.name, pod.ready ? ok(true) : 'not ready', pod.nodeName, pod.ips.map(formatIp).join(' ')])),
     '',
-    `${running(programs)}`,
+    running(programs),
     `API server ${server}, kubeconfig ${kubeconfig}`,
     '',
   ].join('\n'))

@@ -29,7 +29,7 @@ export function searchPath(): string {
 }
 
 /** Tries, in about 5 ms and without leaving anything, whether this user may have namespaces. */
-export function probeMachine(): MachineSigns {
+function probeMachine(): MachineSigns {
   const missingPrograms = programs.filter((program) => !isInstalled(program))
   const trial = missingPrograms.length > 0 ? undefined : spawnSync('unshare', [...unshareArguments, 'true'], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } })
   return {
