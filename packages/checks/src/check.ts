@@ -1,5 +1,6 @@
 import type { Cluster } from './cluster.ts'
 import type { Asker } from './ask.ts'
+import type { KernelRoute } from './kernel-route.ts'
 import type { Scene } from './scene.ts'
 
 /** One promise of the network, and how it is proved. */
@@ -24,6 +25,8 @@ export interface CheckContext {
   readonly ask: Asker
   /** The demo's objects, read once and shared by the checks until one changes them. */
   readonly scene: () => Promise<Scene>
+  /** The kernel's routes of a node, read once. */
+  readonly routes: (node: string) => Promise<readonly KernelRoute[]>
   readonly signal: AbortSignal
 }
 

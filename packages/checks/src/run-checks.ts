@@ -1,6 +1,7 @@
 import { Asker } from './ask.ts'
 import type { Check, CheckContext, CheckResult } from './check.ts'
 import type { Cluster } from './cluster.ts'
+import { type KernelRoute, kernelRoutes } from './kernel-route.ts'
 import { agentChecks } from './proofs/agent.ts'
 import { podChecks } from './proofs/pods.ts'
 import { policyChecks } from './proofs/policy.ts'
@@ -22,7 +23,15 @@ interface RunOptions {
  */
 export async function runChecks(cluster: Cluster, options: RunOptions): Promise<readonly CheckResult[]> {
   let scene: Promise<Scene> | undefined
-  const context: CheckContext = { cluster, signal: options.signal, ask: new Asker(cluster, options.signal), scene: () => (scene ??= readScene(cluster)) }
+  const { signal } = options
+  const routes = new Map<string, Promise<readonly KernelRoute[]>>()
+  const context: CheckContext = {
+    cluster,
+    signal,
+    ask: new Asker(cluster, signal),
+    scene: () => (scene ??= readScene(cluster)),
+    routes: (node) => routes.getOrInsertComputed(node, () => kernelRoutes(cluster, node, signal)),
+  }
   const results = new Map<string, CheckResult>()
   const prove = async (check: Check): Promise<void> => {
     const result = await proveOne(check, context)

@@ -1,7 +1,9 @@
+import { parseIp } from '@weft/ip'
 import { type Check, type CheckContext, ensure } from '../check.ts'
 import { formatPlace, type Place } from '../cluster.ts'
 import { ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
+import { formatKernelRoute, routeTo } from '../kernel-route.ts'
 import { clientOf, ipOf, nodeOf, placeOf } from '../scene.ts'
 
 export const podChecks: readonly Check[] = [
@@ -62,7 +64,7 @@ async function podToPod(context: CheckContext, family: 4 | 6, nodeIndex: number)
   const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
   ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)
   const [from, to] = [nodeOf(context.cluster, pod), nodeOf(context.cluster, target)]
-  const path = from.name === to.name ? 'on one node' : from.link === to.link ? 'direct route' : 'across the router'
+  const path = from.name === to.name ? 'on one node' : formatKernelRoute(routeTo(await context.routes(from.name), parseIp(ipOf(target, family))))
   return `${ipOf(pod, family)} on ${from.name} -> ${ipOf(target, family)} on ${to.name} (${path}), which saw ${client}`
 }
 
