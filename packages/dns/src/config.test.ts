@@ -31,6 +31,7 @@ describe('dnsConfigSchema', () => {
     ['an unknown key', { tlt: 5 }],
     ['an unknown key below', { cache: { size: 5 } }],
     ['a zone that is none', { zone: 'a..b' }],
+    ['a zone that leaves no room', { zone: `${'x'.repeat(58)}.local` }],
     ['a range that is none', { clients: ['10.0.0.1'] }],
     ['a port that is none', { listen: ['10.0.0.1:70000'] }],
     ['a name for an address', { forward: { upstreams: ['dns.example'] } }],

@@ -90,6 +90,9 @@ const domain = z.string().refine((text) => accepts(parseName, text), { error: 'n
 const cidr = z.string().refine((text) => accepts(parseCidr, text), { error: 'not a network in CIDR form' })
 const seconds = (maximum: number): z.ZodNumber => z.number().int().min(0).max(maximum)
 
+/** What three labels of 63 bytes and `svc` leave of a name's 255 bytes. */
+const maxZoneBytes = 255 - 3 * 64 - 4
+
 const tcpSchema = z.strictObject({
   maxConnections: z.number().int().min(1).default(1000).describe('TCP connections at a time; when all are taken the one that was idle longest makes room'),
   maxConnectionsPerClient: z.number().int().min(1).default(100).describe('TCP connections at a time from one address'),
@@ -119,7 +122,7 @@ const cacheSchema = z.strictObject({
 
 /** Configuration of the DNS server. Defaults suit a cluster built with kubeadm. */
 export const dnsConfigSchema: z.ZodType<DnsConfig> = z.strictObject({
-  zone: domain.default('cluster.local').describe('the cluster domain, as kubelet\'s clusterDomain'),
+  zone: domain.refine((text) => !accepts(parseName, text) || parseName(text).length <= maxZoneBytes, { error: 'too long: pod names below it would not fit 255 bytes' }).default('cluster.local').describe('the cluster domain, as kubelet\'s clusterDomain'),
   ttlSeconds: seconds(3600).default(5).describe('TTL of all cluster records; 0 forbids clients to keep them'),
   reverseRanges: z.array(cidr).default([]).describe('ranges whose unknown addresses get NXDOMAIN here; addresses elsewhere are asked upstream'),
   pods: z.enum(['disabled', 'insecure', 'verified']).default('insecure').describe('1-2-3-4.<namespace>.pod names: none, any address in an existing namespace, or those of existing pods only (watches pods)'),

@@ -20,8 +20,8 @@ export interface ZoneReconcilerDeps {
   readonly onRefused?: ((key: string, error: Error) => void) | undefined
 }
 
-/** Steps taken between two looks at the sockets: some 5 ms. */
-const stepsPerTurn = 500
+/** How long changes may keep questions waiting at a time, milliseconds. */
+const turnMs = 5
 
 /**
  * Keeps a zone in step with the stores: notes what may have changed, and changes that much. Many changes of one Service
@@ -87,7 +87,7 @@ export class ZoneReconciler {
 
   async #drain(): Promise<void> {
     const { clock, logger, onChange, onLag, onRefused, zone } = this.#deps
-    let steps = 0
+    let turnEndsMs = clock.now() + turnMs
     for (const [what, { sinceMs, step }] of this.#dirty) {
       this.#dirty.delete(what)
       const change = step()
@@ -103,7 +103,9 @@ export class ZoneReconciler {
         logger.warn({ err: refused, service: change.key }, 'service refused')
         onRefused?.(change.key, refused)
       }
-      if (++steps % stepsPerTurn === 0) await scheduler.yield()
+      if (clock.now() < turnEndsMs) continue
+      await scheduler.yield()
+      turnEndsMs = clock.now() + turnMs
     }
   }
 }

@@ -82,18 +82,21 @@ function writeHeader(query: QueryView, out: Buffer, responseFlags: number): void
 }
 
 function copyRecords({ bytes, rotating, rotatingBytes, rotatingFrom }: Answer, out: Buffer, { size, start, turn }: { readonly start: number, readonly size: number, readonly turn: number }): void {
-  const block = rotating * rotatingBytes
   const shift = rotating > 1 ? (turn % rotating) * rotatingBytes : 0
-  if (shift === 0) {
-    if (size <= 64) for (let at = 0; at < size; at++) out[start + at] = bytes[at]!
-    else out.set(size === bytes.length ? bytes : bytes.subarray(0, size), start)
-    return
-  }
+  if (shift === 0) return copy(bytes, out, { from: 0, to: size, at: start })
   // The records from `shift` on come first, then those before it; cut to `size`, which ends between records.
-  for (let at = 0; at < size; at++) {
-    const inside = at - rotatingFrom
-    out[start + at] = bytes[inside >= 0 && inside < block ? rotatingFrom + (inside + shift) % block : at]!
-  }
+  const end = rotatingFrom + rotating * rotatingBytes
+  const first = Math.min(end - rotatingFrom - shift, Math.max(0, size - rotatingFrom))
+  copy(bytes, out, { from: 0, to: Math.min(rotatingFrom, size), at: start })
+  copy(bytes, out, { from: rotatingFrom + shift, to: rotatingFrom + shift + first, at: start + rotatingFrom })
+  copy(bytes, out, { from: rotatingFrom, to: Math.min(rotatingFrom + shift, size - first), at: start + rotatingFrom + first })
+  copy(bytes, out, { from: end, to: size, at: start + end })
+}
+
+function copy(bytes: Uint8Array, out: Buffer, { at, from, to }: { readonly from: number, readonly to: number, readonly at: number }): void {
+  // A view costs more than copying some bytes by hand.
+  if (to - from > 64) out.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), at)
+  else for (let offset = from; offset < to; offset++) out[at + offset - from] = bytes[offset]!
 }
 
 function ageTtls({ ttlOffsets }: Answer, out: Buffer, { options, size, start }: { readonly start: number, readonly size: number, readonly options: ReplyOptions }): void {

@@ -122,7 +122,12 @@ export function writeMessage(message: Message): Buffer {
 
 /** Writes one record at `offset` and returns the offset after it. */
 export function writeRecord(record: ResourceRecord, out: Buffer, options: { readonly offset: number, readonly table?: CompressionTable | undefined }): number {
-  const fixed = writeName(record.name, out, options)
+  return writeRecordBody(record, out, { offset: writeName(record.name, out, options), table: options.table })
+}
+
+/** Writes what follows a record's name at `offset` and returns the offset after it. */
+export function writeRecordBody(record: ResourceRecord, out: Buffer, options: { readonly offset: number, readonly table?: CompressionTable | undefined }): number {
+  const fixed = options.offset
   out.writeUInt16BE(typeCodeOf(record.data), fixed)
   out.writeUInt16BE(record.class, fixed + 2)
   out.writeUInt32BE(record.ttlSeconds, fixed + 4)

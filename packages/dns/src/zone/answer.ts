@@ -1,6 +1,6 @@
 import { classes, headerBytes, rcodes, rrTypes } from '../wire/codes.ts'
 import { bareOptBytes } from '../wire/edns.ts'
-import { maxMessageBytes, writeRecord } from '../wire/message.ts'
+import { maxMessageBytes, writeRecord, writeRecordBody } from '../wire/message.ts'
 import { type CompressionTable, type Name, writeName } from '../wire/name.ts'
 import { type ResourceRecord, typeCodeOf } from '../wire/record.ts'
 
@@ -78,7 +78,7 @@ export function encodeAnswer(owner: Name, sections: AnswerSections): Answer {
   const ends: number[] = []
   let at = start
   for (const record of [...answers, ...authorities, ...additionals]) {
-    const end = writeRecord(record, out, { offset: at, table })
+    const end = record.name === owner ? writeOwned(record, out, { offset: at, table }) : writeRecord(record, out, { offset: at, table })
     // What no message can hold is left out at whole records.
     if (end > maxMessageBytes - bareOptBytes) break
     ends.push(end - start)
@@ -94,6 +94,12 @@ export function encodeAnswer(owner: Name, sections: AnswerSections): Answer {
     ends,
     ...rotation(answers.slice(0, kept.answers)),
   }
+}
+
+/** Like `writeRecord` for the name asked for, which is at the start of the question: no need to look for it. */
+function writeOwned(record: ResourceRecord, out: Buffer, { offset, table }: { readonly offset: number, readonly table: CompressionTable }): number {
+  out.writeUInt16BE(0xc000 | headerBytes, offset)
+  return writeRecordBody(record, out, { offset: offset + 2, table })
 }
 
 /** The address records at the end of the answers may turn if they are all of one name and type, which has a pointer. */

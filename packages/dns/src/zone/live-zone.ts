@@ -12,8 +12,8 @@ import { soaOf } from './soa.ts'
 /** One Service in the zone that answers, with the bytes of answers already asked for. */
 export interface LiveService {
   readonly zone: ServiceZone
-  /** By the records of a name: its answers by type. They go when the Service is replaced. */
-  readonly answers: Map<NodeRecords, Map<number, Answer>>
+  /** By the records of a name: its answers by type, once any was asked for. They go when the Service is replaced. */
+  answers: Map<NodeRecords, Map<number, Answer>> | undefined
 }
 
 /**
@@ -160,7 +160,7 @@ export class LiveZone {
       this.#byKey.delete(key)
     }
     if (next !== undefined) {
-      const live: LiveService = { zone: next, answers: new Map() }
+      const live: LiveService = { zone: next, answers: undefined }
       this.pointers.add(next.pointers)
       this.#byLabels.set(next.key, live)
       this.#byKey.set(key, live)

@@ -11,6 +11,7 @@ import { anyAnswer } from './negative-answer.ts'
 import { noRecords, type NodeRecords } from './node-records.ts'
 import { addressOfLabel } from './pod-name.ts'
 import { addressKey, addressOfReverse } from './reverse-name.ts'
+import { pointerTarget } from './service-zone.ts'
 import { soaOf } from './soa.ts'
 import { schemaTtlSeconds, schemaVersion } from './zone-file.ts'
 
@@ -109,7 +110,7 @@ function inReverse(zone: LiveZone, name: FoldedName, type: number): Answer | und
   if (pointers.length > 0) {
     if (type !== rrTypes.PTR) return type === rrTypes.ANY ? anyAnswer : zone.negative.nodata(zoneOffset)
     const owner = ownerOf(name)
-    return encodeAnswer(owner, { answers: pointers.map(({ target }) => inRecord(owner, zone.options.ttlSeconds, { type: 'PTR', target })) })
+    return encodeAnswer(owner, { answers: pointers.map((pointer) => inRecord(owner, zone.options.ttlSeconds, { type: 'PTR', target: pointerTarget(pointer, zone.options.origin) })) })
   }
   if (!zone.synced && (own !== undefined || address !== undefined)) return notSynced
   if (own === undefined) return undefined
@@ -140,7 +141,7 @@ function atApex(zone: LiveZone, type: number): Answer {
 
 /** The kept answer of a node, made at the first question; undefined when it has nothing of that type. */
 function answerOf(zone: LiveZone, service: LiveService, { name, node, type }: { node: NodeRecords, type: number, name: FoldedName }): Answer | Alias | undefined {
-  let answers = service.answers.get(node)
+  let answers = service.answers?.get(node)
   const known = answers?.get(type)
   if (known !== undefined) return known
   if (node.alias !== undefined && type !== rrTypes.CNAME) {
@@ -151,7 +152,10 @@ function answerOf(zone: LiveZone, service: LiveService, { name, node, type }: { 
   const records = nodeRecords(node, { owner, type, ttlSeconds: zone.options.ttlSeconds })
   if (records.length === 0) return type === rrTypes.ANY && node !== noRecords ? anyAnswer : undefined
   const answer = encodeAnswer(owner, { answers: records, additionals: type === rrTypes.SRV ? extrasOf(node, zone.options.ttlSeconds) : [] })
-  if (answers === undefined) service.answers.set(node, answers = new Map())
+  if (answers === undefined) {
+    service.answers ??= new Map()
+    service.answers.set(node, answers = new Map())
+  }
   answers.set(type, answer)
   return answer
 }

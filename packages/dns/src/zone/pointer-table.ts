@@ -1,4 +1,3 @@
-import { nameKey } from '../wire/name.ts'
 import { type AddressKey, addressKey } from './reverse-name.ts'
 import type { Pointer, ServiceZone } from './service-zone.ts'
 
@@ -53,16 +52,21 @@ function listOf(pointers: Pointer | readonly Pointer[] | undefined): readonly Po
 }
 
 function sortPointers(pointers: readonly Pointer[]): readonly Pointer[] {
-  return pointers.toSorted((a, b) => a.rank - b.rank || (nameKey(a.target) < nameKey(b.target) ? -1 : 1))
+  return pointers.toSorted((a, b) => a.rank - b.rank || (textOf(a) < textOf(b) ? -1 : 1))
 }
 
 function chosen(pointers: readonly Pointer[]): readonly Pointer[] {
   if (pointers.length < 2) return pointers
   const seen = new Set<string>()
-  return pointers.filter(({ rank, target }) => {
-    const key = nameKey(target)
-    if (seen.has(key) || (pointers[0]!.rank === 0 && rank !== 0)) return false
+  return pointers.filter((pointer) => {
+    const key = textOf(pointer)
+    if (seen.has(key) || (pointers[0]!.rank === 0 && pointer.rank !== 0)) return false
     seen.add(key)
     return true
   })
+}
+
+/** Equal for pointers to the same name. */
+function textOf({ label, service }: Pointer): string {
+  return `${label}.${service.name}.${service.namespace}`
 }

@@ -6,12 +6,14 @@ import { type Name, nameBelow, parseName } from '../wire/name.ts'
 import { isLabel, labelBytes, labelsKey } from './label.ts'
 import { type NodeRecords, noRecords, type SrvTarget } from './node-records.ts'
 
-/** `address` answers to `target` in the reverse zones. */
+/** One address that answers to one name in the reverse zones. The name is made when asked for: {@link pointerTarget}. */
 export interface Pointer {
   readonly address: IpAddress
-  readonly target: Name
   /** The Service itself comes before its headless endpoints, those before endpoints of other Services. */
   readonly rank: 0 | 1 | 2
+  readonly service: DnsService
+  /** The label left of the Service's name; empty for the Service itself. */
+  readonly label: string
 }
 
 /** Everything the zone knows because of one Service; a change of the Service replaces it as a whole. */
@@ -19,10 +21,20 @@ export interface ServiceZone {
   readonly service: DnsService
   /** Wire labels `<service>.<namespace>`. */
   readonly key: string
-  readonly name: Name
-  /** By the wire labels left of the Service's name; the Service itself is `''`. */
+  /**
+   * Records by the wire labels left of the Service's name; the Service itself is `''`. Made at the first question: most
+   * Services are not asked for on a node, and 250 000 endpoints would take a while.
+   */
   readonly nodes: ReadonlyMap<string, NodeRecords>
   readonly pointers: readonly Pointer[]
+}
+
+export function serviceName({ name, namespace }: DnsService, zone: Name): Name {
+  return nameBelow([labelBytes(name), labelBytes(namespace), labelBytes('svc')], zone)
+}
+
+export function pointerTarget({ label, service }: Pointer, zone: Name): Name {
+  return label === '' ? serviceName(service, zone) : nameBelow([labelBytes(label)], serviceName(service, zone))
 }
 
 /** What a dashed address is called: CoreDNS's rule, `10-0-0-1` or `fd00--1`; a final dash gets a 0. */
@@ -38,7 +50,7 @@ export function dashedAddress(address: IpAddress): string {
  * Promises (DESIGN.md D1, D3): pure; the order of ports and endpoints is the model's; no records (NXDOMAIN) for a
  * headless Service nobody is ready in.
  *
- * @param zone The cluster domain.
+ * @param zone The cluster domain, at most 59 bytes in wire form: then no name below it is too long.
  * @throws {DnsError} `ERR_DNS_OBJECT` when its names cannot stand in a zone.
  */
 export function compileService(service: DnsService, zone: Name): ServiceZone {
@@ -46,19 +58,25 @@ export function compileService(service: DnsService, zone: Name): ServiceZone {
   if (!isLabel(name) || !isLabel(namespace)) {
     throw new DnsError('ERR_DNS_OBJECT', `Cannot name Service "${serviceKey(service)}": its name or namespace is not a DNS label, want letters, digits and dashes`)
   }
-  const owner = nameBelow([labelBytes(name), labelBytes(namespace), labelBytes('svc')], zone)
-  const key = labelsKey(name, namespace)
-  if (service.kind === 'external') {
-    return { service, key, name: owner, nodes: new Map([['', { ...noRecords, alias: aliasOf(service) }]]), pointers: [] }
+  const alias = service.kind === 'external' ? aliasOf(service) : undefined
+  let nodes: ReadonlyMap<string, NodeRecords> | undefined
+  return {
+    service,
+    key: labelsKey(name, namespace),
+    get nodes() {
+      nodes ??= alias === undefined ? serviceNodes(service, serviceName(service, zone)) : new Map([['', { ...noRecords, alias }]])
+      return nodes
+    },
+    pointers: pointersOf(service),
   }
-  const endpoints = namedEndpoints(service, owner)
+}
+
+function serviceNodes(service: DnsService, owner: Name): ReadonlyMap<string, NodeRecords> {
   const nodes = new Map<string, NodeRecords>()
   const addresses = service.kind === 'cluster' ? service.addresses : service.endpoints.map((endpoint) => endpoint.address)
-  if (addresses.length === 0) return { service, key, name: owner, nodes, pointers: [] }
-
-  const targets: readonly Target[] = service.kind === 'cluster'
-    ? [{ target: owner, addresses, ports: service.ports }]
-    : [...endpoints.values()]
+  if (addresses.length === 0) return nodes
+  const endpoints = namedEndpoints(service, owner)
+  const targets: readonly Target[] = service.kind === 'cluster' ? [{ target: owner, addresses, ports: service.ports }] : [...endpoints.values()]
   nodes.set('', { v4: ofFamily(addresses, 4), v6: ofFamily(addresses, 6), srv: srvRecords(targets, () => true), alias: undefined })
   for (const { hostname, addresses: own } of endpoints.values()) {
     nodes.set(labelsKey(hostname), { ...noRecords, v4: ofFamily(own, 4), v6: ofFamily(own, 6) })
@@ -72,7 +90,7 @@ export function compileService(service: DnsService, zone: Name): ServiceZone {
     // The addresses answer here too, as CoreDNS has it (DNS-48).
     nodes.set(labelsKey(`_${port}`, below), { ...nodes.get('')!, srv })
   }
-  return { service, key, name: owner, nodes, pointers: pointersOf(service, owner, endpoints) }
+  return nodes
 }
 
 interface Target {
@@ -111,22 +129,18 @@ function srvRecords(targets: readonly Target[], wanted: (port: DnsPort) => boole
   let shares = 0
   const found: { target: Target, port: number }[] = []
   for (const target of targets) {
-    for (const port of target.ports) {
-      if (!wanted(port)) continue
-      shares += target.addresses.length
-      if (!found.some((other) => other.target === target && other.port === port.port)) found.push({ target, port: port.port })
-    }
+    const ports = target.ports.filter(wanted)
+    shares += target.addresses.length * ports.length
+    for (const port of new Set(ports.map((each) => each.port))) found.push({ target, port })
   }
   const weight = Math.max(1, Math.floor(100 / Math.max(1, shares)))
   return found.map(({ target, port }) => ({ priority: 0, weight, port, target: target.target, addresses: target.addresses }))
 }
 
-function pointersOf(service: DnsService, owner: Name, endpoints: ReadonlyMap<string, NamedEndpoint>): Pointer[] {
-  const pointers: Pointer[] = service.addresses.map((address) => ({ address, target: owner, rank: 0 }))
+function pointersOf(service: DnsService): Pointer[] {
+  const pointers: Pointer[] = service.addresses.map((address) => ({ address, rank: 0, service, label: '' }))
   const rank = service.kind === 'headless' ? 1 : 2
-  for (const { addresses, target } of endpoints.values()) {
-    for (const address of addresses) pointers.push({ address, target, rank })
-  }
+  for (const endpoint of service.endpoints) pointers.push({ address: endpoint.address, rank, service, label: labelOf(endpoint) })
   return pointers
 }
 

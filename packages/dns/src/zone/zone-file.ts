@@ -4,7 +4,7 @@ import { formatName, labelsOf, type Name, nameBelow } from '../wire/name.ts'
 import { labelBytes } from './label.ts'
 import { mergePointers } from './pointer-table.ts'
 import { addressOfKey, reverseName } from './reverse-name.ts'
-import { dashedAddress } from './service-zone.ts'
+import { dashedAddress, pointerTarget, serviceName } from './service-zone.ts'
 import { soaOf } from './soa.ts'
 
 /** Version of the DNS specification this zone follows, and the TTL its text prescribes for saying so. */
@@ -30,8 +30,9 @@ export function formatZone(zone: Zone): string {
   print(origin, 'NS', formatName(ns))
   printAddresses(ns, zone.services.get(zone.options.nameServer)?.service.addresses ?? [])
   for (const service of zone.services.values()) {
+    const below = serviceName(service.service, origin)
     for (const [key, node] of service.nodes) {
-      const name = nameOfKey(key, service.name)
+      const name = nameOfKey(key, below)
       if (node.alias !== undefined) print(name, 'CNAME', formatName(node.alias))
       printAddresses(name, node.v4)
       printAddresses(name, node.v6)
@@ -39,7 +40,7 @@ export function formatZone(zone: Zone): string {
     }
   }
   for (const [address, pointers] of mergePointers(zone.services.values())) {
-    for (const { target } of pointers) print(reverseName(addressOfKey(address)), 'PTR', formatName(target))
+    for (const pointer of pointers) print(reverseName(addressOfKey(address)), 'PTR', formatName(pointerTarget(pointer, origin)))
   }
   for (const [namespace, addresses] of zone.pods) {
     for (const key of addresses) {
