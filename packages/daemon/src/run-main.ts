@@ -1,4 +1,9 @@
+import { flushCompileCache } from 'node:module'
+import { realClock } from './clock.ts'
 import type { Logger } from './logger.ts'
+
+/** By then a program has loaded what it needs, and its start is over. */
+const flushAfterMs = 5000
 
 /** By custom of shells: 128 and the number of the signal. */
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
@@ -26,6 +31,8 @@ export async function runMain(logger: Logger, main: (signal: AbortSignal) => Pro
   }
   // Rejections that nobody handles arrive here too.
   process.on('uncaughtException', fail)
+  // Node writes its compile cache at an orderly exit, and a program that is killed would compile anew for ever.
+  void realClock.sleep(flushAfterMs, { signal }).then(flushCompileCache, () => undefined)
   try {
     await main(signal)
   } catch (error) {
