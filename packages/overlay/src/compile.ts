@@ -1,11 +1,11 @@
-import { links, priorities, routeProtocols, routing, tables } from '@weft/api'
-import { aggregateCidrs, type Cidr, compareIp, hostCidr, type IpAddress, type MacAddress, parseCidr } from '@weft/ip'
-import { accept, baseChain, eq, ip, ip6, isIn, masquerade, meta, notIn, type Rule, rule, set, type SetDeclaration, type Table, table } from '@weft/nftables'
+import { links, routeProtocols, routing } from '@weft/api'
+import { type Cidr, compareCidr, equalIp, hostCidr, type IpAddress, type MacAddress } from '@weft/ip'
+import type { Table } from '@weft/nftables'
 import type { OverlayConfig } from './config.ts'
-import type { OverlayModel, OverlayNode } from './model.ts'
+import type { OverlayModel } from './model.ts'
 import { choosePath, ipOf, tunnelFamily, tunnelMac, tunnelNextHop, vxlanOverheadBytes } from './path.ts'
+import { compileRuleset } from './ruleset.ts'
 
-/** A route of ours; `via` is on-link on purpose: next hops inside the tunnel are in no network of the device. */
 export interface OverlayRoute {
   readonly table: number
   readonly destination: Cidr
@@ -55,15 +55,22 @@ export interface OverlayState {
   readonly ruleset: Table
 }
 
-/** Decides every path of this node. Promises (DESIGN.md O1-O5): pure; equal models give equal states whatever the order of peers. */
+/** `ip route` without `table`. */
+export const mainTable = 254
+export const protocol: number = routeProtocols.overlay
+/** Routes that an administrator gives no metric (0 for IPv4, 1024 for IPv6) win, and replacing ours never hits one of them. */
+export const routeMetric = 8700
+/** IPv6 needs it of every link (RFC 8200 §5); a smaller uplink carries the tunnel's packets in fragments. */
+const leastMtuBytes = 1280
+
+/** Decides every path of this node. Promises (DESIGN.md O1-O4): pure; equal models give equal states whatever the order of peers. */
 export function compileOverlay(model: OverlayModel, config: OverlayConfig): OverlayState {
   const { self, peers, uplink } = model
-  const local = ipOf(self, tunnelFamily(self))
   const overhead = config.mode === 'direct' ? 0 : vxlanOverheadBytes(tunnelFamily(self))
-  const podMtuBytes = config.mtuBytes ?? uplink.mtuBytes - overhead
+  const tunnelMtuBytes = Math.max(uplink.mtuBytes - overhead, leastMtuBytes)
 
   const routes: OverlayRoute[] = self.podCidrs.map((destination) => ({
-    // A pod that is gone must not send its peers' packets round in circles between this node and the default router.
+    // What is sent to a pod that is gone must not go round in circles between this node and the default router.
     table: mainTable, destination, type: 'unreachable', device: undefined, via: undefined, source: undefined,
   }))
   const forwarding: TunnelPeer[] = []
@@ -74,73 +81,35 @@ export function compileOverlay(model: OverlayModel, config: OverlayConfig): Over
     let remote: IpAddress | undefined
     for (const family of [4, 6] as const) {
       const ranges = peer.podCidrs.filter((range) => range.family === family)
-      if (ranges.length === 0) continue
+      const address = ipOf(peer, family)
+      if (ranges.length === 0 && address === undefined) continue
       const path = choosePath(self, peer, { uplink, config, family })
-      const source = ipOf(self, family)
+      const own = ipOf(self, family)
+      const source = own !== undefined && uplink.addresses.some((ip) => equalIp(ip, own)) ? own : undefined
       if (path.kind === 'direct') {
-        for (const destination of ranges) routes.push({ table: mainTable, destination, type: 'unicast', device: 'uplink', via: ipOf(peer, family), source })
+        for (const destination of ranges) routes.push({ table: mainTable, destination, type: 'unicast', device: 'uplink', via: path.via, source })
       } else if (path.kind === 'vxlan') {
-        for (const destination of ranges) {
-          const via = tunnelNextHop(destination)
-          neighbours.push({ address: via, mac })
-          routes.push({ table: mainTable, destination, type: 'unicast', device: 'vxlan', via, source })
-        }
         remote = path.remote
+        const via = tunnelNextHop(peer, family)!
+        neighbours.push({ address: via, mac })
+        for (const destination of ranges) routes.push({ table: mainTable, destination, type: 'unicast', device: 'vxlan', via, source })
         // Pods reach the node itself through the tunnel too: the router between would drop their addresses.
-        const address = ipOf(peer, family)
-        if (address !== undefined)
-          routes.push({ table: routing.overlayTable, destination: hostCidr(address), type: 'unicast', device: 'vxlan', via: tunnelNextHop(ranges[0]!), source: undefined })
+        if (address !== undefined) routes.push({ table: routing.overlayTable, destination: hostCidr(address), type: 'unicast', device: 'vxlan', via, source: undefined })
       }
     }
     if (remote !== undefined) forwarding.push({ mac, remote })
   }
 
+  const local = ipOf(self, tunnelFamily(self))
+  // A rule costs every routed packet a look: none where no peer is behind a router.
+  const tunnelled = new Set(routes.filter(({ table }) => table === routing.overlayTable).map(({ destination }) => destination.family))
   return {
-    podMtuBytes,
+    podMtuBytes: config.mtuBytes ?? tunnelMtuBytes,
     tunnel: config.mode === 'direct' || local === undefined
       ? undefined
-      : { name: links.vxlan, vni: config.vni, port: config.port, local, mac: tunnelMac(self.name), mtuBytes: uplink.mtuBytes - overhead, forwarding, neighbours },
-    routes: routes.sort(compareRoutes),
-    rules: config.mode === 'direct' ? [] : self.podCidrs.map((from) => ({ from, table: routing.overlayTable, preference: routing.overlayRulePreference })),
-    ruleset: compileMasquerade(self, peers, config),
+      : { name: links.vxlan, vni: config.vni, port: config.port, local, mac: tunnelMac(self.name), mtuBytes: tunnelMtuBytes, forwarding, neighbours },
+    routes: routes.sort((a, b) => a.table - b.table || compareCidr(a.destination, b.destination)),
+    rules: self.podCidrs.filter(({ family }) => tunnelled.has(family)).map((from) => ({ from, table: routing.overlayTable, preference: routing.overlayRulePreference })),
+    ruleset: compileRuleset(model, config),
   }
-}
-
-/** `ip route` without `table`. */
-export const mainTable = 254
-export const protocol: number = routeProtocols.overlay
-
-/**
- * Decides which traffic leaves the node with the node's address. Rules of both families are there even when a set is
- * empty, so a first pod range never changes a chain.
- */
-function compileMasquerade(self: OverlayNode, peers: readonly OverlayNode[], config: OverlayConfig): Table {
-  const nodes = [self, ...peers]
-  const direct = [
-    ...nodes.flatMap(({ podCidrs, ips }) => [...podCidrs, ...ips.map((address) => hostCidr(address))]),
-    ...config.masqueradeExcept.map(parseCidr),
-    // Multicast and link-local never leave the link, so they never need another address.
-    ...['224.0.0.0/4', '169.254.0.0/16', 'ff00::/8', 'fe80::/10'].map(parseCidr),
-  ]
-  const intervals = (name: string, family: 4 | 6, ranges: readonly Cidr[]): SetDeclaration =>
-    set(name, { key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'], flags: ['interval'], elements: aggregateCidrs(ranges.filter((range) => range.family === family)).map((range) => ({ key: [range] })) })
-  const sets = [intervals('pods4', 4, self.podCidrs), intervals('pods6', 6, self.podCidrs), intervals('direct4', 4, direct), intervals('direct6', 6, direct)]
-  const leave = (header: typeof ip | typeof ip6, family: 4 | 6): Rule =>
-    // fully-random: two flows that pick a port at the same moment must not pick the same one.
-    rule(isIn(header.saddr, `pods${family}`), notIn(header.daddr, `direct${family}`), masquerade({ flags: ['fully-random'] }))
-  return table({
-    name: tables.overlay,
-    sets,
-    chains: [baseChain('outside', { type: 'nat', hook: 'postrouting', priority: priorities.outsideSnat }, config.masquerade
-      ? [rule(eq(meta.oifname, 'lo'), accept), leave(ip, 4), leave(ip6, 6)]
-      : [])],
-  })
-}
-
-function compareRoutes(a: OverlayRoute, b: OverlayRoute): number {
-  return a.table - b.table || compareIp(addressOf(a.destination), addressOf(b.destination)) || a.destination.prefix - b.destination.prefix
-}
-
-function addressOf(range: Cidr): IpAddress {
-  return tunnelNextHop(range)
 }

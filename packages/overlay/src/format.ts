@@ -1,6 +1,6 @@
 import { formatCidr, formatIp } from '@weft/ip'
 import { formatTable } from '@weft/nftables'
-import { mainTable, type OverlayRoute, type OverlayState, protocol } from './compile.ts'
+import { mainTable, type OverlayRoute, type OverlayState, protocol, routeMetric } from './compile.ts'
 
 /** The state as `ip` and `nft` print it: goldens, debug logs, `weft dump overlay`. */
 export function formatOverlay(state: OverlayState, uplink: string): string {
@@ -8,12 +8,12 @@ export function formatOverlay(state: OverlayState, uplink: string): string {
   return [
     `# pod MTU ${state.podMtuBytes}`,
     ...(tunnel === undefined ? [] : [
-      `link add ${tunnel.name} address ${tunnel.mac} mtu ${tunnel.mtuBytes} type vxlan id ${tunnel.vni} local ${formatIp(tunnel.local)} dstport ${tunnel.port} nolearning`,
-      ...tunnel.forwarding.map(({ mac, remote }) => `bridge fdb append ${mac} dev ${tunnel.name} dst ${formatIp(remote)} self permanent`),
+      `link add ${tunnel.name} address ${tunnel.mac} mtu ${tunnel.mtuBytes} type vxlan id ${tunnel.vni} local ${formatIp(tunnel.local)} dstport ${tunnel.port} nolearning${tunnel.local.family === 6 ? ' udp6zerocsumtx udp6zerocsumrx' : ''}`,
+      ...tunnel.forwarding.map(({ mac, remote }) => `fdb append ${mac} dev ${tunnel.name} dst ${formatIp(remote)} self permanent`),
       ...tunnel.neighbours.map(({ address, mac }) => `neighbour replace ${formatIp(address)} dev ${tunnel.name} lladdr ${mac} nud permanent`),
     ]),
-    ...state.rules.map(({ from, table, preference }) => `rule add preference ${preference} from ${formatCidr(from)} lookup ${table} protocol ${protocol}`),
     ...state.routes.map((route) => `route ${formatRoute(route, uplink, tunnel?.name ?? '')}`),
+    ...state.rules.map(({ from, table, preference }) => `rule add preference ${preference} from ${formatCidr(from)} lookup ${table} protocol ${protocol}`),
     formatTable(state.ruleset).trimEnd(),
     '',
   ].join('\n')
@@ -28,6 +28,12 @@ export function formatRoute(route: OverlayRoute, uplink: string, tunnel: string)
     ...(route.table === mainTable ? [] : [`table ${route.table}`]),
     `proto ${protocol}`,
     ...(route.source === undefined ? [] : [`src ${formatIp(route.source)}`]),
-    ...(route.device === 'vxlan' ? ['onlink'] : []),
+    `metric ${routeMetric}`,
+    ...(isOnlink(route) ? ['onlink'] : []),
   ].join(' ')
+}
+
+/** IPv4 next hops inside the tunnel are in no network of its link; link-local ones of IPv6 always are. */
+export function isOnlink(route: OverlayRoute): boolean {
+  return route.device === 'vxlan' && route.destination.family === 4
 }
