@@ -1,16 +1,18 @@
 // The program inside: started by host/launch.ts as the child of PID 1, with all namespaces new and `/proc` and the
 // tmpfs mounted. Its standard output is `logs/init.log`.
+import { existsSync } from 'node:fs'
 import { Server } from 'node:net'
 import { realClock } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { warmThreadPool } from '@weft/netlink'
 import { serveControl } from './control/server.ts'
 import { messageOf, SandboxError } from './errors.ts'
-import { stateFolder } from './host/state-folder.ts'
+import { type StateFolder, stateFolder } from './host/state-folder.ts'
 import { startCluster } from './inside/cluster.ts'
 import type { FromInit, InitOptions, ToInit } from './launch-protocol.ts'
 
 const logger = pinoLogger({ name: 'sandbox', level: process.env['WEFT_SANDBOX_LOG'] ?? 'info' })
+const folderCheckMs = 2000
 const ended = new AbortController()
 let released = false
 
@@ -38,6 +40,16 @@ async function main(options: InitOptions, listener: Server): Promise<void> {
   await cluster.ready
   logger.info({}, 'sandbox ready')
   tell({ kind: 'ready' })
+  watchFolder(folder)
+}
+
+/** Without its state folder nobody could ever stop the sandbox: it ends by itself. */
+function watchFolder({ stateFile }: StateFolder): void {
+  setInterval(() => {
+    if (existsSync(stateFile)) return
+    logger.warn({ stateFile }, 'the state folder was removed, the sandbox ends')
+    end(0)
+  }, folderCheckMs).unref()
 }
 
 // A fault in one corner is told and survived: with this process every pod of the cluster would end.
@@ -54,7 +66,7 @@ if (process.send !== undefined && !process.connected) end(0)
 process.on('message', (message: ToInit, handle: unknown) => {
   switch (message.kind) {
     case 'start':
-      if (!(handle instanceof Server)) throw new TypeError('the listener did not travel with the message')
+      if (!(handle instanceof Server)) throw new TypeError('Cannot serve control socket: the listener did not travel with the message')
       main(message.options, handle).catch((error: unknown) => {
         logger.error({ message: messageOf(error), stack: error instanceof Error ? error.stack : undefined }, 'sandbox failed to start')
         const code = error instanceof SandboxError ? error.code : 'ERR_SANDBOX_START'

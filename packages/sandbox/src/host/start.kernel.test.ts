@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -97,6 +97,15 @@ describe.skipIf(impossible !== undefined)(`startSandbox()${impossible === undefi
     expect(await sandboxStatus(`${folder.path}/state`)).toMatchObject({ kind: 'running', status: { ready: true } })
     expect(await stopSandbox(`${folder.path}/state`)).toBe(true)
     expectNothingLeft(folder)
+  })
+
+  test('ends by itself when its state folder is removed', async () => {
+    using folder = new TestFolder()
+    await startTestSandbox(folder, { nodes: 1 })
+    rmSync(`${folder.path}/state`, { recursive: true })
+    const deadline = performance.now() + 5000
+    while (processesWith(folder.path).length > 0 && performance.now() < deadline) await sleep(20)
+    expect(processesWith(folder.path)).toEqual([])
   })
 
   test('identifyProcess() tells a process from a later one', () => {

@@ -67,19 +67,21 @@ export class Supervisor {
     this.#log.take('stderr', child.process.stderr)
     const { promise, resolve } = Promise.withResolvers<string>()
     child.process.once('error', (error) => resolve(`could not be started: ${error.message}`))
-    child.process.once('exit', (code, cause) => resolve(cause === null ? `ended with code ${code ?? 'none'}` : `was ended by ${cause}`))
+    child.process.once('exit', (code, cause) => {
+      const words = lastWords(this.#program.logPath)
+      resolve(cause === null ? `ended with code ${code ?? 'none'}${words === '' ? '' : `: ${words}`}` : `was ended by ${cause}`)
+    })
     const onAbort = (): void => child.kill()
     signal.addEventListener('abort', onAbort, { once: true })
     const end = await promise
     signal.removeEventListener('abort', onAbort)
     this.#child = undefined
-    const words = lastWords(this.#program.logPath)
-    return words === '' ? end : `${end}: ${words}`
+    return end
   }
 }
 
 /** What a program said last that sounds like a reason. */
 function lastWords(logPath: string): string {
-  const lines = readLog(logPath, { tail: 30 }).split('\n').filter((line) => line !== '' && !/^\s+at |^Node\.js v|^[{}]$|^\s*\w+: /.test(line))
+  const lines = readLog(logPath, { tail: 30 }).split('\n').filter((line) => line !== '' && !/^\s+at |^Node\.js v|^[{}]$|^[\s^]*$|^\s*throw |^\s*\w+: /.test(line))
   return (lines.findLast((line) => /error|cannot/i.test(line)) ?? lines.at(-1) ?? '').slice(0, 400)
 }
