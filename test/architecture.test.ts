@@ -56,9 +56,12 @@ function sourcesUnder(folder: string): string[] {
     .filter((file) => !file.includes('node_modules/') && !file.includes('dist/'))
 }
 
+/** `import … from 'x'`, `import 'x'`, `export … from 'x'` and `import('x')`; `Buffer.from('x')` and code inside template text are none. */
+const importForms = /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s+(['"])([^'"\n]+)\1|^\s*import\s+(['"])([^'"\n]+)\3|\bimport\(\s*(['"])([^'"\n]+)\5/gm
+
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'([^']+)'/g)].map((match) => ({ file, specifier: match[1]! }))
+  return [...text.matchAll(importForms)].map((match) => ({ file, specifier: (match[2] ?? match[4] ?? match[6])! }))
 }
 
 const packages = readdirSync(join(root, 'packages'))

@@ -67,7 +67,7 @@ export class CallHandler {
     const { logger, metrics } = this.#context
     for (const { path, call } of await this.#spool.calls()) {
       try {
-        if (call === undefined) throw new SyntaxError('it is not a call')
+        if (call === undefined) throw new SyntaxError('Cannot read spooled call: it is not one')
         const request = parseRequest(call)
         if (request.command === 'DEL') await this.#inTurn(request, () => del(this.#context, request))
         metrics.spooled.inc()

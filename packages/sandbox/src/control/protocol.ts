@@ -125,10 +125,10 @@ export async function* decodeFrames(stream: AsyncIterable<Buffer>): AsyncIterabl
       const end = headerBytes + rest.readUInt32BE(1)
       if (rest.byteLength < end) break
       const kind = kinds[rest.readUInt8(0)]
-      if (kind === undefined) throw new SyntaxError(`unknown frame kind ${rest.readUInt8(0)}`)
+      if (kind === undefined) throw new SyntaxError(`Cannot read frame: its kind is ${rest.readUInt8(0)}, wanted 0 to ${kinds.length - 1}`)
       yield { kind, data: rest.subarray(headerBytes, end) }
       rest = rest.subarray(end)
     }
   }
-  if (rest.byteLength > 0) throw new SyntaxError('stream ended inside a frame')
+  if (rest.byteLength > 0) throw new SyntaxError('Cannot read frame: the stream ended inside it')
 }

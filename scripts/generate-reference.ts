@@ -1,0 +1,13 @@
+// Writes docs/reference from the code: `pnpm generate`. Tests hold the pages against it.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { configPage } from './config-page.ts'
+import { errorsPage } from './errors-page.ts'
+import { metricsPage } from './metrics-page.ts'
+import { root } from './workspace.ts'
+
+const folder = join(root, 'docs/reference')
+await mkdir(folder, { recursive: true })
+await writeFile(join(folder, 'config.md'), await configPage())
+await writeFile(join(folder, 'metrics.md'), await metricsPage())
+await writeFile(join(folder, 'errors.md'), errorsPage())
