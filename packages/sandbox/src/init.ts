@@ -1,6 +1,7 @@
 // The program inside: started by host/launch.ts as the child of PID 1, with all namespaces new and `/proc` and the
 // tmpfs mounted. Its standard output is `logs/init.log`.
 import { existsSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { Server } from 'node:net'
 import { realClock } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
@@ -13,6 +14,7 @@ import type { FromInit, InitOptions, ToInit } from './launch-protocol.ts'
 
 const logger = pinoLogger({ name: 'sandbox', level: process.env['WEFT_SANDBOX_LOG'] ?? 'info' })
 const folderCheckMs = 2000
+const flushAfterMs = 5000
 const ended = new AbortController()
 let released = false
 
@@ -41,6 +43,8 @@ async function main(options: InitOptions, listener: Server): Promise<void> {
   logger.info({}, 'sandbox ready')
   tell({ kind: 'ready' })
   watchFolder(folder)
+  // This process is killed, never ended: without this the next start would compile everything anew.
+  setTimeout(flushCompileCache, flushAfterMs).unref()
 }
 
 /** Without its state folder nobody could ever stop the sandbox: it ends by itself. */

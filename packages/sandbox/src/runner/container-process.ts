@@ -21,7 +21,7 @@ export interface ContainerPlan {
   readonly log: BoundedLog
 }
 
-export interface ContainerEnd {
+interface ContainerEnd {
   /** Exit code; 128 + n for a signal. */
   readonly code: number
 }

@@ -35,7 +35,7 @@ export interface PodSpec {
   readonly securityContext?: { readonly sysctls?: readonly { readonly name: string, readonly value: string }[] | undefined } | undefined
 }
 
-export interface DnsConfig {
+interface DnsConfig {
   readonly nameservers?: readonly string[] | undefined
   readonly searches?: readonly string[] | undefined
   readonly options?: readonly { readonly name: string, readonly value?: string | undefined }[] | undefined
@@ -72,7 +72,7 @@ export interface Container {
   } | undefined
 }
 
-export interface ContainerPort {
+interface ContainerPort {
   readonly name?: string | undefined
   readonly containerPort: number
   readonly hostPort?: number | undefined
@@ -80,7 +80,7 @@ export interface ContainerPort {
   readonly protocol?: 'TCP' | 'UDP' | 'SCTP' | undefined
 }
 
-export interface Reference {
+interface Reference {
   readonly name: string
   readonly optional?: boolean | undefined
 }
@@ -96,7 +96,7 @@ export interface EnvVar {
   } | undefined
 }
 
-export interface VolumeMount {
+interface VolumeMount {
   readonly name: string
   readonly mountPath: string
   readonly subPath?: string | undefined

@@ -10,7 +10,7 @@ export interface Station {
   readonly gateways: readonly string[]
 }
 
-export type SegmentName = 'a' | 'b' | 'outside'
+type SegmentName = 'a' | 'b' | 'outside'
 
 export interface Segment {
   readonly name: SegmentName
