@@ -59,15 +59,26 @@ function sourcesUnder(folder: string): string[] {
 /** `import … from 'x'`, `import 'x'`, `export … from 'x'` and `import('x')`; `Buffer.from('x')` and code inside template text are none. */
 const importForms = /^\s*(?:import|export)\b[^'"`;]*?\bfrom\s+(['"])([^'"\n]+)\1|^\s*import\s+(['"])([^'"\n]+)\3|\bimport\(\s*(['"])([^'"\n]+)\5/gm
 
+function importsIn(text: string): string[] {
+  return [...text.matchAll(importForms)].map((match) => (match[2] ?? match[4] ?? match[6])!)
+}
+
 function importsOf(file: string): Import[] {
-  const text = readFileSync(join(root, file), 'utf8')
-  return [...text.matchAll(importForms)].map((match) => ({ file, specifier: (match[2] ?? match[4] ?? match[6])! }))
+  return importsIn(readFileSync(join(root, file), 'utf8')).map((specifier) => ({ file, specifier }))
 }
 
 const packages = readdirSync(join(root, 'packages'))
 const isTest = (file: string): boolean => /\.test\.ts$|\/testing\/|\/test\/|\/bench\//.test(file)
 
 describe('architecture', () => {
+  test('the scan finds every form of import, and nothing else', () => {
+    const text = [
+      "import { a } from 'one'", "import type {", "  B,", "} from 'two'", "import 'three'", "export * from 'four'", "export { c } from 'five'", "const d = await import('six')",
+      "Buffer.from('x')", "// a word from 'a comment'", "const e = `copied from '${path}'`", "/** {@link import} 'y' */", "throw new Error(\"from 'z'\")",
+    ].join('\n')
+    expect(importsIn(text)).toEqual(['one', 'two', 'three', 'four', 'five', 'six'])
+  })
+
   test('every package has its place in the layers', () => {
     expect(packages.toSorted()).toEqual(Object.keys(allowed).toSorted())
   })
