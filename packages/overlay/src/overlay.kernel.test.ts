@@ -200,6 +200,7 @@ for (const families of [[4, 6], [4], [6]] as const) {
       running[0]!.nodes.put(nodeOf({ name: 'n4', ips: hostile, podCIDRs: ['10.244.4.0/24'] }))
       running[0]!.nodes.put(nodeOf({ name: 'n5', ips: families.map((family) => (family === 4 ? '172.30.1.15' : 'fd00:172:30:1::15')), podCIDRs: families.map((family) => (family === 4 ? '10.244.5.0/24' : 'fd00:10:244:5::/64')) }))
       await within(1000, 'the route of n5', () => mainRoutes(n1()).some((line) => /10\.244\.5\.0|244:5::/.test(line)))
+      expect(running[0]!.overlay.ready().ready).toBe(true)
       running[0]!.nodes.remove('n4')
       running[0]!.nodes.remove('n5')
     })
