@@ -8,6 +8,6 @@ import { root } from './workspace.ts'
 
 const folder = join(root, 'docs/reference')
 await mkdir(folder, { recursive: true })
-await writeFile(join(folder, 'config.md'), await configPage())
-await writeFile(join(folder, 'metrics.md'), await metricsPage())
 await writeFile(join(folder, 'errors.md'), errorsPage())
+await writeFile(join(folder, 'metrics.md'), await metricsPage())
+await writeFile(join(folder, 'config.md'), await configPage())
