@@ -13,7 +13,7 @@ export interface DnsStores {
 }
 
 /** Index over slices: those of one Service, by `namespace/service`. */
-export const sliceIndex = 'dns-service'
+const sliceIndex = 'dns-service'
 
 const protocolNames: Readonly<Record<Protocol, DnsProtocol>> = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' }
 

@@ -5,7 +5,7 @@ import { emptyMessage, type Message, readMessage, writeMessage } from '../src/wi
 import { formatName, parseName } from '../src/wire/name.ts'
 import type { ResourceRecord } from '../src/wire/record.ts'
 
-export interface Asked {
+interface Asked {
   readonly message: Message
   readonly name: string
   readonly type: number

@@ -2,7 +2,7 @@ import { rcodes, rrTypes } from '../wire/codes.ts'
 
 /** Where a question was answered from. */
 export const zoneKinds = ['cluster', 'reverse', 'other'] as const
-export type ZoneKind = (typeof zoneKinds)[number]
+
 
 /** Query types counted by name; the rest is `other`. */
 export const countedTypes = ['A', 'AAAA', 'SRV', 'PTR', 'CNAME', 'TXT', 'SOA', 'NS', 'HTTPS', 'MX', 'ANY', 'other'] as const
@@ -12,7 +12,7 @@ export const countedRcodes = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOT
 export const latencyBoundsMs = [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000] as const
 
 /** Single counters. */
-export const events = ['clientRefused', 'clientLimited', 'dropped', 'truncated', 'cacheHit', 'cacheStale', 'cacheMiss', 'prefetch', 'noUpstream', 'upstreamTimeout', 'upstreamFailed', 'upstreamForged', 'overload', 'loop', 'panic', 'tcpOpened', 'tcpEvicted', 'tcpTimeout'] as const
+const events = ['clientRefused', 'clientLimited', 'dropped', 'truncated', 'cacheHit', 'cacheStale', 'cacheMiss', 'prefetch', 'noUpstream', 'upstreamTimeout', 'upstreamFailed', 'upstreamForged', 'overload', 'loop', 'panic', 'tcpOpened', 'tcpEvicted', 'tcpTimeout'] as const
 export type CountedEvent = (typeof events)[number]
 
 const typeIndex = new Uint8Array(65_536).fill(countedTypes.indexOf('other'))

@@ -9,7 +9,7 @@ import { soaOf } from './soa.ts'
 import { readAnswer } from './read-answer.ts'
 
 /** CNAMEs that may follow each other (DNS-53). */
-export const maxAliases = 10
+const maxAliases = 10
 
 /** A chain of aliases that leads out of the zone: the rest is for an upstream to say. */
 export interface OpenChain {

@@ -16,7 +16,7 @@ import { soaOf } from './soa.ts'
 import { schemaTtlSeconds, schemaVersion } from './zone-file.ts'
 
 /** The cluster is not known well enough yet to deny anything (DNS-57). */
-export const notSynced: Answer = { ...emptyAnswer, rcode: rcodes.SERVFAIL, authoritative: false }
+const notSynced: Answer = { ...emptyAnswer, rcode: rcodes.SERVFAIL, authoritative: false }
 
 /**
  * What the zone says to a question of class IN.
@@ -161,7 +161,7 @@ function answerOf(zone: LiveZone, service: LiveService, { name, node, type }: { 
 }
 
 /** The records of one type at a name. */
-export function nodeRecords(node: NodeRecords, { owner, ttlSeconds, type }: { readonly owner: Name, readonly type: number, readonly ttlSeconds: number }): ResourceRecord[] {
+function nodeRecords(node: NodeRecords, { owner, ttlSeconds, type }: { readonly owner: Name, readonly type: number, readonly ttlSeconds: number }): ResourceRecord[] {
   switch (type) {
     case rrTypes.A:
       return node.v4.map((address) => addressRecord(owner, ttlSeconds, address))
