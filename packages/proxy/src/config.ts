@@ -1,20 +1,39 @@
+import { type Cidr, parseCidr } from '@weft/ip'
 import { z } from 'zod'
 
 /** Settings of the service proxy (see the schema for each). */
 export interface ProxyConfig {
-  readonly nodePortAddresses: 'primary' | readonly string[]
+  readonly nodePortAddresses: 'primary' | readonly Cidr[]
   readonly dnsService: string
-  readonly serviceCidrs: readonly string[]
+  readonly serviceCidrs: readonly Cidr[]
+  readonly clusterCidrs: readonly Cidr[]
+  readonly externalIps: readonly Cidr[]
+  readonly loadBalancerIps: readonly Cidr[]
   readonly minIntervalMs: number
 }
 
+const cidrSchema = z.string().transform((text, context): Cidr => {
+  try {
+    return parseCidr(text)
+  } catch (error) {
+    context.issues.push({ code: 'custom', message: (error as Error).message, input: text })
+    return z.NEVER
+  }
+})
+
 export const proxyConfigSchema: z.ZodType<ProxyConfig> = z.strictObject({
-  nodePortAddresses: z.union([z.literal('primary'), z.array(z.string())]).default('primary')
+  nodePortAddresses: z.union([z.literal('primary'), z.array(cidrSchema)]).default('primary')
     .describe('Addresses of the node on which NodePorts answer: `primary` (the InternalIP of each family) or a list of networks, e.g. ["10.0.0.0/8"].'),
   dnsService: z.string().default('kube-system/kube-dns')
-    .describe('Service whose UDP port 53 is answered by the DNS server of the same node without connection tracking; empty to treat it as any other.'),
-  serviceCidrs: z.array(z.string()).default([])
-    .describe('Ranges of cluster IPs. Packets to an address in them that no Service has are dropped instead of leaving the node. Empty: they are routed like any other.'),
+    .describe('Service whose UDP port 53 is answered by the DNS server on the host network of the same node without connection tracking; empty to treat it as any other.'),
+  serviceCidrs: z.array(cidrSchema).default([])
+    .describe('Ranges of cluster IPs, beside those of ServiceCIDR objects. Packets to an address in them that no Service has are dropped instead of leaving the node. Empty: they are routed like any other.'),
+  clusterCidrs: z.array(cidrSchema).default([])
+    .describe('Ranges of pods, beside those that nodes and IPBlocks tell. Needed where another address management tells of neither: clients outside these ranges reach cluster IPs with the address of the node.'),
+  externalIps: z.array(cidrSchema).default([])
+    .describe('Networks that `spec.externalIPs` may name. The default allows none: whoever may write a Service could take any address otherwise (CVE-2020-8554).'),
+  loadBalancerIps: z.array(cidrSchema).prefault(['0.0.0.0/0', '::/0'])
+    .describe('Networks that `status.loadBalancer.ingress` may name. Narrow it to the ranges of your load balancers when others than them may write the status of Services.'),
   minIntervalMs: z.int().min(0).max(10_000).default(0)
     .describe('Least time between two commits. The default commits every change at once; raise it only when a controller rewrites EndpointSlices many times a second.'),
 })

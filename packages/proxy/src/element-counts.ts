@@ -1,6 +1,6 @@
 import type { MapElement, SetElement } from '@weft/nftables'
-import type { Element } from './compile.ts'
-import { type Family, sets } from './table.ts'
+import type { Element } from './elements.ts'
+import { type Family, sets } from './sets.ts'
 
 /** What has to be written to make the kernel's elements those that are wanted now. */
 export interface ElementChanges {
@@ -15,9 +15,8 @@ interface Claim {
 }
 
 /**
- * The elements wanted by all Services together. Several Services may want one element (hairpin pairs of one pod, and
- * hostile duplicates of an address), so claims are counted. Of claims with different data the least text wins:
- * whatever the order of events, the result is the same (promise P11).
+ * The elements wanted by all Services together. Several may want one element (the hairpin pair of a pod that serves
+ * two Services, an address that two Services have), so claims are counted.
  */
 export class ElementCounts {
   /** set -> id -> value -> claim; nearly always one value. */
@@ -32,7 +31,7 @@ export class ElementCounts {
     }
   }
 
-  /** Replaces the claims of some Services by others and tells what that means for the kernel. In the size of those Services. */
+  /** Replaces some claims by others and tells what that means for the kernel. In the size of those claims. */
   replace(before: readonly Element[], after: readonly Element[]): ElementChanges {
     const touched = new Map<string, { readonly set: string, readonly id: string, readonly old: Element | undefined }>()
     for (const { set, id } of [...before, ...after]) {
@@ -58,13 +57,15 @@ export class ElementCounts {
     return [...this.#claims.get(set)?.keys() ?? []].sort().map((id) => this.#winner(set, id)!.element)
   }
 
-  /** Distinct numbers of backends in use, ascending. */
-  backendCounts(family: Family): readonly number[] {
-    const counts = new Set<number>()
-    for (const values of this.#claims.get(sets[family].service.name)?.values() ?? []) for (const value of values.keys()) counts.add(Number(value))
-    return [...counts].sort((a, b) => a - b)
+  /** Distinct codes of virtual ports in use, ascending (see pick.ts). */
+  codes(family: Family): readonly number[] {
+    const codes = new Set<number>()
+    for (const { name } of [sets[family].service, sets[family].local])
+      for (const values of this.#claims.get(name)?.values() ?? []) for (const value of values.keys()) codes.add(Number(value))
+    return [...codes].sort((a, b) => a - b)
   }
 
+  /** Ports have one owner each (see VirtualPorts), so claims with different data are rare: the least text wins, in whatever order they came. */
   #winner(set: string, id: string): Element | undefined {
     const values = this.#claims.get(set)?.get(id)
     if (values === undefined) return undefined

@@ -1,5 +1,6 @@
 import type { Protocol } from '@weft/api'
 import type { Cidr, IpAddress } from '@weft/ip'
+import type { ProxyError } from './proxy-error.ts'
 
 /** Where a connection to a virtual port may end. */
 export interface Backend {
@@ -9,32 +10,47 @@ export interface Backend {
   readonly local: boolean
 }
 
+/**
+ * What kind of address a virtual port has, the strongest claim first: a cluster IP, an address of this node (NodePort), an
+ * address from outside (external IP, load balancer).
+ */
+export const kinds = ['cluster', 'node', 'external'] as const
+export type Kind = (typeof kinds)[number]
+
 /** One address, protocol and port that a Service answers on. */
 export interface VirtualPort {
   readonly ip: IpAddress
   readonly protocol: Protocol
   readonly port: number
-  /** `node`: an address of this node itself, so clients come from anywhere and answers must come back through here. */
-  readonly kind: 'cluster' | 'node'
-  /** In order of address and port; empty when nobody serves. */
+  readonly kind: Kind
+  /** New connections are spread over these; in order of address and port. */
   readonly backends: readonly Backend[]
+  /** With `externalTrafficPolicy: Local`: the only ones for clients that are not on this node. */
+  readonly local: readonly Backend[] | undefined
+  /** Nobody answers on this node, but others do elsewhere (`internalTrafficPolicy: Local`): packets are dropped instead of refused. */
+  readonly elsewhere: boolean
+  /** They get no new connections, but still serve: UDP flows may stay with them. */
+  readonly lingering: readonly Backend[]
+  /** Clients that may connect; absent means all. In order, without overlaps. */
+  readonly sources: readonly Cidr[] | undefined
 }
 
 /** A Service as this node serves it. */
 export interface ServiceModel {
   /** `namespace/name`. */
   readonly key: string
-  /** Cluster addresses, refused on every port that has no backend. */
+  /** Cluster addresses, refused on every port that nobody has. */
   readonly vips: readonly IpAddress[]
   readonly ports: readonly VirtualPort[]
   /** For the DNS Service: UDP that is answered on this node without connection tracking. */
   readonly localDns: readonly LocalDns[]
+  /** Why some of its addresses are not served. */
+  readonly refusals: readonly ProxyError[]
 }
 
-/** UDP to `vip`:`vipPort` goes to `server`:`serverPort` on this node, rewritten packet by packet. */
+/** UDP to `vip`:53 goes to `server`:`serverPort` on this node, rewritten packet by packet. */
 export interface LocalDns {
   readonly vip: IpAddress
-  readonly vipPort: number
   readonly server: IpAddress
   readonly serverPort: number
 }
@@ -45,6 +61,15 @@ export interface NodeModel {
   readonly ips: readonly IpAddress[]
   /** Where NodePorts answer. */
   readonly nodePortIps: readonly IpAddress[]
-  /** Pod ranges and node addresses: clients in them are reached without NAT. */
+  /** Pods of this node and the node itself. Like all ranges here: in order, without overlaps. */
+  readonly nearRanges: readonly Cidr[]
+  /** All pods and nodes: clients that are reached without NAT. */
   readonly clusterRanges: readonly Cidr[]
+  /** Ranges of cluster IPs. */
+  readonly serviceRanges: readonly Cidr[]
+}
+
+/** Text that is equal for equal addresses of either family. */
+export function ipKey({ family, bits }: IpAddress): string {
+  return family === 4 ? String(bits) : `${bits.toString(16)}:`
 }

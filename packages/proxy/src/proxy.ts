@@ -1,19 +1,18 @@
-import { type EndpointSlice, type Node, objectKey, protocolNumbers, type Service, tables } from '@weft/api'
+import { type EndpointSlice, type IpBlock, type Node, objectKey, type Service, tables } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftables'
 import type { ProxyConfig } from './config.ts'
+import { type FlowTable } from './flow-table.ts'
+import { servedBefore } from './kernel-ports.ts'
 import { proxyMetrics } from './metrics.ts'
-import type { ServiceModel } from './model.ts'
-import type { StaleFlow } from './stale-flows.ts'
-import { ProxyState, type ServiceChange } from './state.ts'
-import { watchNodes, watchService } from './watch.ts'
-
-/** Forgets conntrack entries; the netlink package has one. */
-export interface FlowTable {
-  /** @returns How many were deleted. */
-  deleteWhere(filter: { readonly family: 4 | 6, readonly protocol: number, readonly origDst: StaleFlow['destination'], readonly origDport: number, readonly replySrc?: StaleFlow['destination'] }): number
-}
+import { ProxyError } from './proxy-error.ts'
+import { Refusals } from './refusals.ts'
+import type { ServiceCidr } from './service-cidr.ts'
+import { allStalePorts, forgetFlows, type StalePort, stalePorts } from './stale-flows.ts'
+import { ProxyState, type ServiceChange, type StateChange } from './state.ts'
+import { hasSameAddresses, isSameNode, watchNode } from './watch-node.ts'
+import { watchService } from './watch.ts'
 
 export interface ProxyDeps {
   readonly config: ProxyConfig
@@ -21,11 +20,17 @@ export interface ProxyDeps {
   readonly nodes: Store<Node>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
+  /** Where pods get addresses out of blocks; nothing waits for it. */
+  readonly blocks?: Store<IpBlock> | undefined
+  /** Where the API server has them (Kubernetes 1.33); nothing waits for it. */
+  readonly serviceCidrs?: Store<ServiceCidr> | undefined
   readonly nft: Nft
   readonly flows: FlowTable
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
+  /** Told once per reason why a Service (`namespace/name`) is not served on some port, e.g. to record an Event on it. */
+  readonly onRefused?: ((key: string, error: ProxyError) => void) | undefined
 }
 
 export interface Proxy {
@@ -33,11 +38,18 @@ export interface Proxy {
   run(signal: AbortSignal): Promise<void>
   ready(): Readiness
   /** Resolves when the kernel has the first Services. */
-  whenReady(signal: AbortSignal): Promise<void>
+  whenReady(signal?: AbortSignal): Promise<void>
+  /** Resolves when the kernel has everything the stores hold at this moment. */
+  settled(signal?: AbortSignal): Promise<void>
   /** The table as `nft list table inet weft-proxy` prints it. */
   dump(): string
-  /** The kernel's table was edited by somebody else: compare it whole. */
+  /** The kernel's table was edited by somebody else: compare it whole (see `followEdits`). */
   recheck(): void
+  /**
+   * Whether the DNS server on this node may be used; true at the start. False sends queries to those of other nodes: before the local one
+   * stops, and while it does not answer. Resolves when the kernel does so.
+   */
+  useLocalDns(use: boolean, signal?: AbortSignal): Promise<void>
   /** Objects and elements written since the start. */
   readonly writes: number
 }
@@ -47,65 +59,93 @@ const resyncMs = 600_000
 
 const byService = 'service'
 
+type CompareReason = 'start' | 'failure' | 'edit' | 'node' | 'resync'
+
 export function createProxy(deps: ProxyDeps): Proxy {
-  const { config, nodeName, nodes, services, slices, nft, flows, clock, logger, registry } = deps
+  const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, nft, flows, clock, logger, registry } = deps
   const metrics = proxyMetrics(registry)
+  const refusals = new Refusals(logger, deps.onRefused)
   const dirty = new Set<string>()
+  let areRangesDirty = false
+  let useLocalDns = true
   let state: ProxyState | undefined
-  /** The kernel has to be read and compared: at the start, after an error, a foreign edit, or a change of nodes. */
-  let compare = true
+  /** Why the kernel has to be read and compared; undefined when it is known. */
+  let compare: CompareReason | undefined = 'start'
   let comparedAt = Number.NEGATIVE_INFINITY
+  /** When the oldest change that is not in the kernel yet came. */
+  let changedAt: number | undefined
   let writes = 0
-  const reconciler = new Reconciler({ name: 'proxy', clock, logger, minIntervalMs: config.minIntervalMs, maxIntervalMs: resyncMs, reconcile })
+  const reconciler = new Reconciler({ name: 'proxy', clock, logger, registry, minIntervalMs: config.minIntervalMs, maxIntervalMs: resyncMs, reconcile })
 
   slices.addIndex(byService, (slice) => (slice.serviceName === '' ? [] : [`${slice.namespace}/${slice.serviceName}`]))
 
   async function reconcile(signal: AbortSignal): Promise<void> {
     await Promise.all([nodes.whenSynced(signal), services.whenSynced(signal), slices.whenSynced(signal)])
     const started = clock.now()
-    if (compare || state === undefined || started - comparedAt >= resyncMs) compareAll(started)
-    else applyDirty(state)
-    metrics.commitSeconds.observe((clock.now() - started) / 1000)
+    const since = changedAt
+    if (started - comparedAt >= resyncMs) compare ??= 'resync'
+    if (compare === undefined && state !== undefined) applyChanges(state)
+    else compareAll(compare ?? 'start', started)
+    const ended = clock.now()
+    metrics.commitSeconds.observe((ended - started) / 1000)
+    if (since !== undefined) metrics.lagSeconds.observe((ended - since) / 1000)
+    changedAt = undefined
     metrics.services.set(state?.size ?? 0)
+    metrics.refused.set(refusals.size)
+  }
+
+  function nodeModel(): ProxyState['node'] | undefined {
+    return watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [] }, config)
   }
 
   /** Everything anew from the stores, compared with what the kernel has; the difference is written. */
-  function compareAll(started: number): void {
-    const node = watchNodes(nodeName, nodes.values(), config)
-    if (node === undefined) throw new Error(`Cannot serve Services on node "${nodeName}": it has no Node object yet`)
-    const fresh = new ProxyState(node, config)
+  function compareAll(reason: CompareReason, started: number): void {
+    // A Node object that is deleted under a running node changes nothing here.
+    const node = nodeModel() ?? state?.node
+    if (node === undefined) throw new ProxyError('ERR_PROXY_NO_NODE', `Cannot serve Services on node "${nodeName}": it has no Node object yet, wanted one that says its addresses`)
+    metrics.comparisons.inc({ reason })
+    const fresh = new ProxyState(node)
     dirty.clear()
-    compare = true
-    const { stale } = fresh.apply([...services.values()].map((service): ServiceChange => ({ key: objectKey(service), model: watchService(service, slices.by(byService, objectKey(service)), { nodeName, node, config }) })))
-    const transaction = diffTable(nft.read('inet', tables.proxy), fresh.table())
-    commit(transaction)
-    // At the very start every flow "begins before the first backend"; entries from before are as good as the rules that made them.
-    if (state !== undefined) forget(stale.filter(({ backend }) => backend !== undefined))
+    areRangesDirty = false
+    compare = reason
+    const change = fresh.apply([...services.values()].map((service) => changeOf(objectKey(service), fresh)))
+    const kernel = nft.read('inet', tables.proxy)
+    const transaction = diffTable(kernel, fresh.table())
+    attempt(transaction)
+    // Entries of conntrack may be older than this process, or than a commit that failed.
+    if (reason !== 'resync' || !transaction.isEmpty) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
     state = fresh
-    compare = false
+    refusals.reset([...services.keys()].flatMap((key) => fresh.get(key) ?? []), change.refused)
+    compare = undefined
     comparedAt = started
   }
 
   /** Only what changed, in one transaction. */
-  function applyDirty(current: ProxyState): void {
-    const changes = [...dirty].map((key): ServiceChange => ({ key, model: modelOf(key, current) }))
+  function applyChanges(current: ProxyState): void {
+    const node = areRangesDirty ? nodeModel() ?? current.node : current.node
+    // Its addresses stand in chains and in every Service.
+    if (!hasSameAddresses(node, current.node)) {
+      compareAll('node', clock.now())
+      return
+    }
+    // Should anything fail from here on, only a comparison knows what the kernel has.
+    compare = 'failure'
+    const keys = [...dirty]
     dirty.clear()
-    const dnsChanged = changes.some(({ key }) => key === config.dnsService)
-    // Should the commit fail, only a comparison knows what the kernel has.
-    compare = true
-    const { transaction, stale } = current.apply(changes)
-    // The DNS Service has rules of its own, so its change is one of chains.
-    commit(dnsChanged ? diffTable(nft.read('inet', tables.proxy), current.table()) : transaction)
-    forget(stale)
-    compare = false
+    areRangesDirty = false
+    const change = current.apply(keys.map((key) => changeOf(key, current)), node)
+    attempt(change.transaction)
+    forget(stalePorts(change.before, change.after))
+    tell(keys, change, current)
+    compare = undefined
   }
 
-  function modelOf(key: string, { node }: ProxyState): ServiceModel | undefined {
+  function changeOf(key: string, { node }: ProxyState): ServiceChange {
     const service = services.get(key)
-    return service === undefined ? undefined : watchService(service, slices.by(byService, key), { nodeName, node, config })
+    return { key, model: service === undefined ? undefined : watchService(service, slices.by(byService, key), { nodeName, node, config, useLocalDns }) }
   }
 
-  function commit(transaction: Transaction): void {
+  function attempt(transaction: Transaction): void {
     if (transaction.isEmpty) return
     nft.commit(transaction)
     const written = countWrites(transaction)
@@ -114,15 +154,30 @@ export function createProxy(deps: ProxyDeps): Proxy {
     logger.debug({ written }, 'services committed')
   }
 
-  function forget(stale: readonly StaleFlow[]): void {
-    for (const { destination, port, backend } of stale) {
-      metrics.staleFlows.inc(flows.deleteWhere({ family: destination.family, protocol: protocolNumbers.UDP, origDst: destination, origDport: port, ...(backend === undefined ? {} : { replySrc: backend.ip }) }))
-    }
+  function forget(stale: readonly StalePort[]): void {
+    if (stale.length === 0) return
+    metrics.staleFlows.inc(forgetFlows(flows, stale))
+  }
+
+  function tell(keys: readonly string[], { refused, settled }: StateChange, current: ProxyState): void {
+    refusals.settle(settled)
+    for (const refusal of refused) refusals.tell(refusal)
+    for (const key of keys) refusals.tellModel(key, current.get(key))
+  }
+
+  function wake(): void {
+    changedAt ??= clock.now()
+    reconciler.trigger()
   }
 
   function mark(key: string): void {
     dirty.add(key)
-    reconciler.trigger()
+    wake()
+  }
+
+  function markRanges(): void {
+    areRangesDirty = true
+    wake()
   }
 
   return {
@@ -132,20 +187,27 @@ export function createProxy(deps: ProxyDeps): Proxy {
         slices.subscribe(({ old, new: now }) => {
           for (const slice of [old, now]) if (slice !== undefined && slice.serviceName !== '') mark(`${slice.namespace}/${slice.serviceName}`)
         }),
-        nodes.subscribe(() => {
-          compare = true
-          reconciler.trigger()
+        nodes.subscribe(({ old, new: now }) => {
+          if (!isSameNode(old, now)) markRanges()
         }),
+        blocks?.subscribe(markRanges),
+        serviceCidrs?.subscribe(markRanges),
       ]
       await reconciler.run(signal)
-      for (const end of ends) end()
+      for (const end of ends) end?.()
     },
     ready: () => allReady({ 'services in the kernel': reconciler.ready }),
     whenReady: (signal) => reconciler.whenReady(signal),
+    settled: (signal) => reconciler.settled(signal),
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
     recheck() {
-      compare = true
+      compare ??= 'edit'
       reconciler.trigger()
+    },
+    async useLocalDns(use, signal) {
+      useLocalDns = use
+      mark(config.dnsService)
+      await reconciler.settled(signal)
     },
     get writes() {
       return writes

@@ -1,17 +1,24 @@
 import { tables } from '@weft/api'
 import { type MapElement, type SetElement, type Table, Transaction } from '@weft/nftables'
-import { BackendChains } from './backend-chains.ts'
-import { compileNode, compileService, compileTable, type Element } from './compile.ts'
-import type { ProxyConfig } from './config.ts'
+import { compileTable } from './compile.ts'
 import { ElementCounts } from './element-counts.ts'
-import type { LocalDns, NodeModel, ServiceModel } from './model.ts'
-import { type StaleFlow, staleFlows } from './stale-flows.ts'
-import { pickChain, pickElement, sets } from './table.ts'
+import { type Element, nodeElements, portElements, serviceElements } from './elements.ts'
+import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
+import { PickChains } from './pick-chains.ts'
+import { sets } from './sets.ts'
+import { pickChain, pickChainName, pickElement } from './table.ts'
+import { type PortChanges, VirtualPorts } from './virtual-ports.ts'
 
 /** A Service that changed: its new model, or undefined when it is gone. */
 export interface ServiceChange {
   readonly key: string
   readonly model: ServiceModel | undefined
+}
+
+/** What a change means for the kernel. */
+export interface StateChange extends PortChanges {
+  /** Brings a kernel that had the state before to the state after. */
+  readonly transaction: Transaction
 }
 
 /**
@@ -20,65 +27,79 @@ export interface ServiceChange {
  */
 export class ProxyState {
   readonly #elements = new ElementCounts()
-  readonly #chains = new BackendChains()
-  readonly #services = new Map<string, { readonly model: ServiceModel, readonly elements: readonly Element[] }>()
-  readonly node: NodeModel
+  readonly #chains = new PickChains()
+  readonly #ports = new VirtualPorts()
+  readonly #services = new Map<string, ServiceModel>()
+  #node: NodeModel
 
-  constructor(node: NodeModel, config: ProxyConfig) {
-    this.node = node
-    this.#elements.add(compileNode(node, config))
+  constructor(node: NodeModel) {
+    this.#node = node
+    this.#elements.add(nodeElements(node))
   }
 
+  get node(): NodeModel {
+    return this.#node
+  }
+
+  /** How many Services are served. */
   get size(): number {
     return this.#services.size
   }
 
-  /** UDP answered on this node, in order of address. */
-  get localDns(): readonly LocalDns[] {
-    return [...this.#services.values()].flatMap(({ model }) => model.localDns)
+  /** How many ports are refused to somebody. */
+  get refused(): number {
+    return this.#ports.refused
   }
 
-  has(key: string): boolean {
-    return this.#services.has(key)
+  /** All ports that are served, in no particular order. */
+  served(): Iterable<VirtualPort> {
+    return this.#ports.served()
+  }
+
+  get(key: string): ServiceModel | undefined {
+    return this.#services.get(key)
   }
 
   /** The whole table as wanted now. */
   table(): Table {
-    return compileTable(this.node, this.localDns, this.#elements)
+    return compileTable(this.#node, this.#elements)
   }
 
   /**
    * Takes changes in.
    *
-   * @returns The transaction that brings a kernel that had the state before to the state after, and the flows that must not go on as they did.
+   * @param changes Of several about one Service the last counts.
+   * @param node Its addresses must be those of before: they are in Services and chains.
    */
-  apply(changes: readonly ServiceChange[]): { readonly transaction: Transaction, readonly stale: readonly StaleFlow[] } {
-    const before: Element[] = []
-    const after: Element[] = []
-    const stale: StaleFlow[] = []
-    for (const { key, model } of changes) {
-      const old = this.#services.get(key)
-      before.push(...old?.elements ?? [])
-      stale.push(...staleFlows(old?.model, model))
-      if (model === undefined) {
-        this.#services.delete(key)
-        continue
-      }
-      const elements = compileService(model)
-      after.push(...elements)
-      this.#services.set(key, { model, elements })
+  apply(changes: readonly ServiceChange[], node: NodeModel = this.#node): StateChange {
+    const models = [...new Map(changes.map(({ key, model }) => [key, model]))].map(([key, now]) => ({ key, old: this.#services.get(key), now }))
+    const ports = this.#ports.replace(models)
+    const before = [...ports.before.flatMap(portElements), ...models.flatMap(({ old }) => (old === undefined ? [] : serviceElements(old)))]
+    const after = [...ports.after.flatMap(portElements), ...models.flatMap(({ now }) => (now === undefined ? [] : serviceElements(now)))]
+    if (node !== this.#node) {
+      before.push(...nodeElements(this.#node))
+      after.push(...nodeElements(node))
+      this.#node = node
     }
+    for (const { key, now } of models) {
+      if (now === undefined) this.#services.delete(key)
+      else this.#services.set(key, now)
+    }
+    return { ...ports, transaction: this.#transaction(before, after) }
+  }
+
+  #transaction(before: readonly Element[], after: readonly Element[]): Transaction {
     const elements = this.#elements.replace(before, after)
     const { created, retired } = this.#chains.change(elements)
     const transaction = new Transaction({ family: 'inet', name: tables.proxy })
-    for (const { family, count } of created) transaction.addChain(pickChain(family, count)).addElements(sets[family].pick, [pickElement(family, count)])
+    for (const { family, code } of created) transaction.addChain(pickChain(family, code)).addElements(sets[family].pick, [pickElement(family, code)])
     for (const part of bySet(elements.removed)) transaction.deleteElements(part.set, part.elements)
     for (const part of bySet(elements.added)) {
       if (part.set.kind === 'map') transaction.addElements(part.set, part.elements as MapElement[])
       else transaction.addElements(part.set, part.elements)
     }
-    for (const { family, count } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, count)]).deleteChain(`lb${family}-${count}`)
-    return { transaction, stale }
+    for (const { family, code } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, code))
+    return transaction
   }
 }
 

@@ -1,72 +1,114 @@
-import { type Endpoint, type EndpointSlice, type Node, objectKey, type Service, type ServicePort } from '@weft/api'
-import { aggregateCidrs, cidrContains, compareIp, hostCidr, type IpAddress, parseCidr } from '@weft/ip'
+import { type EndpointSlice, objectKey, type Service, type ServicePort } from '@weft/api'
+import { aggregateCidrs, type Cidr, cidrContains, equalIp, formatIp, type IpAddress } from '@weft/ip'
+import { backendKey, type Backends, findBackends } from './backends.ts'
 import type { ProxyConfig } from './config.ts'
 import type { Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
+import { ProxyError } from './proxy-error.ts'
+import { families, type Family } from './sets.ts'
+
+export interface ServiceContext {
+  readonly nodeName: string
+  readonly node: NodeModel
+  readonly config: ProxyConfig
+  /** False sends DNS to the servers of other nodes, as far as there are any. */
+  readonly useLocalDns: boolean
+}
+
+const dnsPort = 53
+/** Labels by which objects say that they are not for us (SVC-1, SVC-2). */
+const otherProxy = 'service.kubernetes.io/service-proxy-name'
+const headlessLabel = 'service.kubernetes.io/headless'
 
 /**
  * Folds a Service and its slices into what this node serves. Pure.
  *
- * @returns Undefined for what has nothing in the kernel: headless and ExternalName Services.
+ * @returns Undefined for what has nothing in the kernel: headless and ExternalName Services, and those of another proxy.
  */
-export function watchService(service: Service, slices: readonly EndpointSlice[], context: { readonly nodeName: string, readonly node: NodeModel, readonly config: ProxyConfig }): ServiceModel | undefined {
-  if (service.headless || service.type === 'ExternalName' || service.clusterIps.length === 0) return undefined
-  const { nodeName, node, config } = context
+export function watchService(service: Service, slices: readonly EndpointSlice[], context: ServiceContext): ServiceModel | undefined {
+  const { labels } = service
+  if (service.headless || service.type === 'ExternalName' || service.clusterIps.length === 0 || labels[otherProxy] !== undefined || labels[headlessLabel] !== undefined) return undefined
+  const { nodeName, config } = context
+  const ours = slices.filter((slice) => slice.labels[headlessLabel] === undefined)
+  const refusals: ProxyError[] = []
+  const places = addressesOf(service, context, refusals)
+  const ports = service.ports.flatMap((port) => families.flatMap((family) => {
+    const here = places.filter(({ ip }) => ip.family === family)
+    return here.length === 0 ? [] : portsAt(here, port, { service, backends: findBackends(ours, { port, family, nodeName }) })
+  }))
   const key = objectKey(service)
-  const ports: VirtualPort[] = []
-  for (const port of service.ports) {
-    for (const family of [4, 6] as const) {
-      const backends = backendsOf(slices, { port, family, nodeName })
-      const virtual = (ip: IpAddress, number: number, kind: VirtualPort['kind']): VirtualPort => ({ ip, protocol: port.protocol, port: number, kind, backends })
-      for (const ip of service.clusterIps) if (ip.family === family) ports.push(virtual(ip, port.port, 'cluster'))
-      if (port.nodePort !== undefined) for (const ip of node.nodePortIps) if (ip.family === family) ports.push(virtual(ip, port.nodePort, 'node'))
-    }
-  }
-  return key === config.dnsService
-    ? withLocalDns({ key, vips: service.clusterIps, ports, localDns: [] })
-    : { key, vips: service.clusterIps, ports, localDns: [] }
+  const model: ServiceModel = { key, vips: service.clusterIps, ports, localDns: [], refusals }
+  return key === config.dnsService ? withDns(model, context) : model
+}
+
+interface Place {
+  readonly ip: IpAddress
+  readonly kind: VirtualPort['kind']
+  readonly sources: readonly Cidr[] | undefined
+}
+
+function addressesOf(service: Service, { node, config }: ServiceContext, refusals: ProxyError[]): readonly Place[] {
+  const allowed = (ips: readonly IpAddress[], { ranges, setting }: { readonly ranges: readonly Cidr[], readonly setting: string }): readonly IpAddress[] => ips.filter((ip) => {
+    const isAllowed = ranges.some((range) => range.family === ip.family && cidrContains(range, ip))
+    if (!isAllowed) refusals.push(new ProxyError('ERR_PROXY_ADDRESS_NOT_ALLOWED', `Cannot serve Service "${objectKey(service)}" on "${formatIp(ip)}": it is outside of ${setting}, wanted an address that the configuration allows`))
+    return isAllowed
+  })
+  // A Service has the families of its cluster IPs, whatever else it names (SVC-11).
+  const has = ({ family }: { readonly family: Family }): boolean => service.clusterIps.some((ip) => ip.family === family)
+  const open = (kind: Place['kind']) => (ip: IpAddress): Place => ({ ip, kind, sources: undefined })
+  const balancers = service.type === 'LoadBalancer' ? allowed(service.loadBalancerIps, { ranges: config.loadBalancerIps, setting: 'loadBalancerIps' }) : []
+  const places: readonly Place[] = [
+    ...service.clusterIps.map(open('cluster')),
+    ...node.nodePortIps.map(open('node')),
+    // First what is restricted: an address that stands in both lists stays so.
+    ...balancers.map((ip): Place => ({ ip, kind: 'external', sources: sourcesOf(service, ip) })),
+    ...allowed(service.externalIps, { ranges: config.externalIps, setting: 'externalIps' }).filter((ip) => !balancers.some((other) => equalIp(ip, other))).map(open('external')),
+  ]
+  return places.filter(({ ip }) => has(ip))
+}
+
+/** Ranges of the address's own family; without any there is no restriction for that family (SVC-11). */
+function sourcesOf({ loadBalancerSourceRanges }: Service, { family }: IpAddress): readonly Cidr[] | undefined {
+  const ranges = aggregateCidrs(loadBalancerSourceRanges.filter((range) => range.family === family))
+  return ranges.length === 0 || ranges[0]!.prefix === 0 ? undefined : ranges
+}
+
+/** Internal policy is for cluster IPs, external policy for all others (SVC-84). */
+function portsAt(places: readonly Place[], port: ServicePort, { service, backends: { all, local, serving } }: { readonly service: Service, readonly backends: Backends }): readonly VirtualPort[] {
+  const staysInside = service.internalTrafficPolicy === 'Local'
+  const staysOutside = service.externalTrafficPolicy === 'Local'
+  return places.flatMap(({ ip, kind, sources }): readonly VirtualPort[] => {
+    const number = kind === 'node' ? port.nodePort : port.port
+    if (number === undefined) return []
+    const isCluster = kind === 'cluster'
+    const backends = isCluster && staysInside ? local : all
+    return [{
+      ip, protocol: port.protocol, port: number, kind, backends, sources,
+      local: !isCluster && staysOutside ? local : undefined,
+      elsewhere: backends.length === 0 && all.length > 0,
+      lingering: without(serving, backends),
+    }]
+  })
+}
+
+function without(all: readonly Backend[], some: readonly Backend[]): readonly Backend[] {
+  const keys = new Set(some.map(({ ip, port }) => backendKey(ip, port)))
+  return all.filter(({ ip, port }) => !keys.has(backendKey(ip, port)))
 }
 
 /**
- * The endpoints that get traffic: the ready ones; when there are none, those that still serve while they terminate
- * (KEP-1669). An address that stands in several slices counts once.
+ * With a DNS server on this node's own address, UDP is rewritten statelessly and TCP keeps to it too. A server in a pod is like any
+ * other backend: its answers do not pass where ours are rewritten. Without one the Service is like any other.
  */
-function backendsOf(slices: readonly EndpointSlice[], { port, family, nodeName }: { readonly port: ServicePort, readonly family: 4 | 6, readonly nodeName: string }): readonly Backend[] {
-  const candidates = slices.filter((slice) => slice.family === family).flatMap((slice) => {
-    const number = slice.ports.find(({ name, protocol }) => name === port.name && protocol === port.protocol)?.port
-    return number === undefined ? [] : slice.endpoints.flatMap((endpoint) => (endpoint.addresses[0] === undefined ? [] : [{ endpoint, ip: endpoint.addresses[0], number }]))
-  })
-  const usable = (wanted: (endpoint: Endpoint) => boolean): readonly Backend[] => {
-    const unique = new Map<string, Backend>()
-    for (const { endpoint, ip, number } of candidates)
-      if (wanted(endpoint)) unique.set(`${ip.bits} ${number}`, { ip, port: number, local: endpoint.nodeName === nodeName })
-    return [...unique.values()].sort((a, b) => compareIp(a.ip, b.ip) || a.port - b.port)
-  }
-  const ready = usable(({ ready }) => ready)
-  return ready.length > 0 ? ready : usable(({ serving, terminating }) => serving && terminating)
-}
-
-/** With a DNS server on this node, UDP is rewritten statelessly and TCP keeps to it too; without one the Service is like any other. */
-function withLocalDns(service: ServiceModel): ServiceModel {
+function withDns(service: ServiceModel, { node, useLocalDns }: ServiceContext): ServiceModel {
+  const isHere = ({ ip, local }: Backend): boolean => local && node.ips.some((own) => equalIp(own, ip))
   const localDns: LocalDns[] = []
   const ports = service.ports.map((port): VirtualPort => {
-    const local = port.backends.find((backend) => backend.local)
-    if (port.kind !== 'cluster' || local === undefined) return port
-    if (port.protocol === 'UDP' && port.port === 53) localDns.push({ vip: port.ip, vipPort: port.port, server: local.ip, serverPort: local.port })
-    return { ...port, backends: [local] }
+    const here = port.backends.find(isHere)
+    if (port.kind !== 'cluster' || port.port !== dnsPort || here === undefined) return port
+    const others = port.backends.filter((backend) => !isHere(backend))
+    if (!useLocalDns) return others.length === 0 ? port : { ...port, backends: others }
+    if (port.protocol === 'UDP') localDns.push({ vip: port.ip, server: here.ip, serverPort: here.port })
+    return { ...port, backends: [here] }
   })
   return { ...service, ports, localDns }
-}
-
-/** Folds Node objects into what the proxy needs of them. */
-export function watchNodes(nodeName: string, nodes: Iterable<Node>, config: ProxyConfig): NodeModel | undefined {
-  const all = [...nodes]
-  const self = all.find(({ name }) => name === nodeName)
-  if (self === undefined) return undefined
-  const ips = ([4, 6] as const).flatMap((family) => self.internalIps.find((ip) => ip.family === family) ?? [])
-  const wanted = config.nodePortAddresses === 'primary' ? undefined : config.nodePortAddresses.map(parseCidr)
-  return {
-    ips,
-    nodePortIps: wanted === undefined ? ips : [...self.internalIps, ...self.externalIps].filter((ip) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip))),
-    clusterRanges: aggregateCidrs(all.flatMap((node) => [...node.podCidrs, ...node.internalIps.map((ip) => hostCidr(ip))])),
-  }
 }

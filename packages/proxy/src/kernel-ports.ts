@@ -1,0 +1,19 @@
+import { protocolNumbers } from '@weft/api'
+import type { IpAddress } from '@weft/ip'
+import { partsOf, type TableState, type Value } from '@weft/nftables'
+import { families, sets } from './sets.ts'
+
+/** UDP ports that the kernel's table served before we came: whatever of them we do not know was taken away meanwhile. */
+export function servedBefore(kernel: TableState | undefined): readonly { readonly ip: IpAddress, readonly port: number }[] {
+  return families.flatMap((family) => {
+    const elements = kernel?.table.maps.find(({ name }) => name === sets[family].service.name)?.elements ?? []
+    return elements.flatMap(({ key }) => {
+      const [ip, protocol, port] = partsOf(key)
+      return (protocol === 'udp' || protocol === protocolNumbers.UDP) && isAddress(ip) && typeof port === 'number' ? [{ ip, port }] : []
+    })
+  })
+}
+
+function isAddress(value: Value | undefined): value is IpAddress {
+  return typeof value === 'object' && 'bits' in value
+}

@@ -1,0 +1,52 @@
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { type EndpointSlice, endpointSliceResource, type Node, nodeResource, type Service, serviceResource } from '@weft/api'
+import { createRegistry, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
+import { pinoLogger } from '@weft/daemon/pino'
+import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { Conntrack } from '@weft/netlink'
+import { NftSocket } from '@weft/nftables'
+import { followEdits } from './follow-edits.ts'
+import { proxyProgramConfigSchema } from './program-config.ts'
+import { createProxy } from './proxy.ts'
+import { type ServiceCidr, serviceCidrResource } from './service-cidr.ts'
+
+const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
+const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+const logger = pinoLogger({ name: 'weft-proxy', level: config.logLevel })
+
+await runMain(logger, async (signal) => {
+  const { nodeName } = config
+  const { credentialsFolder, kubeconfig, servers } = config.kube
+  const client = kubeconfig === undefined ? inClusterClient({ servers, credentialsFolder }) : await kubeconfigClient(kubeconfig, { servers })
+  const registry = createRegistry()
+  const recorder = new EventRecorder({ client, source: { component: 'weft-proxy', host: nodeName }, clock, logger })
+  const stores = { nodes: new Store<Node>(), services: new Store<Service>(), slices: new Store<EndpointSlice>(), serviceCidrs: new Store<ServiceCidr>() }
+  using nft = await NftSocket.open()
+  using flows = await Conntrack.open()
+  const proxy = createProxy({
+    ...stores, config: config.proxy, nodeName, nft, flows, clock, logger, registry,
+    onRefused: (key, error) => {
+      const [namespace, name] = key.split('/')
+      recorder.record({ apiVersion: 'v1', kind: 'Service', namespace, name: name!, uid: stores.services.get(key)?.uid }, 'Warning', { reason: 'NotServed', message: error.message })
+    },
+  })
+  const readiness = { registry, ready: proxy.ready, logger }
+  await using _admin = await serveAdmin({ ...readiness, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump() } })
+  await using _health = config.health === undefined ? undefined : await serveAdmin({ ...readiness, listen: { host: config.health.address, port: config.health.port } })
+
+  const metrics = createKubeMetrics(registry)
+  const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {
+    const onRefused: ReflectOptions['onRefused'] = (object, error) => recorder.record(targetOf(object, kind), 'Warning', { reason: 'Invalid', message: error instanceof Error ? error.message : String(error) })
+    await reflect(client, resource, store, { clock, logger, metrics, onRefused, signal })
+  }
+  await Promise.all([
+    follow(nodeResource, { apiVersion: 'v1', kind: 'Node' }, stores.nodes),
+    follow(serviceResource, { apiVersion: 'v1', kind: 'Service' }, stores.services),
+    follow(endpointSliceResource, { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' }, stores.slices),
+    follow(serviceCidrResource, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR' }, stores.serviceCidrs),
+    recorder.run(signal),
+    proxy.run(signal),
+    followEdits({ nft, recheck: proxy.recheck, clock, logger, signal }),
+  ])
+})

@@ -1,0 +1,42 @@
+import type { Element } from './elements.ts'
+import { isPicking } from './pick.ts'
+import { families, type Family, sets } from './sets.ts'
+
+/** A chain that picks one of several backends (see pick.ts for the code). */
+export interface PickChain {
+  readonly family: Family
+  readonly code: number
+}
+
+/**
+ * How many virtual ports have each code: the chains `lb4-3` that must exist. Kept by counting, for asking all
+ * Services after every change would cost as much as there are Services.
+ */
+export class PickChains {
+  readonly #uses: Readonly<Record<Family, Map<number, number>>> = { 4: new Map(), 6: new Map() }
+
+  /** @returns Which chains are needed from now on, and which no longer. */
+  change(changes: { readonly added: readonly Element[], readonly removed: readonly Element[] }): { readonly created: readonly PickChain[], readonly retired: readonly PickChain[] } {
+    const before = new Map<string, { readonly chain: PickChain, readonly used: boolean }>()
+    for (const [elements, step] of [[changes.added, 1], [changes.removed, -1]] as const) {
+      for (const { set, value } of elements) {
+        const family = families.find((one) => set.name === sets[one].service.name || set.name === sets[one].local.name)
+        const code = Number(value)
+        if (family === undefined || !isPicking(code)) continue
+        const uses = this.#uses[family].get(code) ?? 0
+        const key = `${family} ${code}`
+        if (!before.has(key)) before.set(key, { chain: { family, code }, used: uses > 0 })
+        this.#uses[family].set(code, uses + step)
+      }
+    }
+    const created: PickChain[] = []
+    const retired: PickChain[] = []
+    for (const { chain, used } of before.values()) {
+      const uses = this.#uses[chain.family].get(chain.code)!
+      if (uses === 0) this.#uses[chain.family].delete(chain.code)
+      if (uses > 0 && !used) created.push(chain)
+      if (uses === 0 && used) retired.push(chain)
+    }
+    return { created, retired }
+  }
+}

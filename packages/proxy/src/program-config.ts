@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { type ProxyConfig, proxyConfigSchema } from './config.ts'
+
+/** The whole configuration of the standalone proxy. */
+export interface ProxyProgramConfig {
+  readonly nodeName: string
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  readonly adminSocket: string
+  readonly health?: { readonly address: string, readonly port: number } | undefined
+  readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
+  readonly proxy: ProxyConfig
+}
+
+export const proxyProgramConfigSchema: z.ZodType<ProxyProgramConfig> = z.strictObject({
+  nodeName: z.string().min(1).describe("Name of this machine's Node object."),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
+  adminSocket: z.string().default('/run/weft/proxy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
+  health: z.strictObject({
+    address: z.string().default('::').describe('Address to listen on.'),
+    port: z.int().min(1).max(65535).default(10256).describe('TCP port; 10256 is where kube-proxy is asked.'),
+  }).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and load balancers. Absent: the socket only.'),
+  kube: z.strictObject({
+    servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address: the proxy cannot wait for a Service it serves itself.'),
+    credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
+    kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
+  }).prefault({}).describe('How the API server is reached.'),
+  proxy: proxyConfigSchema.prefault({}).describe('The proxy itself.'),
+})

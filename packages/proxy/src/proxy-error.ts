@@ -1,0 +1,12 @@
+export type ProxyErrorCode = 'ERR_PROXY_NO_NODE' | 'ERR_PROXY_PORT_TAKEN' | 'ERR_PROXY_ADDRESS_NOT_ALLOWED'
+
+/** What keeps the proxy from serving a port, or any. */
+export class ProxyError extends Error {
+  readonly code: ProxyErrorCode
+
+  constructor(code: ProxyErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ProxyError'
+    this.code = code
+  }
+}

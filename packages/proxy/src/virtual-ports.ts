@@ -1,0 +1,166 @@
+import { formatIp } from '@weft/ip'
+import { ipKey, kinds, type ServiceModel, type VirtualPort } from './model.ts'
+import { ProxyError } from './proxy-error.ts'
+
+/** A port that a Service asks for and does not get. */
+export interface Refusal {
+  /** Equal for the same port, loser and winner. */
+  readonly id: string
+  /** The loser, `namespace/name`. */
+  readonly key: string
+  readonly error: ProxyError
+}
+
+/** What a change of some Services means for the ports in the kernel. */
+export interface PortChanges {
+  /** Ports as they were served, and as they are now; what did not change is in neither. */
+  readonly before: readonly VirtualPort[]
+  readonly after: readonly VirtualPort[]
+  readonly refused: readonly Refusal[]
+  /** Ids of refusals that no longer hold. */
+  readonly settled: readonly string[]
+}
+
+interface Claim {
+  readonly key: string
+  readonly port: VirtualPort
+}
+
+interface Address {
+  /** Services that have it as cluster IP. */
+  readonly owners: Set<string>
+  /** protocol.port -> who asks for it, nearly always one. */
+  readonly claims: Map<string, Claim[]>
+}
+
+/**
+ * Who serves which address and port. Nothing in Kubernetes keeps two Services from naming one external address, or one from
+ * naming another's cluster IP (CVE-2020-8554), so every port has one owner, the same in whatever order Services come: an
+ * address that is some Service's cluster IP belongs to it on all ports; then a NodePort precedes an external address;
+ * then the first in order of `namespace/name`. The losers are told (promise P10).
+ */
+export class VirtualPorts {
+  readonly #addresses = new Map<string, Address>()
+  readonly #refusals = new Map<string, readonly Refusal[]>()
+
+  /** How many ports are refused to somebody now. */
+  get refused(): number {
+    return this.#refusals.size
+  }
+
+  /** The port that is served there. */
+  get(ip: VirtualPort['ip'], protocol: VirtualPort['protocol'], port: number): VirtualPort | undefined {
+    const address = this.#addresses.get(ipKey(ip))
+    const claims = address?.claims.get(`${protocol}.${port}`)
+    return address === undefined || claims === undefined ? undefined : winner(address, claims)?.port
+  }
+
+  /** All ports that are served, in no particular order. */
+  *served(): Generator<VirtualPort, void, undefined> {
+    for (const address of this.#addresses.values()) {
+      for (const claims of address.claims.values()) {
+        const claim = winner(address, claims)
+        if (claim !== undefined) yield claim.port
+      }
+    }
+  }
+
+  /** Replaces what Services ask for. In the size of those Services. */
+  replace(changes: readonly { readonly old: ServiceModel | undefined, readonly now: ServiceModel | undefined }[]): PortChanges {
+    const touched = this.#touched(changes)
+    const before = touched.map((place) => this.#winnerAt(place))
+    for (const { old } of changes) if (old !== undefined) this.#withdraw(old)
+    for (const { now } of changes) if (now !== undefined) this.#claim(now)
+    const after = touched.map((place) => this.#winnerAt(place))
+    const refused: Refusal[] = []
+    const settled: string[] = []
+    for (const place of touched) this.#refuse(place, { refused, settled })
+    const moved = touched.map((_place, index) => [before[index]?.port, after[index]?.port] as const).filter(([was, is]) => was !== is)
+    return { before: moved.flatMap(([was]) => was ?? []), after: moved.flatMap(([, is]) => is ?? []), refused, settled }
+  }
+
+  /** Every port that may change hands: what those Services ask for, and what others ask for on their cluster IPs. */
+  #touched(changes: readonly { readonly old: ServiceModel | undefined, readonly now: ServiceModel | undefined }[]): readonly Place[] {
+    const places = new Map<string, Place>()
+    const touch = (ip: string, port: string): void => void places.set(`${ip} ${port}`, { ip, port })
+    for (const { old, now } of changes) {
+      for (const model of [old, now]) for (const port of model?.ports ?? []) touch(ipKey(port.ip), portKey(port))
+      const [was, is] = [old, now].map((model) => new Set(model?.vips.map(ipKey)))
+      for (const ip of was!.symmetricDifference(is!)) for (const port of this.#addresses.get(ip)?.claims.keys() ?? []) touch(ip, port)
+    }
+    return [...places.values()]
+  }
+
+  #claim({ key, vips, ports }: ServiceModel): void {
+    for (const vip of vips) this.#address(ipKey(vip)).owners.add(key)
+    for (const port of ports) {
+      const claims = this.#address(ipKey(port.ip)).claims.getOrInsertComputed(portKey(port), () => [])
+      // A Service that asks twice for one port (which the API server refuses) gets what it asked for first.
+      if (!claims.some((claim) => claim.key === key)) claims.push({ key, port })
+    }
+  }
+
+  #withdraw({ key, vips, ports }: ServiceModel): void {
+    for (const vip of vips) this.#addresses.get(ipKey(vip))?.owners.delete(key)
+    for (const port of ports) {
+      const claims = this.#addresses.get(ipKey(port.ip))?.claims
+      const kept = claims?.get(portKey(port))?.filter((claim) => claim.key !== key)
+      if (kept?.length === 0) claims?.delete(portKey(port))
+      else if (kept !== undefined) claims?.set(portKey(port), kept)
+    }
+    for (const ip of [...vips, ...ports.map((port) => port.ip)]) {
+      const address = this.#addresses.get(ipKey(ip))
+      if (address?.owners.size === 0 && address.claims.size === 0) this.#addresses.delete(ipKey(ip))
+    }
+  }
+
+  #address(ip: string): Address {
+    return this.#addresses.getOrInsertComputed(ip, () => ({ owners: new Set<string>(), claims: new Map<string, Claim[]>() }))
+  }
+
+  #winnerAt({ ip, port }: Place): Claim | undefined {
+    const address = this.#addresses.get(ip)
+    const claims = address?.claims.get(port)
+    return address === undefined || claims === undefined ? undefined : winner(address, claims)
+  }
+
+  #refuse(place: Place, told: { readonly refused: Refusal[], readonly settled: string[] }): void {
+    const address = this.#addresses.get(place.ip)
+    const claims = address?.claims.get(place.port) ?? []
+    const owner = this.#winnerAt(place)?.key ?? [...address?.owners ?? []].sort()[0]
+    const at = `${place.ip} ${place.port}`
+    const old = this.#refusals.get(at) ?? []
+    const now = claims.filter(({ key }) => key !== owner).map(({ key, port }): Refusal => {
+      const id = `${at} ${key} ${owner}`
+      const message = `Cannot serve Service "${key}" on "${formatIp(port.ip)} ${port.protocol} ${port.port}": Service "${owner}" has the address, wanted one that is free`
+      return old.find((refusal) => refusal.id === id) ?? { id, key, error: new ProxyError('ERR_PROXY_PORT_TAKEN', message) }
+    })
+    told.refused.push(...now.filter((refusal) => !old.includes(refusal)))
+    told.settled.push(...old.filter((refusal) => !now.includes(refusal)).map(({ id }) => id))
+    if (now.length === 0) this.#refusals.delete(at)
+    else this.#refusals.set(at, now)
+  }
+}
+
+interface Place {
+  readonly ip: string
+  readonly port: string
+}
+
+function portKey({ protocol, port }: VirtualPort): string {
+  return `${protocol}.${port}`
+}
+
+function winner({ owners }: Address, claims: readonly Claim[]): Claim | undefined {
+  let best: Claim | undefined
+  for (const claim of claims) {
+    if (owners.size > 0 && !owners.has(claim.key)) continue
+    if (best === undefined || precedes(claim, best)) best = claim
+  }
+  return best
+}
+
+function precedes(a: Claim, b: Claim): boolean {
+  const rank = kinds.indexOf(a.port.kind) - kinds.indexOf(b.port.kind)
+  return rank < 0 || (rank === 0 && a.key < b.key)
+}

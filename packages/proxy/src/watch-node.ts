@@ -1,0 +1,46 @@
+import type { IpBlock, Node } from '@weft/api'
+import { aggregateCidrs, type Cidr, cidrContains, equalCidr, equalIp, hostCidr, type IpAddress } from '@weft/ip'
+import type { ProxyConfig } from './config.ts'
+import type { NodeModel } from './model.ts'
+import type { ServiceCidr } from './service-cidr.ts'
+import { families } from './sets.ts'
+
+/** Where ranges and addresses come from. */
+export interface NodeSources {
+  readonly nodes: Iterable<Node>
+  /** Where pods get addresses out of blocks. */
+  readonly blocks: Iterable<IpBlock>
+  readonly serviceCidrs: Iterable<ServiceCidr>
+}
+
+/** Folds nodes and ranges into what the proxy needs of them; undefined while this node has no object. Pure, whatever the order. */
+export function watchNode(nodeName: string, sources: NodeSources, config: ProxyConfig): NodeModel | undefined {
+  const nodes = [...sources.nodes]
+  const blocks = [...sources.blocks]
+  const self = nodes.find(({ name }) => name === nodeName)
+  if (self === undefined) return undefined
+  const ips = families.flatMap((family) => self.internalIps.find((ip) => ip.family === family) ?? [])
+  const wanted = config.nodePortAddresses
+  const rangesOf = ({ name, podCidrs, internalIps }: Node): readonly Cidr[] => [...podCidrs, ...internalIps.map(hostCidr), ...blocks.filter(({ node }) => node === name).map(({ cidr }) => cidr)]
+  return {
+    ips,
+    nodePortIps: wanted === 'primary' ? ips : [...self.internalIps, ...self.externalIps].filter((ip, index, all) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip)) && all.findIndex((other) => equalIp(ip, other)) === index),
+    nearRanges: aggregateCidrs(rangesOf(self)),
+    clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(({ podCidrs, internalIps }) => [...podCidrs, ...internalIps.map(hostCidr)]), ...blocks.map(({ cidr }) => cidr)]),
+    serviceRanges: aggregateCidrs([...config.serviceCidrs, ...[...sources.serviceCidrs].flatMap(({ cidrs }) => cidrs)]),
+  }
+}
+
+/** Whether a change of a Node object can matter; most are heartbeats. */
+export function isSameNode(a: Node | undefined, b: Node | undefined): boolean {
+  return a !== undefined && b !== undefined && sameList(a.podCidrs, b.podCidrs, equalCidr) && sameList(a.internalIps, b.internalIps, equalIp) && sameList(a.externalIps, b.externalIps, equalIp)
+}
+
+/** Whether only ranges differ: then no Service and no chain changes. */
+export function hasSameAddresses(a: NodeModel, b: NodeModel): boolean {
+  return sameList(a.ips, b.ips, equalIp) && sameList(a.nodePortIps, b.nodePortIps, equalIp)
+}
+
+function sameList<T extends Cidr | IpAddress>(a: readonly T[], b: readonly T[], equal: (a: T, b: T) => boolean): boolean {
+  return a.length === b.length && a.every((item, index) => equal(item, b[index]!))
+}

@@ -1,0 +1,140 @@
+import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
+import { formatIp } from '@weft/ip'
+import { describe, expect, test } from 'vitest'
+import { node, service, slice } from '../test/cluster.ts'
+import { proxyConfigSchema } from './config.ts'
+import type { ServiceModel, VirtualPort } from './model.ts'
+import { watchNode } from './watch-node.ts'
+import { watchService } from './watch.ts'
+
+function watch(from: object, slices: readonly object[], { config = {}, useLocalDns = true }: { readonly config?: object, readonly useLocalDns?: boolean } = {}): ServiceModel | undefined {
+  const parsed = proxyConfigSchema.parse(config)
+  const model = watchNode('here', { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, parsed)!
+  return watchService(toService(from), slices.map(toEndpointSlice), { nodeName: 'here', node: model, config: parsed, useLocalDns })
+}
+
+/** `10.96.0.1:80 TCP -> 10.244.0.5:8080`, one line a port. */
+function show(model: ServiceModel | undefined): readonly string[] | undefined {
+  const list = (backends: VirtualPort['backends']): string => backends.map(({ ip, port, local }) => `${formatIp(ip)}:${port}${local ? '*' : ''}`).join(' ') || 'nobody'
+  return model?.ports.map(({ ip, port, protocol, kind, backends, local, elsewhere, lingering, sources }) => [
+    `${kind} ${formatIp(ip)}:${port} ${protocol} -> ${list(backends)}`, ...(local === undefined ? [] : [`local ${list(local)}`]), ...(elsewhere ? ['elsewhere'] : []),
+    ...(lingering.length === 0 ? [] : [`lingering ${list(lingering)}`]), ...(sources === undefined ? [] : [`from ${sources.length}`]),
+  ].join(', '))
+}
+
+const web = (rest: Parameters<typeof service>[2] = {}): object => service('shop/web', ['10.96.0.1'], rest)
+
+describe('watchService()', () => {
+  test('SVC-1 SVC-2 leaves Services and slices with the labels of others alone', () => {
+    const slices = [slice('shop/web', ['10.244.1.5'])]
+    expect(watch(web({ labels: { 'service.kubernetes.io/service-proxy-name': 'other' } }), slices)).toBeUndefined()
+    expect(watch(web({ labels: { 'service.kubernetes.io/headless': '' } }), slices)).toBeUndefined()
+    expect(show(watch(web(), [slice('shop/web', ['10.244.1.5'], { labels: { 'service.kubernetes.io/headless': '' } })]))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody'])
+  })
+
+  test('SVC-3 leaves headless and ExternalName Services out', () => {
+    expect(watch(service('shop/db', ['None']), [])).toBeUndefined()
+    expect(watch(web({ type: 'ExternalName', externalName: 'example.com' }), [])).toBeUndefined()
+  })
+
+  test('SVC-4 merges slices, an address counts once, as local if one of them says so', () => {
+    const slices = [slice('shop/web', ['10.244.0.5', '10.244.1.6']), slice('shop/web', [{ ip: '10.244.0.5', node: 'here' }], { suffix: 'b' }), slice('shop/web', ['10.244.0.5'], { suffix: 'c' })]
+    expect(show(watch(web(), slices))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.0.5:8080* 10.244.1.6:8080'])
+    expect(watch(web(), slices.toReversed())).toEqual(watch(web(), slices))
+  })
+
+  test('SVC-5 matches ports by name and protocol', () => {
+    const ports = [{ name: 'a', port: 80 }, { name: 'b', port: 53, protocol: 'UDP' }]
+    expect(show(watch(web({ ports }), [slice('shop/web', ['10.244.1.5'], { ports: [{ name: 'a', port: 1 }, { name: 'b', port: 2 }] })]))).toEqual([
+      'cluster 10.96.0.1:80 TCP -> 10.244.1.5:1', 'cluster 10.96.0.1:53 UDP -> nobody',
+    ])
+  })
+
+  test('SVC-6 SVC-80 ready endpoints; without any those that serve while they terminate; others linger', () => {
+    const going = { ip: '10.244.1.6', ready: false, serving: true, terminating: true }
+    const gone = { ip: '10.244.1.7', ready: false, serving: false, terminating: true }
+    expect(show(watch(web(), [slice('shop/web', [{ ip: '10.244.1.5' }, going, gone])]))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.1.5:8080, lingering 10.244.1.6:8080'])
+    expect(show(watch(web(), [slice('shop/web', [{ ip: '10.244.1.5', ready: false, serving: false }, going, gone])]))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.1.6:8080'])
+  })
+
+  test('SVC-11 addresses get backends of their own family', () => {
+    const slices = [slice('shop/web', ['10.244.1.5']), slice('shop/web', ['fd00:10:244:1::5'], { suffix: '6' })]
+    expect(show(watch(service('shop/web', ['10.96.0.1', 'fd00:10:96::1']), slices))).toEqual([
+      'cluster 10.96.0.1:80 TCP -> 10.244.1.5:8080', 'cluster [fd00:10:96::1]:80 TCP -> [fd00:10:244:1::5]:8080',
+    ].map((line) => line.replaceAll(/[[\]]/g, '')))
+  })
+
+  test('SVC-33 SVC-83 internalTrafficPolicy Local keeps to this node, and drops when only others have endpoints', () => {
+    const local = web({ internalTrafficPolicy: 'Local' })
+    expect(show(watch(local, [slice('shop/web', [{ ip: '10.244.0.5', node: 'here' }, '10.244.1.6'])]))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.0.5:8080*, lingering 10.244.1.6:8080'])
+    expect(show(watch(local, [slice('shop/web', ['10.244.1.6'])]))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody, elsewhere, lingering 10.244.1.6:8080'])
+    expect(show(watch(local, []))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody'])
+  })
+
+  test('SVC-34 SVC-37 SVC-81 SVC-84 externalTrafficPolicy Local has a list of its own, cluster IPs do not', () => {
+    const local = web({ type: 'NodePort', externalTrafficPolicy: 'Local', ports: [{ port: 80, nodePort: 30_080 }] })
+    expect(show(watch(local, [slice('shop/web', [{ ip: '10.244.0.5', node: 'here', ready: false, serving: true, terminating: true }, '10.244.1.6'])]))).toEqual([
+      'cluster 10.96.0.1:80 TCP -> 10.244.1.6:8080, lingering 10.244.0.5:8080*',
+      'node 172.30.1.11:30080 TCP -> 10.244.1.6:8080, local 10.244.0.5:8080*, lingering 10.244.0.5:8080*',
+    ])
+  })
+
+  test('CVE-2020-8554 external IPs only out of the allow list, and the Service is told', () => {
+    const external = web({ externalIPs: ['203.0.113.9'] })
+    const refused = watch(external, [])
+    expect(refused!.ports).toHaveLength(1)
+    expect(refused!.refusals.map(({ message }) => message)).toEqual(['Cannot serve Service "shop/web" on "203.0.113.9": it is outside of externalIps, wanted an address that the configuration allows'])
+    expect(show(watch(external, [], { config: { externalIps: ['203.0.113.0/24'] } }))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody', 'external 203.0.113.9:80 TCP -> nobody'])
+  })
+
+  test('load balancer addresses carry source ranges of their family, and only with type LoadBalancer', () => {
+    const rest = { balancers: ['203.0.113.9', '2001:db8::9'], loadBalancerSourceRanges: ['10.0.0.0/8', '10.1.0.0/16'], type: 'LoadBalancer' }
+    expect(show(watch(web(rest), []))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody', 'external 203.0.113.9:80 TCP -> nobody, from 1'])
+    const dual = service('shop/web', ['10.96.0.1', 'fd00:10:96::1'], rest)
+    expect(show(watch(dual, []))!.filter((line) => line.startsWith('external'))).toEqual(['external 203.0.113.9:80 TCP -> nobody, from 1', 'external 2001:db8::9:80 TCP -> nobody'])
+    expect(show(watch(web({ ...rest, type: 'ClusterIP' }), []))).toHaveLength(1)
+    expect(watch(web(rest), [], { config: { loadBalancerIps: ['192.0.2.0/24'] } })!.refusals).toHaveLength(2)
+  })
+
+  test('SVC-70 NodePorts are where the configuration wants them', () => {
+    const ports = [{ port: 80, nodePort: 30_080 }]
+    expect(show(watch(web({ ports }), []))).toHaveLength(2)
+    expect(show(watch(service('shop/web', ['10.96.0.1', 'fd00:10:96::1'], { ports }), []))).toHaveLength(4)
+    expect(show(watch(web({ ports }), [], { config: { nodePortAddresses: ['192.0.2.0/24'] } }))).toHaveLength(1)
+  })
+
+  describe('of the DNS Service', () => {
+    const dns = service('kube-system/kube-dns', ['10.96.0.10'], { ports: [{ name: 'udp', port: 53, protocol: 'UDP' }, { name: 'tcp', port: 53 }, { name: 'metrics', port: 9153 }] })
+    const ports = [{ name: 'udp', port: 10_053, protocol: 'UDP' }, { name: 'tcp', port: 10_053 }, { name: 'metrics', port: 9153 }]
+    const both = [slice('kube-system/kube-dns', [{ ip: '172.30.1.11', node: 'here' }, '172.30.1.12'], { ports })]
+
+    test('keeps to the ready server of this node', () => {
+      const model = watch(dns, both)!
+      expect(show(model)).toEqual([
+        'cluster 10.96.0.10:53 UDP -> 172.30.1.11:10053*', 'cluster 10.96.0.10:53 TCP -> 172.30.1.11:10053*', 'cluster 10.96.0.10:9153 TCP -> 172.30.1.11:9153* 172.30.1.12:9153',
+      ])
+      expect(model.localDns.map(({ vip, server, serverPort }) => `${formatIp(vip)} ${formatIp(server)} ${serverPort}`)).toEqual(['10.96.0.10 172.30.1.11 10053'])
+    })
+
+    test('falls back to others when the local one is not ready, not wanted, or in a pod', () => {
+      const unready = watch(dns, [slice('kube-system/kube-dns', [{ ip: '172.30.1.11', node: 'here', ready: false }, '172.30.1.12'], { ports })])!
+      expect([unready.localDns, show(unready)![0]]).toEqual([[], 'cluster 10.96.0.10:53 UDP -> 172.30.1.12:10053'])
+      expect(watch(dns, both, { useLocalDns: false })).toMatchObject({ localDns: [] })
+      expect(show(watch(dns, both, { useLocalDns: false }))![0]).toContain('-> 172.30.1.12:10053')
+      const pods = watch(dns, [slice('kube-system/kube-dns', [{ ip: '10.244.0.9', node: 'here' }, '10.244.1.9'], { ports })])!
+      expect([pods.localDns, show(pods)![0]]).toEqual([[], 'cluster 10.96.0.10:53 UDP -> 10.244.0.9:10053* 10.244.1.9:10053'])
+    })
+
+    test('alone it stays in use', () => {
+      expect(show(watch(dns, [slice('kube-system/kube-dns', [{ ip: '172.30.1.11', node: 'here' }], { ports })], { useLocalDns: false }))![0]).toContain('-> 172.30.1.11:10053*')
+    })
+  })
+
+  test('more backends than a code can say are cut off', () => {
+    const from: Service = toService(web())
+    const endpoints: EndpointSlice = { ...toEndpointSlice(slice('shop/web', [])), endpoints: Array.from({ length: 70_000 }, (_, index) => ({ ...toEndpointSlice(slice('shop/web', [`10.${64 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`])).endpoints[0]! })) }
+    const config = proxyConfigSchema.parse({})
+    const model = watchNode('here', { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, config)!
+    expect(watchService(from, [endpoints], { nodeName: 'here', node: model, config, useLocalDns: true })!.ports[0]!.backends).toHaveLength(65_535)
+  })
+})
