@@ -110,21 +110,26 @@ describe('readMessage()', () => {
     const samples = [writeMessage(rich), writeMessage({ ...rich, response: false, answers: [], authorities: [], additionals: [], edns: { udpBytes: 1232, version: 0, dnssecOk: false, options: [{ code: 10, data: Buffer.alloc(8) }] } })]
     const query = createQueryView()
     let read = 0
+    // Half of the mutants throw: traces would take most of the time.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     for (const sample of samples) {
       for (let at = 0; at < sample.length; at++) {
         for (let bits = 1; bits < 256; bits++) {
-          const mutant = Buffer.from(sample)
-          mutant[at] = mutant[at]! ^ bits
-          readQuery(mutant, query)
+          const right = sample[at]!
+          sample[at] = right ^ bits
+          readQuery(sample, query)
           try {
-            readMessage(mutant)
+            readMessage(sample)
             read++
           } catch (error) {
             if (!(error instanceof DnsFormatError)) throw error
           }
+          sample[at] = right
         }
       }
     }
+    Error.stackTraceLimit = stackTraceLimit
     expect(read).toBeGreaterThan(1000)
   })
 
