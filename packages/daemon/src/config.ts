@@ -1,4 +1,5 @@
-import { parseDocument } from 'yaml'
+import { createRequire } from 'node:module'
+import type * as Yaml from 'yaml'
 import type { z } from 'zod'
 import { ConfigError } from './config-error.ts'
 import { silentObjects } from './strict-schema.ts'
@@ -22,7 +23,10 @@ export function loadConfig<T>(schema: z.ZodType<T>, input: unknown, options: { r
 }
 
 function parseText(text: string, source: string): unknown {
-  // JSON is YAML.
+  // JSON is YAML, and it is what programs write for each other: YAML's parser, which takes as long to load as the rest of a program's start, can wait.
+  const json = parseJson(text)
+  if (json !== undefined) return json
+  const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof Yaml
   const document = parseDocument(text)
   // yaml draws the place below the sentence; the sentence names line and column.
   if (document.errors.length > 0) throw new ConfigError(source, document.errors.map(({ message }) => message.split('\n', 1)[0]!.replace(/:$/, '')), { cause: document.errors[0] })
@@ -31,6 +35,14 @@ function parseText(text: string, source: string): unknown {
   } catch (error) {
     // Aliases that multiply (a "billion laughs") are refused here.
     throw new ConfigError(source, [(error as Error).message], { cause: error })
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return text.trimStart().startsWith('{') ? JSON.parse(text) : undefined
+  } catch {
+    return undefined
   }
 }
 
