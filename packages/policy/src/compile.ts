@@ -1,10 +1,12 @@
-import { type NetworkPolicy, objectKey, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, protocolNumbers, selectorMatches } from '@weft/api'
-import { aggregateCidrs, type Cidr, excludeCidrs, formatCidr } from '@weft/ip'
-import { accept, type Chain, chain, concat, isIn, meta, oneOf, range, type Rule, rule, type SetDeclaration, type Statement, th } from '@weft/nftables'
-import type { DnsPeer } from './model.ts'
-import { type Direction, type Family, networkSetName, policyChainName, portSetName, selectorSetName } from './names.ts'
-import { everyPod, peerSelector, type PeerSelector, shortHash } from './peer-selector.ts'
-import { families, header, networkSet, sets } from './table.ts'
+import { type NetworkPolicy, objectKey, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, selectorMatches } from '@weft/api'
+import { formatCidr } from '@weft/ip'
+import { accept, type Chain, chain, concat, isIn, meta, oneOf, type Rule, rule, type SetDeclaration, type Statement, th } from '@weft/nftables'
+import { addressRanges, type Block, inBlocks } from './address-ranges.ts'
+import type { DnsPeer, DnsPort } from './model.ts'
+import { commentOf, type Direction, dnsSetName, families, type Family, networkSetName, policyChainName, portSetName, selectorSetName, textHash } from './names.ts'
+import { everyPod, peerSelector, type PeerSelector } from './peer-selector.ts'
+import { coversPort, portRanges } from './port-ranges.ts'
+import { header, networkSet } from './table.ts'
 
 /** A named port of some pods: `address . protocol . port` of all that have a container port of that name. */
 export interface NamedPort {
@@ -39,66 +41,78 @@ export function compilePolicy(source: NetworkPolicy, context: CompileContext): C
   const networks = new Map<string, SetDeclaration>()
   const targets = peerSelector(source.namespace, { namespaces: undefined, pods: source.pods })
 
-  const compileRules = (direction: Direction, rules: readonly PolicyRule[]): Chain =>
-    chain(policyChainName(direction, key), rules.flatMap((each) => [...compileRule(direction, each), ...(direction === 'egress' ? dnsRules(each) : [])]))
+  function compileRules(direction: Direction, rules: readonly PolicyRule[]): Chain {
+    return chain(policyChainName(direction, key), rules.flatMap((each) => [...compileRule(direction, each), ...(direction === 'egress' ? dnsRules(each) : [])]), { comment: commentOf(key) })
+  }
 
   function compileRule(direction: Direction, { peers, ports }: PolicyRule): readonly Rule[] {
-    const numeric = matchPorts(ports)
+    const ranges = portRanges(ports)
+    const numeric = ranges.length === 0 ? [] : [oneOf(concat(meta.l4proto, th.dport), ranges)]
     const named = ports.filter((port): port is PolicyPort & { readonly port: string } => typeof port.port === 'string')
-    const hasPortMatch = ports.length === 0 || numeric.length > 0
     // Without addresses to compare one rule serves both families.
     if (peers.length === 0 && named.length === 0) return [rule(...numeric, accept)]
     return families.flatMap((family) => {
-      const peerMatches = peers.length === 0 ? [[]] : matchPeers(direction, family, peers)
-      return peerMatches.flatMap((match) => [
-        ...(hasPortMatch ? [rule(...match, ...numeric, accept)] : []),
-        ...named.map((port) => rule(...match, isIn(concat(header[family].daddr, meta.l4proto, th.dport), portSetName(family, namedPort(direction, peers, port).id)), accept)),
+      const matches = peers.length === 0 ? [[]] : [...selectorMatchesOf(direction, family, peers), ...networkMatch(direction, family, peers)]
+      return matches.flatMap((match) => [
+        ...(ports.length === 0 || ranges.length > 0 ? [rule(...match, ...numeric, accept)] : []),
+        ...named.map((port) => rule(...match, isIn(socketOf(family), portSetName(family, namedPort(direction, peers, port).id)), accept)),
       ])
     })
   }
 
-  /** One match for each selector, and one for all networks together. */
-  function matchPeers(direction: Direction, family: Family, peers: readonly PolicyPeer[]): readonly (readonly Statement[])[] {
-    const address = direction === 'ingress' ? header[family].saddr : header[family].daddr
-    const matches: (readonly Statement[])[] = []
-    for (const selector of selectorsOf(peers)) {
+  /** A match for each selector. */
+  function selectorMatchesOf(direction: Direction, family: Family, peers: readonly PolicyPeer[]): readonly (readonly Statement[])[] {
+    return selectorsOf(peers).map((selector) => {
       selectors.set(selector.id, selector)
-      matches.push([isIn(address, selectorSetName(family, selector.id))])
-    }
-    const ranges = networksOf(peers).filter((network) => network.family === family)
-    if (ranges.length > 0) {
-      const name = networkSetName(family, shortHash(ranges.map(formatCidr).join(' ')))
-      networks.set(name, { ...networkSet(name, family), elements: ranges.map((network) => ({ key: [network] })) })
-      matches.push([isIn(address, name)])
-    }
-    return matches
+      return [isIn(peerAddress(direction, family), selectorSetName(family, selector.id))]
+    })
+  }
+
+  /** One match for all networks together. */
+  function networkMatch(direction: Direction, family: Family, peers: readonly PolicyPeer[]): readonly (readonly Statement[])[] {
+    const blocks = blocksOf(peers).filter(({ cidr }) => cidr.family === family)
+    const elements = addressRanges(family, blocks).map((value) => ({ key: [value] }))
+    if (elements.length === 0) return []
+    const name = networkSetName(family, textHash(blocks.map(formatBlock).sort().join(' ')))
+    networks.set(name, { ...networkSet(name, family), comment: commentOf(blocks.map(formatBlock).join(' ')), elements })
+    return [[isIn(peerAddress(direction, family), name)]]
   }
 
   /** Ingress: of the pods the policy protects. Egress: of the peers; networks have no port names. */
   function namedPort(direction: Direction, peers: readonly PolicyPeer[], { port, protocol }: PolicyPort & { readonly port: string }): NamedPort {
     const pods = direction === 'ingress' ? [targets] : peers.length === 0 ? [everyPod] : selectorsOf(peers)
-    const id = shortHash(`${port} ${protocol} ${pods.map((selector) => selector.id).sort().join(' ')}`)
-    const named: NamedPort = { id, name: port, protocol, pods }
-    namedPorts.set(id, named)
+    const named: NamedPort = { id: textHash(`${port} ${protocol} ${pods.map((selector) => selector.id).sort().join(' ')}`), name: port, protocol, pods }
+    namedPorts.set(named.id, named)
     return named
   }
 
+  /** Each once, whatever the peers repeat. */
   function selectorsOf(peers: readonly PolicyPeer[]): readonly PeerSelector[] {
-    return peers.flatMap((peer) => (peer.kind === 'pods' ? [peerSelector(source.namespace, peer)] : []))
+    const found = peers.flatMap((peer) => (peer.kind === 'pods' ? [peerSelector(source.namespace, peer)] : []))
+    return [...new Map(found.map((selector) => [selector.id, selector])).values()]
   }
 
-  /** DNS servers are on host networks, where no selector sees them: a rule that selects their labels means their addresses. */
+  /**
+   * DNS servers are on host networks, where no selector sees them, and on a port that is not the Service's: a rule that
+   * means the Service by its pods' labels or by its address means its servers (DESIGN.md, promise 9).
+   */
   function dnsRules({ peers, ports }: PolicyRule): readonly Rule[] {
+    const meant = (context.dns?.ports ?? []).filter((port) => ports.length === 0 || ports.some((each) => coversPort(each, port)))
+    if (meant.length === 0) return []
+    const allows = (family: Family, match: readonly Statement[]): readonly Rule[] => meant.map(({ protocol, port }) => rule(...match, isIn(socketOf(family), dnsSetName(family, protocol, port)), accept))
+    if (peers.length === 0) return ports.length === 0 ? [] : families.flatMap((family) => allows(family, []))
+    if (meansDns(peers)) return families.flatMap((family) => allows(family, []))
+    // Servers inside of the networks; without ports the rule above has them already.
+    return ports.length === 0 ? [] : families.flatMap((family) => networkMatch('egress', family, peers).flatMap((match) => allows(family, match)))
+  }
+
+  function meansDns(peers: readonly PolicyPeer[]): boolean {
     const { dns, dnsNamespaceLabels } = context
-    if (dns === undefined || dnsNamespaceLabels === undefined) return []
-    const meant = peers.length === 0 || peers.some((peer) => peer.kind === 'pods'
-      && (peer.namespaces === undefined ? source.namespace === dns.namespace : selectorMatches(peer.namespaces, dnsNamespaceLabels))
+    if (dns === undefined) return false
+    if (dns.vips.some((ip) => inBlocks(ip, blocksOf(peers)))) return true
+    return peers.some((peer) => peer.kind === 'pods'
+      && (peer.namespaces === undefined ? source.namespace === dns.namespace : dnsNamespaceLabels !== undefined && selectorMatches(peer.namespaces, dnsNamespaceLabels))
       && selectorMatches(peer.pods ?? [], dns.labels))
-    if (!meant) return []
-    const transports = (['TCP', 'UDP'] as const).filter((protocol) => dns.endpoints.some((endpoint) => endpoint.protocol === protocol && (ports.length === 0 || ports.some((port) => covers(port, endpoint)))))
-    if (transports.length === 0) return []
-    return families.map((family) =>
-      rule(oneOf(meta.l4proto, transports.map((protocol) => protocolNumbers[protocol])), isIn(concat(header[family].daddr, meta.l4proto, th.dport), sets[family].dns), accept))
   }
 
   return {
@@ -114,21 +128,22 @@ export function compilePolicy(source: NetworkPolicy, context: CompileContext): C
   }
 }
 
-/** All ports given by number, in one match; nothing when there are none. */
-function matchPorts(ports: readonly PolicyPort[]): readonly Statement[] {
-  const elements = ports.filter(({ port }) => typeof port !== 'string').map(({ protocol, port, endPort }) =>
-    [protocolNumbers[protocol], port === undefined ? range(0, 65_535) : endPort === undefined ? (port as number) : range(port as number, endPort)] as const)
-  return elements.length === 0 ? [] : [oneOf(concat(meta.l4proto, th.dport), elements)]
+/** Whether what {@link compilePolicy} makes of policies is the same with another DNS: servers come and go in sets. */
+export function isSameContext(a: CompileContext, b: CompileContext): boolean {
+  const text = ({ dns, dnsNamespaceLabels }: CompileContext): string => JSON.stringify([
+    dns?.namespace, dns?.labels, dns?.ports.map(({ protocol, port, name }: DnsPort) => [protocol, port, name]), dns?.vips.map(({ family, bits }) => [family, `${bits}`]), dnsNamespaceLabels,
+  ])
+  return text(a) === text(b)
 }
 
-/** The addresses of all ipBlocks of a rule, each less its exceptions. */
-function networksOf(peers: readonly PolicyPeer[]): readonly Cidr[] {
-  return aggregateCidrs(peers.flatMap((peer) => (peer.kind === 'ipBlock' ? excludeCidrs(peer.cidr, peer.except) : [])))
+const peerAddress = (direction: Direction, family: Family): (typeof header)[Family]['saddr'] => (direction === 'ingress' ? header[family].saddr : header[family].daddr)
+
+const socketOf = (family: Family): ReturnType<typeof concat> => concat(header[family].daddr, meta.l4proto, th.dport)
+
+function blocksOf(peers: readonly PolicyPeer[]): readonly Block[] {
+  return peers.flatMap((peer) => (peer.kind === 'ipBlock' ? [peer] : []))
 }
 
-function covers({ protocol, port, endPort }: PolicyPort, dns: DnsPeer['endpoints'][number]): boolean {
-  if (protocol !== dns.protocol) return false
-  if (port === undefined) return true
-  if (typeof port === 'string') return port === dns.servicePortName
-  return dns.servicePort >= port && dns.servicePort <= (endPort ?? port)
+function formatBlock({ cidr, except }: Block): string {
+  return except.length === 0 ? formatCidr(cidr) : `${formatCidr(cidr)}!${except.map(formatCidr).sort().join('!')}`
 }

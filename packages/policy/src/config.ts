@@ -1,13 +1,18 @@
+import { durationSchema } from '@weft/daemon'
 import { z } from 'zod'
 
 /** Settings of the policy engine (see the schema for each). */
 export interface PolicyConfig {
   readonly dnsService: string
   readonly dnsLabels: Readonly<Record<string, string>>
+  /** Milliseconds. */
+  readonly resync: number
 }
 
 export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
   dnsService: z.string().default('kube-system/kube-dns')
-    .describe('Service of the cluster DNS. Its servers are on host networks, where selectors do not see them; rules that select dnsLabels in its namespace mean it.'),
+    .describe('Service of the cluster DNS. Its servers are on host networks, where selectors do not see them; rules that select dnsLabels in its namespace mean it. Empty to treat it as any other.'),
   dnsLabels: z.record(z.string(), z.string()).default({ 'k8s-app': 'kube-dns' }).describe('Labels that egress rules use for the cluster DNS.'),
+  resync: durationSchema.prefault('10m')
+    .describe('How often the whole table is read back and compared although no event told of an edit. Lower it only where another program removes rules unnoticed.'),
 })

@@ -1,16 +1,26 @@
-import { Counter, Gauge, type Registry } from '@weft/daemon'
+import { Counter, Gauge, Histogram, type Registry } from '@weft/daemon'
 
 export interface PolicyMetrics {
   readonly writes: Counter
   readonly policies: Gauge
+  readonly selectors: Gauge
   readonly isolatedPods: Gauge
+  readonly unknownPods: Gauge
+  readonly commitSeconds: Histogram
+  readonly coverSeconds: Histogram
 }
+
+const buckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 20]
 
 export function policyMetrics(registry: Registry): PolicyMetrics {
   const registers = [registry]
   return {
     writes: new Counter({ name: 'weft_policy_kernel_writes_total', help: 'Kernel objects and elements the policy engine wrote or deleted.', registers }),
     policies: new Gauge({ name: 'weft_policy_policies', help: 'NetworkPolicies in force.', registers }),
+    selectors: new Gauge({ name: 'weft_policy_selectors', help: 'Distinct selectors of peers, each a set of addresses per family.', registers }),
     isolatedPods: new Gauge({ name: 'weft_policy_isolated_pods', help: 'Pods of this node that some policy selects.', registers }),
+    unknownPods: new Gauge({ name: 'weft_policy_unknown_pods', help: 'Pods of this node that the API does not know: all their traffic is dropped.', registers }),
+    commitSeconds: new Histogram({ name: 'weft_policy_commit_seconds', help: 'Time from taking changes in to the end of their commit.', buckets, registers }),
+    coverSeconds: new Histogram({ name: 'weft_policy_cover_seconds', help: 'Time a new pod waits for its filter: for the API to tell of it, and for the commit.', buckets, registers }),
   }
 }

@@ -1,7 +1,7 @@
 import type { ContainerPort, Protocol } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 
-/** A pod as peer or target of rules. */
+/** A pod as peer of rules. */
 export interface PolicyPod {
   /** `namespace/name`. */
   readonly key: string
@@ -9,23 +9,43 @@ export interface PolicyPod {
   readonly labels: Readonly<Record<string, string>>
   readonly ips: readonly IpAddress[]
   readonly ports: readonly ContainerPort[]
+  readonly standing: Standing
 }
 
-/** The cluster DNS as a peer: what rules that select its labels allow. */
+/**
+ * How sure it is that the pod's addresses are its own. An address may be given to the next pod while the API still shows
+ * its last owner: `attached` here beats `present` in the API, and that beats `leaving` (its deletion was asked for).
+ */
+export type Standing = 'attached' | 'present' | 'leaving'
+
+/** A pod of this node that policies protect. */
+export interface TargetPod {
+  readonly ips: readonly IpAddress[]
+  /** Undefined when the API does not know the pod: nothing passes then. */
+  readonly identity: { readonly namespace: string, readonly labels: Readonly<Record<string, string>> } | undefined
+}
+
+/** What selectors see of a namespace. */
+export interface PolicyNamespace {
+  readonly labels: Readonly<Record<string, string>>
+  /** Its objects are being deleted, in no particular order. */
+  readonly deleting: boolean
+}
+
+/** The cluster DNS as a peer: what rules that select its labels, or its addresses, allow. */
 export interface DnsPeer {
   readonly namespace: string
   readonly labels: Readonly<Record<string, string>>
-  readonly endpoints: readonly DnsEndpoint[]
-  /** Service addresses: replies that were not tracked come from them. */
+  readonly ports: readonly DnsPort[]
+  /** Addresses of the Service: replies that were not tracked come from them. */
   readonly vips: readonly IpAddress[]
 }
 
-/** One way to reach the DNS: a server on a node, or the Service's own address. */
-export interface DnsEndpoint {
-  readonly ip: IpAddress
+/** A port of the DNS Service, what rules name, and where its packets end. */
+export interface DnsPort {
   readonly protocol: Protocol
   readonly port: number
-  /** The port of the Service that leads here: what rules name. */
-  readonly servicePort: number
-  readonly servicePortName: string
+  readonly name: string
+  /** Servers, and the Service's own addresses: not on every path has the destination been rewritten yet. */
+  readonly endpoints: readonly { readonly ip: IpAddress, readonly port: number }[]
 }

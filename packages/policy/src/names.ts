@@ -1,20 +1,38 @@
-import { shortHash } from './peer-selector.ts'
+import { createHash } from 'node:crypto'
 
 export type Direction = 'ingress' | 'egress'
 export type Family = 4 | 6
+
+export const directions: readonly Direction[] = ['ingress', 'egress']
+export const families: readonly Family[] = [4, 6]
 
 const short = { ingress: 'in', egress: 'eg' } as const
 
 /** The chain with the rules of one policy. */
 export function policyChainName(direction: Direction, policy: string): string {
-  return `policy-${short[direction]}-${shortHash(policy)}`
+  return `policy-${short[direction]}-${textHash(policy)}`
 }
 
 /** The chain of all pods that the same policies select. */
 export function podChainName(direction: Direction, policies: readonly string[]): string {
-  return `pod-${short[direction]}-${shortHash(policies.join(' '))}`
+  return `pod-${short[direction]}-${textHash(policies.join(' '))}`
 }
 
 export const selectorSetName = (family: Family, id: string): string => `sel${family}-${id}`
 export const portSetName = (family: Family, id: string): string => `port${family}-${id}`
 export const networkSetName = (family: Family, id: string): string => `net${family}-${id}`
+export const dnsSetName = (family: Family, protocol: string, port: number): string => `dns${family}-${protocol.toLowerCase()}-${port}`
+
+/**
+ * 24 hex digits of SHA-256: names of sets and chains are made of it, never of what users write. 96 bits, for who finds a
+ * selector with the name of somebody else's set has their pods.
+ */
+export function textHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 24)
+}
+
+/** Text of users as a comment for who reads the table: ASCII that nft can quote, at most 128 bytes (nft's limit). */
+export function commentOf(text: string): string {
+  const safe = text.slice(0, 128).replaceAll(/[^\w ./:=!(),<>[\]-]/g, '?')
+  return text.length > 128 ? `${safe.slice(0, 125)}...` : safe
+}

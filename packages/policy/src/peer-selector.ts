@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto'
 import { formatLabelSelector, type LabelSelector, selectorMatches } from '@weft/api'
 import type { PolicyPod } from './model.ts'
+import { textHash } from './names.ts'
 
 /** Pods that a peer of a rule stands for. */
 export interface PeerSelector {
   /** Equal for selectors that select the same, in any cluster. */
   readonly id: string
+  /** The selector in words, `namespaces pods`. */
+  readonly text: string
   /** The one namespace; absent when `namespaces` selects them. */
   readonly namespace: string | undefined
   readonly namespaces: LabelSelector | undefined
@@ -16,19 +18,16 @@ export interface PeerSelector {
 export function peerSelector(policyNamespace: string, peer: { readonly namespaces: LabelSelector | undefined, readonly pods: LabelSelector | undefined }): PeerSelector {
   const namespace = peer.namespaces === undefined ? policyNamespace : undefined
   const pods = peer.pods ?? []
-  return { id: shortHash(`${namespace === undefined ? `[${formatLabelSelector(peer.namespaces!)}]` : namespace} ${formatLabelSelector(pods)}`), namespace, namespaces: peer.namespaces, pods }
+  // No namespace is called `[…]`, so the two forms cannot be taken for each other.
+  const text = `${peer.namespaces === undefined ? policyNamespace : `[${formatLabelSelector(peer.namespaces)}]`} ${formatLabelSelector(pods)}`
+  return { id: textHash(text), text, namespace, namespaces: peer.namespaces, pods }
 }
 
 /** All pods of all namespaces. */
-export const everyPod: PeerSelector = { id: shortHash('[<all>] <all>'), namespace: undefined, namespaces: [], pods: [] }
+export const everyPod: PeerSelector = peerSelector('', { namespaces: [], pods: [] })
 
 /** @param namespaceLabels Of the pod's namespace; undefined while that is unknown, and then only its name can match. */
 export function selects(selector: PeerSelector, pod: PolicyPod, namespaceLabels: Readonly<Record<string, string>> | undefined): boolean {
-  if (selector.namespace !== undefined ? selector.namespace !== pod.namespace : namespaceLabels === undefined || !selectorMatches(selector.namespaces!, namespaceLabels)) return false
-  return selectorMatches(selector.pods, pod.labels)
-}
-
-/** Twelve hex digits of SHA-256: names of sets and chains are made of it, never of what users write. */
-export function shortHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 12)
+  if (selector.namespace !== undefined) return selector.namespace === pod.namespace && selectorMatches(selector.pods, pod.labels)
+  return namespaceLabels !== undefined && selectorMatches(selector.namespaces!, namespaceLabels) && selectorMatches(selector.pods, pod.labels)
 }

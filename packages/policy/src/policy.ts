@@ -2,12 +2,12 @@ import { type Attachment, type EndpointSlice, type Namespace, type NetworkPolicy
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftables'
+import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
 import { policyMetrics } from './metrics.ts'
-import type { PolicyPod } from './model.ts'
 import { PolicyError } from './policy-error.ts'
 import { PolicyState } from './state.ts'
-import { watchDns, watchNamespace, watchPeer } from './watch.ts'
+import { watchDns, watchNamespace, watchPeer, watchTarget } from './watch.ts'
 
 export interface PolicyDeps {
   readonly config: PolicyConfig
@@ -16,6 +16,8 @@ export interface PolicyDeps {
   readonly policies: Store<NetworkPolicy>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
+  /** Protect the pods the API says are on this node. Absent: those of {@link Policy.cover} and {@link Policy.adopt}. */
+  readonly podsOfNode?: string | undefined
   readonly nft: Nft
   readonly clock: Clock
   readonly logger: Logger
@@ -34,65 +36,77 @@ export interface Policy {
   recheck(): void
   /** Objects and elements written since the start. */
   readonly writes: number
-  /** Pods that were attached before this process: covered with the first state. Call it before {@link run}. */
+  /** Pods that were attached before this process: covered with the first state, closed if the API does not know them. Call it before {@link Policy.run}. */
   adopt(attachments: readonly Attachment[]): void
   /**
    * Resolves when the pod's filter is in the kernel (promise P4).
    *
    * @throws {PolicyError} `ERR_POLICY_POD_UNKNOWN` when the API has not told of the pod before the signal aborts: without
-   *   its labels nobody knows which policies select it.
+   *   its labels nobody knows which policies select it. `ERR_POLICY_NOT_COMMITTED` when the kernel has not taken the filter by then.
    */
   cover(attachment: Attachment, signal: AbortSignal): Promise<void>
   /** The pod's link is gone and its addresses are about to be free. */
   uncover(attachment: Attachment): Promise<void>
 }
 
-/** How often the kernel is compared as a whole although nobody told of an edit, in milliseconds. */
-const resyncMs = 600_000
+const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
-  const { config, pods, namespaces, policies, services, slices, nft, clock, logger, registry } = deps
+  const { config, pods, namespaces, policies, services, slices, podsOfNode, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
   const state = new PolicyState()
-  /** By pod key; the labels they had when last seen, for a pod may leave the API before its link is gone. */
-  const attached = new Map<string, { readonly attachment: Attachment, pod: Pod | undefined }>()
+  const attached = new AttachedPods()
+  /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
   let comparedAt = Number.NEGATIVE_INFINITY
   let writes = 0
-  const reconciler = new Reconciler({ name: 'policy', clock, logger, maxIntervalMs: resyncMs, reconcile })
+  const reconciler = new Reconciler({ name: 'policy', clock, logger, maxIntervalMs: config.resync, reconcile })
+
+  slices.addIndex(byService, (slice) => (slice.serviceName === '' ? [] : [`${slice.namespace}/${slice.serviceName}`]))
 
   async function reconcile(signal: AbortSignal): Promise<void> {
+    // Until everything is known nothing is touched: what the kernel has stays in force (promise P6).
     await Promise.all([pods, namespaces, policies, services, slices].map((store) => store.whenSynced(signal)))
-    const now = clock.now()
-    const whole = compare || now - comparedAt >= resyncMs
+    const started = clock.now()
+    const whole = compare || started - comparedAt >= config.resync
     const transaction = whole ? diffTable(nft.read('inet', tables.policy), state.table()) : state.transaction()
     // Should the commit fail, only a comparison knows what the kernel has.
     compare = true
     if (!transaction.isEmpty) nft.commit(transaction)
     state.settle()
     compare = false
-    if (whole) comparedAt = now
-    const written = countWrites(transaction)
-    writes += written
-    metrics.writes.inc(written)
-    metrics.policies.set(state.policies)
-    metrics.isolatedPods.set(state.isolatedPods)
-    if (written > 0) logger.debug({ written, policies: state.policies }, 'policies committed')
+    if (whole) comparedAt = started
+    tell(transaction, started)
   }
 
-  function setTarget(key: string): void {
-    const held = attached.get(key)
-    const now = pods.get(key)
-    if (held !== undefined && now !== undefined && isSame(now, held.attachment)) held.pod = now
-    state.setTarget(key, held?.pod === undefined ? undefined : targetOf(held.pod, held.attachment))
-    // The API learns a fresh pod's address after the pod has begun to talk.
-    const peer = now === undefined ? undefined : watchPeer(held?.pod !== undefined && now.ips.length === 0 ? { ...now, ips: held.attachment.ips } : now)
+  function tell(transaction: Transaction, started: number): void {
+    const written = countWrites(transaction)
+    metrics.policies.set(state.policies)
+    metrics.selectors.set(state.selectors)
+    metrics.isolatedPods.set(state.isolatedPods)
+    metrics.unknownPods.set(state.unknownPods)
+    if (written === 0) return
+    writes += written
+    metrics.writes.inc(written)
+    metrics.commitSeconds.observe((clock.now() - started) / 1000)
+    logger.debug({ written, policies: state.policies }, 'policies committed')
+    logger.trace({ transaction: transaction.text }, 'policy transaction')
+  }
+
+  /** Everything a pod is to us, from what the API and this node say of it now. */
+  function setPod(key: string): void {
+    const pod = pods.get(key)
+    if (pod !== undefined) attached.see(key, pod)
+    const own = attached.of(key)
+    for (const { key: target, attachment, pod: known } of own) state.setTarget(target, watchTarget(attachment, known))
+    const wired = pod === undefined ? [] : own.filter(({ attachment }) => isSamePod(pod, attachment)).flatMap(({ attachment }) => attachment.ips)
+    const peer = pod === undefined ? undefined : watchPeer(pod, wired)
     state.setPeer(key, peer)
+    if (podsOfNode !== undefined) state.setTarget(`pod ${key}`, pod?.nodeName === podsOfNode && peer !== undefined ? watchTarget(pod, pod) : undefined)
   }
 
   function setDns(): void {
-    const [namespace] = config.dnsService.split('/')
-    state.setDns(watchDns(services.get(config.dnsService), [...slices.values()].filter((slice) => `${slice.namespace}/${slice.serviceName}` === config.dnsService && slice.namespace === namespace), config))
+    state.setDns(watchDns(services.get(config.dnsService), slices.by(byService, config.dnsService), config.dnsLabels))
   }
 
   /** Subscribes to everything; each change edits the state at once, and the loop commits what has come together. */
@@ -101,12 +115,13 @@ export function createPolicy(deps: PolicyDeps): Policy {
       edit(change)
       reconciler.trigger()
     }
+    const isDns = (slice: EndpointSlice | undefined): boolean => slice !== undefined && `${slice.namespace}/${slice.serviceName}` === config.dnsService
     const ends = [
       namespaces.subscribe(changed(({ key, new: now }) => state.setNamespace(key, now === undefined ? undefined : watchNamespace(now))), { replay: true }),
-      pods.subscribe(changed(({ key }) => setTarget(key)), { replay: true }),
+      pods.subscribe(changed(({ key }) => setPod(key)), { replay: true }),
       policies.subscribe(changed(({ key, new: now }) => state.setPolicy(key, now)), { replay: true }),
-      services.subscribe(({ key }) => { if (key === config.dnsService) changed(setDns)(undefined) }),
-      slices.subscribe(({ old, new: now }) => { if ([old, now].some((slice) => slice !== undefined && `${slice.namespace}/${slice.serviceName}` === config.dnsService)) changed(setDns)(undefined) }),
+      services.subscribe((change) => { if (change.key === config.dnsService) changed(setDns)(undefined) }),
+      slices.subscribe(({ old, new: now }) => { if (isDns(old) || isDns(now)) changed(setDns)(undefined) }),
     ]
     setDns()
     return () => {
@@ -118,10 +133,10 @@ export function createPolicy(deps: PolicyDeps): Policy {
   async function podOf(attachment: Attachment, signal: AbortSignal): Promise<Pod> {
     const key = objectKey(attachment)
     const known = pods.get(key)
-    if (known !== undefined && isSame(known, attachment)) return known
+    if (known !== undefined && isSamePod(known, attachment)) return known
     const found = Promise.withResolvers<Pod>()
-    const end = pods.subscribe(({ new: pod }) => { if (pod !== undefined && objectKey(pod) === key && isSame(pod, attachment)) found.resolve(pod) })
-    const onAbort = (): void => found.reject(new PolicyError('ERR_POLICY_POD_UNKNOWN', `Cannot cover pod "${key}": the API server has not told of it in time`, { cause: signal.reason }))
+    const end = pods.subscribe(({ key: changed, new: pod }) => { if (changed === key && pod !== undefined && isSamePod(pod, attachment)) found.resolve(pod) })
+    const onAbort = (): void => found.reject(new PolicyError('ERR_POLICY_POD_UNKNOWN', `Cannot cover pod "${key}": the API server has not told of it in time, its labels are wanted`, { cause: signal.reason }))
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()
     try {
@@ -130,6 +145,11 @@ export function createPolicy(deps: PolicyDeps): Policy {
       end()
       signal.removeEventListener('abort', onAbort)
     }
+  }
+
+  function hold(attachment: Attachment, pod: Pod | undefined): void {
+    attached.set(attachment, pod)
+    setPod(objectKey(attachment))
   }
 
   return {
@@ -149,34 +169,25 @@ export function createPolicy(deps: PolicyDeps): Policy {
       return writes
     },
     adopt(attachments) {
-      for (const attachment of attachments) {
-        attached.set(objectKey(attachment), { attachment, pod: undefined })
-        setTarget(objectKey(attachment))
-      }
+      for (const attachment of attachments) hold(attachment, undefined)
     },
     async cover(attachment, signal) {
-      const pod = await podOf(attachment, signal)
-      attached.set(objectKey(attachment), { attachment, pod })
-      setTarget(objectKey(attachment))
-      await reconciler.settled()
+      const started = clock.now()
+      hold(attachment, await podOf(attachment, signal))
+      try {
+        await reconciler.settled(signal)
+      } catch (error) {
+        throw new PolicyError('ERR_POLICY_NOT_COMMITTED', `Cannot cover pod "${objectKey(attachment)}": its filter is not in the kernel, wanted before the pod starts`, { cause: error })
+      }
+      metrics.coverSeconds.observe((clock.now() - started) / 1000)
     },
     async uncover(attachment) {
-      const key = objectKey(attachment)
-      // A pod of the same name may have been attached anew meanwhile.
-      if (attached.get(key)?.attachment.containerId !== attachment.containerId) return
-      attached.delete(key)
-      setTarget(key)
+      if (!attached.delete(attachment)) return
+      state.setTarget(attachmentKey(attachment), undefined)
+      setPod(objectKey(attachment))
       await reconciler.settled()
     },
   }
-}
-
-function isSame(pod: Pod, { uid }: Attachment): boolean {
-  return uid === '' || pod.uid === '' || pod.uid === uid
-}
-
-function targetOf(pod: Pod, { ips }: Attachment): PolicyPod {
-  return { key: objectKey(pod), namespace: pod.namespace, labels: pod.labels, ips, ports: pod.ports }
 }
 
 function countWrites({ operations }: Transaction): number {

@@ -23,6 +23,10 @@ export class References<T> {
     return true
   }
 
+  get size(): number {
+    return this.#counts.size
+  }
+
   values(): Iterable<T> {
     return this.#counts.values().map(({ thing }) => thing)
   }

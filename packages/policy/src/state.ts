@@ -1,231 +1,186 @@
-import { type NetworkPolicy, objectKey, protocolNumbers, selectorMatches } from '@weft/api'
-import type { IpAddress } from '@weft/ip'
-import { goTo, type Table, type Transaction } from '@weft/nftables'
-import { type CompileContext, type CompiledPolicy, compilePolicy, type NamedPort } from './compile.ts'
-import type { DnsPeer, PolicyPod } from './model.ts'
-import { type Direction, podChainName, policyChainName, portSetName, selectorSetName } from './names.ts'
-import { type PeerSelector, selects } from './peer-selector.ts'
-import { References } from './references.ts'
+import { type NetworkPolicy, protocolNumbers, selectorMatches } from '@weft/api'
+import { formatIp } from '@weft/ip'
+import type { MapDeclaration, SetDeclaration, SetElement, Table, Transaction } from '@weft/nftables'
+import { type CompileContext, type CompiledPolicy, compilePolicy, isSameContext } from './compile.ts'
+import type { DnsPeer, PolicyNamespace, PolicyPod, TargetPod } from './model.ts'
+import { directions, dnsSetName, families, policyChainName } from './names.ts'
+import { PeerSets } from './peer-sets.ts'
 import { TableDraft } from './table-draft.ts'
-import { addressSet, baseChains, families, podChain, sets, socketSet } from './table.ts'
-
-/** An element that a pod, or the DNS, is the reason for. */
-interface Placement {
-  readonly set: string
-  readonly id: string
-  readonly key: readonly (IpAddress | number)[]
-}
-
-/** Owner of the DNS's elements; no pod has such a key. */
-const dnsOwner = '(dns)'
-
-function dnsPlacements(dns: DnsPeer | undefined): readonly Placement[] {
-  return [
-    ...(dns?.endpoints ?? []).map(({ ip, protocol, port }) => ({ set: sets[ip.family].dns.name, id: `${ip.bits} ${protocol} ${port}`, key: [ip, protocolNumbers[protocol], port] })),
-    ...(dns?.vips ?? []).map((ip) => ({ set: sets[ip.family].dnsVip.name, id: `${ip.bits}`, key: [ip] })),
-  ]
-}
-
-const directions: readonly Direction[] = ['ingress', 'egress']
+import { fixedChains, sets, socketSet } from './table.ts'
+import { TargetPods } from './target-pods.ts'
 
 /**
- * What the kernel should have, kept so that a change becomes a transaction of its own size: a pod costs as much as there
- * are selectors, a policy as much as there are pods for the selectors that are new with it. Pure bookkeeping.
+ * What the kernel should have, kept so that a change becomes a transaction of its own size (DESIGN.md, promise 4). Pure
+ * bookkeeping: no I/O, no clock. The order of calls does not matter, save where a namespace is being deleted.
  */
 export class PolicyState {
   readonly #draft = new TableDraft()
-  readonly #namespaces = new Map<string, Readonly<Record<string, string>>>()
-  readonly #policies = new Map<string, CompiledPolicy>()
-  /** Pods as peers: all of the cluster that have an address of their own. */
-  readonly #peers = new Map<string, PolicyPod>()
-  /** Pods as targets: those of this node. */
-  readonly #targets = new Map<string, PolicyPod>()
-  readonly #selectors = new References<PeerSelector>()
-  readonly #namedPorts = new References<NamedPort>()
-  readonly #networks = new References<string>()
-  /** Chains of pods, by name. */
-  readonly #podChains = new References<string>()
-  /** Elements each peer stands for. Two pods may share an address for a moment, when it is used anew: claims are counted. */
-  readonly #placed = new Map<string, readonly Placement[]>()
-  readonly #claims = new References<Placement>()
-  /** Which chain a target has, for each direction that isolates it. */
-  readonly #isolation = new Map<string, Readonly<Partial<Record<Direction, string>>>>()
-  #dns: DnsPeer | undefined
+  readonly #namespaces = new Map<string, PolicyNamespace>()
+  readonly #policies = new Map<string, Map<string, CompiledPolicy>>()
+  /** Policies the API has no more, whose pods outlived them (CVE-2024-7598). */
+  readonly #orphans = new Set<string>()
+  readonly #peers: PeerSets
+  readonly #targets: TargetPods
+  #context: CompileContext = { dns: undefined, dnsNamespaceLabels: undefined }
+  #dnsElements: ReadonlyMap<string, ReadonlyMap<string, SetElement>> = new Map()
 
   constructor() {
-    for (const family of families) for (const declaration of Object.values(sets[family])) this.#draft.putSet(declaration)
-    for (const chain of baseChains) this.#draft.putChain(chain)
+    for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
+    for (const chain of fixedChains) this.#draft.putChain(chain)
+    this.#peers = new PeerSets(this.#draft, this.#namespaces)
+    this.#targets = new TargetPods(this.#draft, (namespace) => this.#policies.get(namespace)?.values() ?? [])
   }
 
   get policies(): number {
-    return this.#policies.size
+    return this.#policies.values().reduce((sum, { size }) => sum + size, 0)
+  }
+
+  get selectors(): number {
+    return this.#peers.selectors
   }
 
   get isolatedPods(): number {
-    return this.#isolation.size
+    return this.#targets.isolated
+  }
+
+  get unknownPods(): number {
+    return this.#targets.unknown
   }
 
   table(): Table {
     return this.#draft.table()
   }
 
+  /** What leads a kernel that had the table of the last {@link PolicyState.settle} to the table of now. */
   transaction(): Transaction {
     return this.#draft.transaction()
   }
 
+  /** The kernel has the table as it is now. */
   settle(): void {
     this.#draft.settle()
   }
 
-  setNamespace(name: string, labels: Readonly<Record<string, string>> | undefined): void {
-    if (labels === undefined) this.#namespaces.delete(name)
-    else this.#namespaces.set(name, labels)
-    for (const pod of this.#peers.values()) if (pod.namespace === name) this.#place(pod.key, this.#placementsOf(pod))
-    if (name === this.#dns?.namespace) this.#recompileAll()
+  setNamespace(name: string, namespace: PolicyNamespace | undefined): void {
+    if (namespace === undefined) this.#namespaces.delete(name)
+    else this.#namespaces.set(name, namespace)
+    this.#peers.refreshNamespace(name)
+    if (name === this.#context.dns?.namespace) this.#setContext(this.#context.dns)
+    // A namespace of that name was made anew, or its deletion never was.
+    if (!this.#isLeaving(name)) this.#dropOrphans(name)
   }
 
   setPolicy(key: string, source: NetworkPolicy | undefined): void {
-    const before = this.#policies.get(key)
-    const after = source === undefined ? undefined : compilePolicy(source, this.#context())
-    // What both need must not go away in between.
-    if (after !== undefined) this.#acquire(after)
-    if (after === undefined) this.#policies.delete(key)
-    else this.#policies.set(key, after)
-    for (const direction of directions) {
-      const chain = after?.chains[direction]
-      if (chain !== undefined) this.#draft.putChain(chain)
+    this.#orphans.delete(key)
+    if (source !== undefined) {
+      this.#replace(key, source)
+      return
     }
-    for (const target of this.#targets.values()) if (target.namespace === (source ?? before?.source)?.namespace) this.#isolate(target)
-    for (const direction of directions) if (before?.chains[direction] !== undefined && after?.chains[direction] === undefined) this.#draft.dropChain(policyChainName(direction, key))
-    if (before !== undefined) this.#release(before)
+    const namespace = namespaceOf(key)
+    // Nothing in a namespace that goes is deleted in any order: its policies may go before its pods.
+    if (this.#policies.get(namespace)?.has(key) === true && this.#isLeaving(namespace) && this.#targets.has(namespace)) this.#orphans.add(key)
+    else this.#replace(key, undefined)
   }
 
   /** A pod as peer; undefined when it is gone. */
   setPeer(key: string, pod: PolicyPod | undefined): void {
-    if (pod === undefined) this.#peers.delete(key)
-    else this.#peers.set(key, pod)
-    this.#place(key, pod === undefined ? [] : this.#placementsOf(pod))
+    this.#peers.setPod(key, pod)
   }
 
-  /** A pod of this node as target; undefined when its link is gone. */
-  setTarget(key: string, pod: PolicyPod | undefined): void {
-    const before = this.#targets.get(key)
-    if (before !== undefined) this.#placeTarget(before, {})
-    if (pod === undefined) {
-      this.#targets.delete(key)
-      this.#forget(key)
-      return
-    }
+  /**
+   * A pod of this node as target.
+   *
+   * @param key Of its attachment: two sandboxes of one pod may have links at once.
+   * @param pod Undefined when its link is gone.
+   */
+  setTarget(key: string, pod: TargetPod | undefined): void {
     this.#targets.set(key, pod)
-    this.#isolate(pod)
+    for (const namespace of new Set([...this.#orphans].map(namespaceOf))) if (!this.#targets.has(namespace)) this.#dropOrphans(namespace)
   }
 
   setDns(dns: DnsPeer | undefined): void {
-    this.#place(dnsOwner, dnsPlacements(dns))
-    this.#dns = dns
-    this.#recompileAll()
-  }
-
-  #context(): CompileContext {
-    return { dns: this.#dns, dnsNamespaceLabels: this.#dns === undefined ? undefined : this.#namespaces.get(this.#dns.namespace) }
-  }
-
-  #recompileAll(): void {
-    for (const [key, { source }] of [...this.#policies]) if (source.egress !== undefined) this.setPolicy(key, source)
-  }
-
-  #acquire({ selectors, namedPorts, networks }: CompiledPolicy): void {
-    for (const selector of selectors) {
-      if (!this.#selectors.add(selector.id, selector)) continue
-      for (const family of families) this.#draft.putSet(addressSet(selectorSetName(family, selector.id), family))
-      for (const pod of this.#peers.values()) this.#placeMore(pod.key, this.#selectorPlacements(selector, pod))
+    const wanted = dnsElements(dns)
+    for (const [name, { declaration, elements }] of wanted) {
+      this.#draft.putSet(declaration)
+      for (const [id, element] of elements) this.#draft.putElement(name, id, element)
     }
-    for (const named of namedPorts) {
-      if (!this.#namedPorts.add(named.id, named)) continue
-      for (const family of families) this.#draft.putSet(socketSet(portSetName(family, named.id), family))
-      for (const pod of this.#peers.values()) this.#placeMore(pod.key, this.#portPlacements(named, pod))
+    this.#setContext(dns)
+    for (const [name, elements] of this.#dnsElements) {
+      const now = wanted.get(name)?.elements
+      for (const id of elements.keys()) if (now?.has(id) !== true) this.#draft.dropElement(name, id)
+      if (now === undefined && !isFixed(name)) this.#draft.dropSet(name)
     }
-    for (const declaration of networks) if (this.#networks.add(declaration.name, declaration.name)) this.#draft.putSet(declaration)
+    this.#dnsElements = new Map([...wanted].map(([name, { elements }]) => [name, elements]))
   }
 
-  #release({ selectors, namedPorts, networks }: CompiledPolicy): void {
-    const gone: string[] = []
-    for (const { id } of selectors) if (this.#selectors.remove(id)) gone.push(...families.map((family) => selectorSetName(family, id)))
-    for (const { id } of namedPorts) if (this.#namedPorts.remove(id)) gone.push(...families.map((family) => portSetName(family, id)))
-    if (gone.length > 0) for (const [key, placements] of this.#placed) this.#place(key, placements.filter(({ set }) => !gone.includes(set)))
-    for (const { name } of networks) if (this.#networks.remove(name)) gone.push(name)
-    for (const name of gone) this.#draft.dropSet(name)
+  /** Policies depend on what the DNS Service is, not on where its servers are. */
+  #setContext(dns: DnsPeer | undefined): void {
+    const before = this.#context
+    this.#context = { dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels }
+    if (isSameContext(before, this.#context)) return
+    for (const policies of this.#policies.values()) for (const [key, { source }] of [...policies]) if (source.egress !== undefined) this.#replace(key, source)
   }
 
-  #placementsOf(pod: PolicyPod): readonly Placement[] {
-    return [
-      ...[...this.#selectors.values()].flatMap((selector) => this.#selectorPlacements(selector, pod)),
-      ...[...this.#namedPorts.values()].flatMap((named) => this.#portPlacements(named, pod)),
-    ]
-  }
-
-  #selectorPlacements(selector: PeerSelector, pod: PolicyPod): readonly Placement[] {
-    return this.#selects(selector, pod) ? pod.ips.map((ip) => ({ set: selectorSetName(ip.family, selector.id), id: `${ip.bits}`, key: [ip] })) : []
-  }
-
-  #portPlacements({ id, name, protocol, pods }: NamedPort, pod: PolicyPod): readonly Placement[] {
-    if (!pods.some((selector) => this.#selects(selector, pod))) return []
-    return pod.ports.filter((port) => port.name === name && port.protocol === protocol).flatMap(({ port }) =>
-      pod.ips.map((ip) => ({ set: portSetName(ip.family, id), id: `${ip.bits} ${port}`, key: [ip, protocolNumbers[protocol], port] })))
-  }
-
-  #selects(selector: PeerSelector, pod: PolicyPod): boolean {
-    return selects(selector, pod, this.#namespaces.get(pod.namespace))
-  }
-
-  #placeMore(owner: string, placements: readonly Placement[]): void {
-    if (placements.length > 0) this.#place(owner, [...this.#placed.get(owner) ?? [], ...placements])
-  }
-
-  /** Replaces what an owner stands for; claims on what stays are taken before the old ones are given up. */
-  #place(owner: string, placements: readonly Placement[]): void {
-    for (const placement of placements) {
-      const { set, id, key } = placement
-      if (this.#claims.add(`${set} ${id}`, placement)) this.#draft.putElement(set, id, { key })
+  #replace(key: string, source: NetworkPolicy | undefined): void {
+    const namespace = namespaceOf(key)
+    const before = this.#policies.get(namespace)?.get(key)
+    const after = source === undefined ? undefined : compilePolicy(source, this.#context)
+    // What both need must not go away in between.
+    if (after !== undefined) this.#peers.acquire(after)
+    this.#hold(namespace, key, after)
+    for (const chain of Object.values(after?.chains ?? {})) this.#draft.putChain(chain)
+    if (!isSameReach(before, after)) {
+      this.#targets.refresh(namespace, (labels) => [before, after].some((policy) => policy !== undefined && selectorMatches(policy.source.pods, labels)))
     }
-    for (const { set, id } of this.#placed.get(owner) ?? []) if (this.#claims.remove(`${set} ${id}`)) this.#draft.dropElement(set, id)
-    if (placements.length > 0) this.#placed.set(owner, placements)
-    else this.#placed.delete(owner)
+    for (const direction of directions) if (before?.chains[direction] !== undefined && after?.chains[direction] === undefined) this.#draft.dropChain(policyChainName(direction, key))
+    if (before !== undefined) this.#peers.release(before)
   }
 
-  /** Gives a target the chains of the policies that select it. */
-  #isolate(pod: PolicyPod): void {
-    const chains: Partial<Record<Direction, string>> = {}
-    for (const direction of directions) {
-      const selecting = [...this.#policies.values()]
-        .filter(({ source, chains: own }) => own[direction] !== undefined && source.namespace === pod.namespace && selectorMatches(source.pods, pod.labels))
-        .map(({ source }) => objectKey(source)).sort()
-      if (selecting.length === 0) continue
-      const name = podChainName(direction, selecting)
-      chains[direction] = name
-      if (this.#podChains.add(name, name)) this.#draft.putChain(podChain(name, selecting.map((key) => policyChainName(direction, key))))
-    }
-    this.#placeTarget(pod, chains)
-    // The old chains go last: pods that keep them must not lose them in between.
-    this.#forget(pod.key)
-    if (Object.keys(chains).length > 0) this.#isolation.set(pod.key, chains)
+  #hold(namespace: string, key: string, policy: CompiledPolicy | undefined): void {
+    const policies = this.#policies.getOrInsertComputed(namespace, () => new Map<string, CompiledPolicy>())
+    if (policy === undefined) policies.delete(key)
+    else policies.set(key, policy)
+    if (policies.size === 0) this.#policies.delete(namespace)
   }
 
-  #forget(key: string): void {
-    for (const name of Object.values(this.#isolation.get(key) ?? {})) if (this.#podChains.remove(name)) this.#draft.dropChain(name)
-    this.#isolation.delete(key)
+  #isLeaving(namespace: string): boolean {
+    return this.#namespaces.get(namespace)?.deleting !== false
   }
 
-  #placeTarget(pod: PolicyPod, chains: Readonly<Partial<Record<Direction, string>>>): void {
-    for (const ip of pod.ips) {
-      for (const direction of directions) {
-        const chain = chains[direction]
-        if (chain === undefined) this.#draft.dropElement(sets[ip.family][direction].name, `${ip.bits}`)
-        else this.#draft.putElement(sets[ip.family][direction].name, `${ip.bits}`, { key: [ip], data: goTo(chain) }, chain)
-      }
-      const isolated = Object.keys(chains).length > 0
-      if (isolated) this.#draft.putElement(sets[ip.family].self.name, `${ip.bits}`, { key: [ip, ip] })
-      else this.#draft.dropElement(sets[ip.family].self.name, `${ip.bits}`)
+  #dropOrphans(namespace: string): void {
+    for (const key of [...this.#orphans]) if (namespaceOf(key) === namespace) {
+      this.#orphans.delete(key)
+      this.#replace(key, undefined)
     }
   }
+}
+
+function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'))
+}
+
+/** Whether a policy selects the same pods in the same directions: then they keep their chains. */
+function isSameReach(before: CompiledPolicy | undefined, after: CompiledPolicy | undefined): boolean {
+  return before !== undefined && after !== undefined && directions.every((direction) => (before.chains[direction] === undefined) === (after.chains[direction] === undefined))
+    && JSON.stringify(before.source.pods) === JSON.stringify(after.source.pods)
+}
+
+function isFixed(name: string): boolean {
+  return families.some((family) => sets[family].dnsVip.name === name)
+}
+
+/** Sets of the DNS and their elements, by name and by text. */
+function dnsElements(dns: DnsPeer | undefined): ReadonlyMap<string, { readonly declaration: SetDeclaration, readonly elements: ReadonlyMap<string, SetElement> }> {
+  const found = new Map<string, { readonly declaration: SetDeclaration, readonly elements: ReadonlyMap<string, SetElement> }>()
+  for (const family of families) {
+    const vips = (dns?.vips ?? []).filter((ip) => ip.family === family)
+    found.set(sets[family].dnsVip.name, { declaration: sets[family].dnsVip, elements: new Map(vips.map((ip) => [formatIp(ip), { key: [ip] }])) })
+    for (const { protocol, port, endpoints } of dns?.ports ?? []) {
+      const own = endpoints.filter(({ ip }) => ip.family === family)
+      const name = dnsSetName(family, protocol, port)
+      const elements = new Map(own.map((endpoint) => [`${formatIp(endpoint.ip)} ${endpoint.port}`, { key: [endpoint.ip, protocolNumbers[protocol], endpoint.port] }]))
+      found.set(name, { declaration: socketSet(name, family, `cluster DNS, ${protocol} ${port}`), elements })
+    }
+  }
+  return found
 }

@@ -49,6 +49,10 @@ export class TableDraft {
     elements.set(id, { element, value })
   }
 
+  hasElement(set: string, id: string): boolean {
+    return this.#sets.get(set)?.elements.has(id) === true
+  }
+
   dropElement(set: string, id: string): void {
     const held = this.#sets.get(set)
     if (held?.elements.has(id) !== true) return

@@ -1,0 +1,23 @@
+import { z } from 'zod'
+import { type PolicyConfig, policyConfigSchema } from './config.ts'
+
+/** The whole configuration of the policy program. */
+export interface PolicyProgramConfig {
+  readonly nodeName: string
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
+  readonly adminSocket: string
+  readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
+  readonly policy: PolicyConfig
+}
+
+export const policyProgramConfigSchema: z.ZodType<PolicyProgramConfig> = z.strictObject({
+  nodeName: z.string().min(1).describe('Name of this machine\'s Node object: its pods are protected.'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines; `trace` has every transaction as nft commands.'),
+  adminSocket: z.string().default('/run/weft/policy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
+  kube: z.strictObject({
+    servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address.'),
+    credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
+    kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
+  }).prefault({}).describe('How the API server is reached.'),
+  policy: policyConfigSchema.prefault({}).describe('The policy engine itself.'),
+})
