@@ -90,7 +90,7 @@ export function compileOverlay(model: OverlayModel, config: OverlayConfig): Over
         for (const destination of ranges) routes.push({ table: mainTable, destination, type: 'unicast', device: 'uplink', via: path.via, source })
       } else if (path.kind === 'vxlan') {
         remote = path.remote
-        const via = tunnelNextHop(peer, family)!
+        const via = tunnelNextHop(peer, mac, family)!
         neighbours.push({ address: via, mac })
         for (const destination of ranges) routes.push({ table: mainTable, destination, type: 'unicast', device: 'vxlan', via, source })
         // Pods reach the node itself through the tunnel too: the router between would drop their addresses.

@@ -1,9 +1,9 @@
 import { routing } from '@weft/api'
-import { type Cidr, formatCidr, formatIp, type IpAddress } from '@weft/ip'
+import { formatCidr } from '@weft/ip'
 import { requests, type Route, type RouteSocket, type Rule } from '@weft/netlink'
 import { mainTable, type OverlayRoute, type OverlayRule, protocol, routeMetric } from './compile.ts'
 import { isOnlink } from './format.ts'
-import { difference, type KernelChanges } from './kernel-diff.ts'
+import { type Described, difference, type KernelChanges } from './kernel-diff.ts'
 
 /** Links by role; without a tunnel its routes are left out. */
 export interface Indexes {
@@ -15,8 +15,8 @@ export interface Indexes {
 export function compareRoutes(kernel: Pick<RouteSocket, 'routes'>, wanted: readonly OverlayRoute[], indexes: Indexes): KernelChanges {
   const possible = wanted.filter(({ device }) => device !== 'vxlan' || indexes.vxlan !== undefined)
   const { missing, surplus } = difference(
-    { items: possible, key: (route) => keyOf(route, routeMetric), text: (route) => textOfWanted(route, indexes) },
-    { items: [mainTable, routing.overlayTable].flatMap((table) => kernel.routes({ table, protocol })), key: (route) => keyOf(route, route.metric), text: textOfPresent },
+    { items: possible, describe: (route) => describe({ ...route, metric: routeMetric, ifIndex: route.device === undefined ? undefined : indexes[route.device], several: false }) },
+    { items: [mainTable, routing.overlayTable].flatMap((table) => kernel.routes({ table, protocol })), describe: (route) => describe({ ...route, several: route.nextHops.length > 0 }) },
   )
   return { writes: missing.map((route) => requests.replaceRoute(specOf(route, indexes))), deletes: surplus.map((route) => requests.deleteRoute(specOfPresent(route))) }
 }
@@ -24,8 +24,8 @@ export function compareRoutes(kernel: Pick<RouteSocket, 'routes'>, wanted: reado
 /** Rules of ours have our preference and our protocol number. */
 export function compareRules(kernel: Pick<RouteSocket, 'rules'>, wanted: readonly OverlayRule[]): KernelChanges {
   const { missing, surplus } = difference(
-    { items: wanted, key: textOfRule, text: textOfRule },
-    { items: kernel.rules().filter((rule) => rule.priority === routing.overlayRulePreference && rule.protocol === protocol), key: textOfRule, text: textOfRule },
+    { items: wanted, describe: (rule) => [textOfRule(rule), ''] },
+    { items: kernel.rules().filter((rule) => rule.priority === routing.overlayRulePreference && rule.protocol === protocol), describe: (rule) => [textOfRule(rule), ''] },
   )
   return {
     writes: missing.map(({ from, table, preference }) => requests.addRule({ family: from.family, from, table, priority: preference, protocol })),
@@ -43,22 +43,20 @@ function specOfPresent({ destination, type, table, via, ifIndex, metric }: Route
   return { destination, type, table, protocol, via, metric, ...(type === 'unicast' ? { ifIndex } : {}) }
 }
 
-/** The kernel keeps one route for each of these: a new one takes the place of the old. */
-function keyOf({ table, destination }: { readonly table: number, readonly destination: Cidr }, metric: number): string {
-  return `${table} ${formatCidr(destination)} ${metric}`
+interface ComparedRoute extends Pick<OverlayRoute, 'table' | 'destination' | 'via' | 'source'> {
+  readonly type: string
+  readonly metric: number
+  readonly ifIndex: number | undefined
+  /** Several next hops, made by others or by appending, are never what we want. */
+  readonly several: boolean
 }
 
-function textOfWanted(route: OverlayRoute, indexes: Indexes): string {
-  return textOf({ key: keyOf(route, routeMetric), type: route.type, via: route.via, ifIndex: route.device === undefined ? undefined : indexes[route.device], source: route.source })
-}
-
-function textOfPresent(route: Route): string {
-  // Several next hops, made by others or by appending, are never what we want.
-  return textOf({ key: keyOf(route, route.metric), type: route.type, via: route.via, ifIndex: route.ifIndex, source: route.source }) + (route.nextHops.length > 0 ? ' multipath' : '')
-}
-
-function textOf({ key, type, via, ifIndex, source }: { readonly key: string, readonly type: string, readonly via: IpAddress | undefined, readonly ifIndex: number | undefined, readonly source: IpAddress | undefined }): string {
-  return [key, type, via === undefined ? '' : formatIp(via), type === 'unicast' ? ifIndex : '', source === undefined ? '' : formatIp(source)].join(' ')
+/** The kernel keeps one route for each table, destination and metric. */
+function describe({ table, destination, metric, type, via, source, ifIndex, several }: ComparedRoute): Described {
+  return [
+    `${table} ${destination.family} ${destination.bits}/${destination.prefix} ${metric}`,
+    `${type} ${via?.bits} ${source?.bits} ${type === 'unicast' ? ifIndex : ''} ${several}`,
+  ]
 }
 
 function textOfRule(rule: OverlayRule | Rule): string {

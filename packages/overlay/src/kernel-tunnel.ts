@@ -1,5 +1,5 @@
-import { formatIp } from '@weft/ip'
-import { type FdbEntry, type Link, type Neighbour, requests, type RouteSocket } from '@weft/netlink'
+import { formatIp, type IpAddress } from '@weft/ip'
+import { type Link, type Neighbour, requests, type RouteSocket } from '@weft/netlink'
 import type { Tunnel } from './compile.ts'
 import { difference, type KernelChanges } from './kernel-diff.ts'
 
@@ -42,12 +42,12 @@ function isSameTunnel({ vxlan }: Link, { vni, port, local }: Tunnel): boolean {
 /** Where MAC addresses are, and which next hop has which. Another address of a peer takes the place of the old one. */
 export function compareTunnel(route: TunnelKernel, { link }: TunnelLink, { forwarding, neighbours }: Tunnel): KernelChanges {
   const ends = difference(
-    { items: forwarding, key: ({ mac }) => mac, text: ({ mac, remote }) => `${mac} ${formatIp(remote)}` },
-    { items: route.fdb(link.index), key: fdbKey, text: ({ mac, destination }) => `${mac} ${destination === undefined ? '' : formatIp(destination)}` },
+    { items: forwarding, describe: ({ mac, remote }) => [mac, keyOf(remote)] },
+    { items: route.fdb(link.index), describe: ({ mac, destination }) => [mac, destination === undefined ? '' : keyOf(destination)] },
   )
   const hops = difference(
-    { items: neighbours, key: ({ address }) => formatIp(address), text: ({ address, mac }) => `${formatIp(address)} ${mac}` },
-    { items: route.neighbours({ ifIndex: link.index }).filter(isPermanent), key: ({ address }) => formatIp(address), text: ({ address, mac }) => `${formatIp(address)} ${mac}` },
+    { items: neighbours, describe: ({ address, mac }) => [keyOf(address), mac] },
+    { items: route.neighbours({ ifIndex: link.index }).filter(isPermanent), describe: ({ address, mac }) => [keyOf(address), mac ?? ''] },
   )
   return {
     writes: [
@@ -61,8 +61,9 @@ export function compareTunnel(route: TunnelKernel, { link }: TunnelLink, { forwa
   }
 }
 
-function fdbKey({ mac }: FdbEntry): string {
-  return mac
+/** Cheaper than text for people, which thousands of comparisons would pay for. */
+function keyOf({ family, bits }: IpAddress): string {
+  return `${family} ${bits}`
 }
 
 /** The kernel keeps entries of its own for multicast; those are not permanent. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type IpBlock, links, type Node } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
@@ -7,7 +8,7 @@ import type { OverlayConfig } from './config.ts'
 import { formatOverlay } from './format.ts'
 import { concernsOverlay, eventGroups } from './kernel-events.ts'
 import { overlayMetrics } from './metrics.ts'
-import type { OverlayModel, Refusal } from './model.ts'
+import type { OverlayModel, OverlayNodes, Refusal } from './model.ts'
 import { OverlayError } from './overlay-error.ts'
 import { choosePath } from './path.ts'
 import { type OverlayKernel, type Reconciled, reconcileOverlay } from './reconcile.ts'
@@ -46,6 +47,14 @@ export interface Overlay {
   readonly writes: number
 }
 
+/** What was decided, and of what. */
+interface Decision {
+  readonly watched: OverlayNodes
+  readonly model: OverlayModel
+  readonly state: OverlayState
+  readonly text: string
+}
+
 /** Changes come in bursts (a link that goes up is six events): least time between two comparisons, in milliseconds. */
 const minIntervalMs = 50
 /** After the stream of kernel events broke, in milliseconds. */
@@ -66,9 +75,13 @@ export function createOverlay(deps: OverlayDeps): Overlay {
   const firstPaths = Promise.withResolvers<void>()
   let isReady = false
   let writes = 0
+  let watched: OverlayNodes | undefined
+  let decided: Decision | undefined
   let current: { readonly model: OverlayModel, readonly state: OverlayState } | undefined
   /** What the kernel was last made to be; undefined when that is not known. */
   let applied: string | undefined
+  /** Times the kernel may have been edited by somebody else. */
+  let edits = 0
   let comparedAt = Number.NEGATIVE_INFINITY
   let refused: ReadonlySet<string> = new Set()
 
@@ -76,11 +89,7 @@ export function createOverlay(deps: OverlayDeps): Overlay {
 
   async function reconcile(signal: AbortSignal): Promise<void> {
     await Promise.all([nodes.whenSynced(signal), blocks?.whenSynced(signal)])
-    const watched = watchNodes(nodeName, nodes.values(), blocks?.values() ?? [])
-    if (watched === undefined) throw new OverlayError('ERR_OVERLAY_NO_NODE', `Cannot decide paths of node "${nodeName}": it has no Node object with an InternalIP yet, wanted one`)
-    const model = modelOf(watched, findUplink(kernel.route, watched.self.ips, watched.peers[0]?.ips[0]))
-    const state = compileOverlay(model, config)
-    const text = `${model.uplink.index} ${formatOverlay(state, model.uplink.name)}`
+    const { model, state, text } = decide()
     current = { model, state }
     report(model)
     // Most changes of Node objects change no path; the kernel is only read when one does, when it told of a change, and now and then.
@@ -88,6 +97,7 @@ export function createOverlay(deps: OverlayDeps): Overlay {
     if (text === applied && !due) return
     // Unknown until all is done: an error below leaves the next run to compare.
     applied = undefined
+    const seen = edits
     if (due) await writeSysctls(forwardingSysctls)
     const outcome = reconcileOverlay(kernel, state, model.uplink)
     comparedAt = clock.now()
@@ -97,7 +107,25 @@ export function createOverlay(deps: OverlayDeps): Overlay {
     isReady = true
     firstPaths.resolve()
     if (outcome.faults.length > 0) throw new OverlayError('ERR_OVERLAY_INCOMPLETE', `Cannot write all paths: ${outcome.faults.length} refused, the first: ${outcome.faults[0]!.message}`, { cause: new AggregateError(outcome.faults) })
-    applied = text
+    // What was edited while this run waited is for the next one to find.
+    if (edits === seen) applied = text
+  }
+
+  /** Paths as objects and uplink say. Nothing is decided again that has not changed: a cluster may have thousands of nodes. */
+  function decide(): Decision {
+    watched ??= watchNodes(nodeName, nodes.values(), blocks?.values() ?? [])
+    if (watched === undefined) throw new OverlayError('ERR_OVERLAY_NO_NODE', `Cannot decide paths of node "${nodeName}": it has no Node object with an InternalIP yet, wanted one`)
+    const uplink = findUplink(kernel.route, watched.self.ips, watched.peers[0]?.ips[0])
+    if (decided?.watched === watched && isDeepStrictEqual(decided.model.uplink, uplink)) return decided
+    const model = modelOf(watched, uplink)
+    const state = compileOverlay(model, config)
+    decided = { watched, model, state, text: `${uplink.index} ${formatOverlay(state, uplink.name)}` }
+    return decided
+  }
+
+  function nodesChanged(): void {
+    watched = undefined
+    reconciler.trigger()
   }
 
   function count({ written, faults }: Reconciled, model: OverlayModel, { podMtuBytes }: OverlayState): void {
@@ -134,6 +162,7 @@ export function createOverlay(deps: OverlayDeps): Overlay {
   }
 
   function recheck(): void {
+    edits += 1
     applied = undefined
     reconciler.trigger()
   }
@@ -156,7 +185,8 @@ export function createOverlay(deps: OverlayDeps): Overlay {
 
   return {
     async run(signal) {
-      const ends = [nodes.subscribe(() => reconciler.trigger()), blocks?.subscribe(() => reconciler.trigger())]
+      const ends = [nodes.subscribe(nodesChanged), blocks?.subscribe(nodesChanged)]
+      watched = undefined
       await Promise.all([reconciler.run(signal), followKernel(signal)])
       for (const end of ends) end?.()
     },

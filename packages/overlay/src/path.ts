@@ -56,8 +56,8 @@ export function tunnelMac(nodeName: string): MacAddress {
  * route already leads to elsewhere, as while a peer moves from the link to behind a router. IPv4 has no such check: the
  * node's address, or without one the first of its pods'.
  */
-export function tunnelNextHop(peer: OverlayNode, family: 4 | 6): IpAddress | undefined {
-  if (family === 6) return linkLocalOf(tunnelMac(peer.name))
+export function tunnelNextHop(peer: OverlayNode, mac: MacAddress, family: 4 | 6): IpAddress | undefined {
+  if (family === 6) return linkLocalOf(mac)
   const range = peer.podCidrs.find((each) => each.family === 4)
   return ipOf(peer, 4) ?? (range === undefined ? undefined : firstIp(range))
 }

@@ -47,7 +47,7 @@ export class SingleNode implements AsyncDisposable {
     const table = this.nft.read('inet', 'weft-overlay')
     return [
       text([tunnel?.mac, tunnel?.mtu, tunnel?.up, tunnel?.vxlan]),
-      ...(tunnel === undefined ? [] : [route.fdb(tunnel.index), route.neighbours({ ifIndex: tunnel.index }).filter(({ state }) => state === 'permanent')].flatMap((list) => list.map(({ ifIndex: _, ...rest }) => text(rest)).sort())),
+      ...(tunnel === undefined ? [] : [route.fdb(tunnel.index), route.neighbours({ ifIndex: tunnel.index }).filter(({ state }) => state === 'permanent')].flatMap((list) => list.map((entry) => text({ ...entry, ifIndex: 0 })).sort())),
       ...route.routes({ protocol: 88 }).map(({ ifIndex, ...rest }) => text([rest, ifIndex === tunnel?.index])).sort(),
       ...route.rules().filter(({ priority }) => priority === 8700).map(text).sort(),
       ...(table?.table.sets ?? []).map(({ name, elements }) => `${name} ${elements.map(text).sort().join()}`).sort(),
