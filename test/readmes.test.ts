@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
+import { priorities, tables } from '@weft/api'
 import { describe, expect, test } from 'vitest'
 import { filesOf, packages, read, root } from '../scripts/workspace.ts'
 
@@ -80,3 +81,11 @@ function anchors(file: string): string[] {
   const ofHeadings = [...withoutCode(text).matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
   return [...ofHeadings, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)]
 }
+
+test('DESIGN.md has every hook priority and table of packages/api/src/kernel.ts', () => {
+  const design = read('DESIGN.md')
+  expect(Object.entries(priorities).filter(([name, value]) => !design.includes(`| \`${name}\` | ${value} |`))).toEqual([])
+  const rows = [...design.matchAll(/^\| `(\w+)` \| (-?\d+) \|/gm)].map(([, name, value]) => [name!, Number(value)] as const)
+  expect(rows.filter(([name, value]) => (priorities as Readonly<Record<string, number>>)[name] !== value)).toEqual([])
+  expect(Object.values(tables).filter((name) => !design.includes(`\`${name}\``))).toEqual([])
+})
