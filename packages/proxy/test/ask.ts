@@ -1,0 +1,47 @@
+// Asks echo servers, one connection or one socket per question, and prints the answers as JSON: text, or the code of the error. Argument: JSON of Question.
+import { createSocket } from 'node:dgram'
+import { connect } from 'node:net'
+
+export interface Question {
+  readonly protocol: 'tcp' | 'udp'
+  readonly host: string
+  readonly port: number
+  readonly count?: number | undefined
+  readonly sourcePort?: number | undefined
+}
+
+const timeoutMs = 700
+
+function askTcp({ host, port }: Question): Promise<string> {
+  return new Promise((resolve) => {
+    let answer = ''
+    const socket = connect({ host, port, timeout: timeoutMs })
+    socket.on('data', (chunk) => { answer += chunk.toString() })
+    socket.on('end', () => resolve(answer))
+    socket.on('timeout', () => {
+      socket.destroy()
+      resolve('ETIMEDOUT')
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'))
+  })
+}
+
+/** A connected socket: it takes answers only from where it asked, and hears of refusals. */
+function askUdp({ host, port, sourcePort }: Question): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
+    const done = (answer: string): void => {
+      clearTimeout(timer)
+      socket.close(() => resolve(answer))
+    }
+    const timer = setTimeout(() => done('ETIMEDOUT'), timeoutMs)
+    socket.once('message', (message) => done(message.toString()))
+    socket.once('error', (error: NodeJS.ErrnoException) => done(error.code ?? 'error'))
+    socket.bind(sourcePort ?? 0, () => socket.connect(port, host, () => socket.send('?')))
+  })
+}
+
+const question = JSON.parse(process.argv[2]!) as Question
+const answers: string[] = []
+for (let index = 0; index < (question.count ?? 1); index += 1) answers.push(await (question.protocol === 'tcp' ? askTcp(question) : askUdp(question)))
+process.stdout.write(JSON.stringify(answers))
