@@ -4,16 +4,18 @@ import { accept, type Chain, chain, concat, isIn, meta, oneOf, type Rule, rule, 
 import { addressRanges, type Block, inBlocks } from './address-ranges.ts'
 import type { DnsPeer, DnsPort } from './model.ts'
 import { commentOf, type Direction, dnsSetName, families, type Family, networkSetName, policyChainName, portSetName, selectorSetName, textHash } from './names.ts'
-import { everyPod, peerSelector, type PeerSelector } from './peer-selector.ts'
+import { peerSelector, type PeerSelector } from './peer-selector.ts'
 import { coversPort, portRanges } from './port-ranges.ts'
 import { header, networkSet } from './table.ts'
 
-/** A named port of some pods: `address . protocol . port` of all that have a container port of that name. */
+/**
+ * A named port: `address . protocol . port` of all pods that have a container port of that name. It means each destination's
+ * own port, so one set serves every policy; which destinations is said by what stands beside it.
+ */
 export interface NamedPort {
   readonly id: string
   readonly name: string
   readonly protocol: Protocol
-  readonly pods: readonly PeerSelector[]
 }
 
 /** What one policy becomes: chains, and the sets their rules look things up in. */
@@ -39,7 +41,6 @@ export function compilePolicy(source: NetworkPolicy, context: CompileContext): C
   const selectors = new Map<string, PeerSelector>()
   const namedPorts = new Map<string, NamedPort>()
   const networks = new Map<string, SetDeclaration>()
-  const targets = peerSelector(source.namespace, { namespaces: undefined, pods: source.pods })
 
   function compileRules(direction: Direction, rules: readonly PolicyRule[]): Chain {
     return chain(policyChainName(direction, key), rules.flatMap((each) => [...compileRule(direction, each), ...(direction === 'egress' ? dnsRules(each) : [])]), { comment: commentOf(key) })
@@ -55,7 +56,7 @@ export function compilePolicy(source: NetworkPolicy, context: CompileContext): C
       const matches = peers.length === 0 ? [[]] : [...selectorMatchesOf(direction, family, peers), ...networkMatch(direction, family, peers)]
       return matches.flatMap((match) => [
         ...(ports.length === 0 || ranges.length > 0 ? [rule(...match, ...numeric, accept)] : []),
-        ...named.map((port) => rule(...match, isIn(socketOf(family), portSetName(family, namedPort(direction, peers, port).id)), accept)),
+        ...named.map((port) => rule(...match, isIn(socketOf(family), portSetName(family, namedPort(port).id)), accept)),
       ])
     })
   }
@@ -78,10 +79,8 @@ export function compilePolicy(source: NetworkPolicy, context: CompileContext): C
     return [[isIn(peerAddress(direction, family), name)]]
   }
 
-  /** Ingress: of the pods the policy protects. Egress: of the peers; networks have no port names. */
-  function namedPort(direction: Direction, peers: readonly PolicyPeer[], { port, protocol }: PolicyPort & { readonly port: string }): NamedPort {
-    const pods = direction === 'ingress' ? [targets] : peers.length === 0 ? [everyPod] : selectorsOf(peers)
-    const named: NamedPort = { id: textHash(`${port} ${protocol} ${pods.map((selector) => selector.id).sort().join(' ')}`), name: port, protocol, pods }
+  function namedPort({ port, protocol }: PolicyPort & { readonly port: string }): NamedPort {
+    const named: NamedPort = { id: textHash(`${port} ${protocol}`), name: port, protocol }
     namedPorts.set(named.id, named)
     return named
   }

@@ -23,9 +23,6 @@ export function peerSelector(policyNamespace: string, peer: { readonly namespace
   return { id: textHash(text), text, namespace, namespaces: peer.namespaces, pods }
 }
 
-/** All pods of all namespaces. */
-export const everyPod: PeerSelector = peerSelector('', { namespaces: [], pods: [] })
-
 /** @param namespaceLabels Of the pod's namespace; undefined while that is unknown, and then only its name can match. */
 export function selects(selector: PeerSelector, pod: PolicyPod, namespaceLabels: Readonly<Record<string, string>> | undefined): boolean {
   if (selector.namespace !== undefined) return selector.namespace === pod.namespace && selectorMatches(selector.pods, pod.labels)

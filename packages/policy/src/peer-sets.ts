@@ -67,7 +67,7 @@ export class PeerSets {
       const names = { 4: portSetName(4, named.id), 6: portSetName(6, named.id) }
       const set: PortSet = { named, names, held: new Map() }
       if (!this.#ports.add(named.id, set)) continue
-      for (const family of families) this.#draft.putSet(socketSet(names[family], family, `${named.name}/${named.protocol} of ${named.pods.map(({ text }) => text).join(', ')}`))
+      for (const family of families) this.#draft.putSet(socketSet(names[family], family, `port ${named.name}, ${named.protocol}`))
       for (const [address, { ip }] of this.#addresses.entries()) this.#refreshPort(set, address, ip, this.#addresses.podsAt(address))
     }
     for (const declaration of networks) if (this.#networks.add(declaration.name, declaration.name)) this.#draft.putSet(declaration)
@@ -95,7 +95,7 @@ export class PeerSets {
   #refreshPort({ named, names, held }: PortSet, address: string, ip: IpAddress, pods: readonly PolicyPod[]): void {
     const name = names[ip.family]
     const before = held.get(address) ?? []
-    const after = this.#portsOf(named, pods)
+    const after = portsOf(named, pods)
     if (before.length === 0 && after.length === 0) return
     for (const port of before) if (!after.includes(port)) this.#draft.dropElement(name, `${address} ${port}`)
     for (const port of after) this.#draft.putElement(name, `${address} ${port}`, { key: [ip, protocolNumbers[named.protocol], port] })
@@ -103,15 +103,14 @@ export class PeerSets {
     else held.delete(address)
   }
 
-  /** Ports of that name that all of the pods have. */
-  #portsOf({ name, protocol, pods: selectors }: NamedPort, [first, ...others]: readonly PolicyPod[]): readonly number[] {
-    if (first === undefined) return []
-    const of = (pod: PolicyPod): readonly number[] =>
-      selectors.some((selector) => this.#selects(selector, pod)) ? pod.ports.filter((port) => port.name === name && port.protocol === protocol).map(({ port }) => port) : []
-    return [...new Set(of(first))].filter((port) => others.every((other) => of(other).includes(port)))
-  }
-
   #selects(selector: PeerSelector, pod: PolicyPod): boolean {
     return selects(selector, pod, this.#namespaces.get(pod.namespace)?.labels)
   }
+}
+
+/** Ports of that name that all of the pods have. */
+function portsOf({ name, protocol }: NamedPort, [first, ...others]: readonly PolicyPod[]): readonly number[] {
+  if (first === undefined) return []
+  const of = (pod: PolicyPod): readonly number[] => pod.ports.flatMap((port) => (port.name === name && port.protocol === protocol ? [port.port] : []))
+  return [...new Set(of(first))].filter((port) => others.every((other) => of(other).includes(port)))
 }

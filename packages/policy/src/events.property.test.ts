@@ -1,0 +1,47 @@
+import { objectKey, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { diffTable, formatTable } from '@weft/nftables'
+import { FakeNft } from '@weft/nftables/testing'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { namespaceArbitrary, podArbitrary, policyArbitrary } from '../test/arbitraries.ts'
+import { type ClusterStores, type KubeObject, namespace, nodeName, storesOf } from '../test/cluster.ts'
+import { runPolicy, stateOf } from '../test/running.ts'
+
+const isPresent = fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) })
+const step = fc.tuple(fc.oneof(podArbitrary, policyArbitrary, namespaceArbitrary), isPresent)
+
+function apply(stores: ClusterStores, object: object, present: boolean): void {
+  switch ((object as KubeObject).kind) {
+    case 'Pod': return present ? stores.pods.put(toPod(object)) : stores.pods.remove(objectKey(toPod(object)))
+    case 'NetworkPolicy': return present ? stores.policies.put(toNetworkPolicy(object)) : stores.policies.remove(objectKey(toNetworkPolicy(object)))
+    default: return stores.namespaces.put(toNamespace(object))
+  }
+}
+
+const identity = (object: object): string => `${(object as KubeObject).kind} ${(object as KubeObject).metadata.namespace} ${(object as KubeObject).metadata.name}`
+
+describe('createPolicy()', () => {
+  test('P7, P11, NP-15: any sequence of changes leads to the table of where it ends, by transactions of their own size', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.array(fc.nat(25), { maxLength: 4 }), async (steps, pauses) => {
+      const start = [namespace('x'), namespace('y')]
+      await using running = runPolicy({ stores: storesOf(start), nft: new FakeNft(), podsOfNode: nodeName })
+      const final = new Map(start.map((object) => [identity(object), object]))
+      for (const [index, [object, present]] of steps.entries()) {
+        apply(running.stores, object, present)
+        if (present || (object as KubeObject).kind === 'Namespace') final.set(identity(object), object)
+        else final.delete(identity(object))
+        if (pauses.includes(index)) await running.settled()
+      }
+      await running.settled()
+      const want = stateOf([...final.values()]).table()
+      expect(running.policy.dump()).toBe(formatTable(want))
+      expect(diffTable(running.nft.read('inet', 'weft-policy'), want).text).toBe('')
+      // The same again, as a relist would tell it: nothing is written.
+      const { commits } = running.nft
+      for (const object of final.values()) apply(running.stores, { ...object, metadata: { ...(object as KubeObject).metadata, resourceVersion: '2' } }, true)
+      running.policy.recheck()
+      await running.settled()
+      expect(running.nft.commits).toBe(commits)
+    }), { numRuns: 80 })
+  })
+})

@@ -1,0 +1,80 @@
+import type { Attachment } from '@weft/api'
+import { createRegistry, type Registry } from '@weft/daemon'
+import { ManualClock, silentLogger } from '@weft/daemon/testing'
+import { parseIp } from '@weft/ip'
+import { diffTable, type Nft } from '@weft/nftables'
+import { FakeNft } from '@weft/nftables/testing'
+import { type PolicyConfig, policyConfigSchema } from '../src/config.ts'
+import { createPolicy, type Policy, type PolicyDeps } from '../src/policy.ts'
+import { PolicyState } from '../src/state.ts'
+import { watchDns, watchNamespace, watchPeer, watchTarget } from '../src/watch.ts'
+import { type ClusterStores, nodeName, storesOf } from './cluster.ts'
+
+export interface RunningPolicy<N extends Nft = FakeNft> extends AsyncDisposable {
+  readonly policy: Policy
+  readonly stores: ClusterStores
+  readonly nft: N
+  readonly registry: Registry
+  readonly clock: ManualClock
+  readonly signal: AbortSignal
+  /** Resolves when the kernel has what the stores say now. */
+  settled(): Promise<void>
+}
+
+export const config: PolicyConfig = policyConfigSchema.parse({})
+
+interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode'>> {
+  readonly stores?: ClusterStores
+  readonly nft: N
+  readonly adopt?: readonly Attachment[]
+}
+
+/** The engine over a manual clock; by default the pods of `node-1` are its targets. */
+export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode }: RunOptions<N>): RunningPolicy<N> {
+  const clock = new ManualClock()
+  const registry = createRegistry()
+  const policy = createPolicy({ ...stores, config, podsOfNode, nft, clock, logger: silentLogger, registry })
+  const stopping = new AbortController()
+  policy.adopt(adopt)
+  const running = policy.run(stopping.signal)
+  return {
+    policy, stores, nft, registry, clock, signal: stopping.signal,
+    async settled() {
+      await policy.whenReady(stopping.signal)
+      // Runs are asynchronous by a few microtasks only.
+      for (let turn = 0; turn < 20; turn += 1) await Promise.resolve()
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+/** State of a cluster at rest, as the node `node-1` sees it. */
+export function stateOf(objects: readonly object[]): PolicyState {
+  const { pods, namespaces, policies, services, slices } = storesOf(objects)
+  const state = new PolicyState()
+  for (const each of namespaces.values()) state.setNamespace(each.name, watchNamespace(each))
+  for (const each of pods.values()) {
+    const key = `${each.namespace}/${each.name}`
+    const peer = watchPeer(each)
+    state.setPeer(key, peer)
+    if (peer !== undefined && each.nodeName === nodeName) state.setTarget(key, watchTarget(each, each))
+  }
+  for (const each of policies.values()) state.setPolicy(`${each.namespace}/${each.name}`, each)
+  state.setDns(watchDns(services.get(config.dnsService), [...slices.values()], config.dnsLabels))
+  return state
+}
+
+/** A kernel that has the table of a state. */
+export function kernelOf(state: PolicyState): FakeNft {
+  const nft = new FakeNft()
+  nft.commit(diffTable(undefined, state.table()))
+  return nft
+}
+
+export function attachment(key: string, ips: readonly string[], { uid = `pod-${key}`, containerId = `c-${key}` }: { readonly uid?: string, readonly containerId?: string } = {}): Attachment {
+  const [namespace, name] = key.split('/') as [string, string]
+  return { containerId, ifname: 'eth0', namespace, name, uid, hostIfname: 'weft0', ips: ips.map((ip) => parseIp(ip)) }
+}
