@@ -1,0 +1,301 @@
+import { toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { baseChain, diffTable, eq, formatTable, notrack, rule, table, udp } from '@weft/nftables'
+import { FakeNft, type Trace } from '@weft/nftables/testing'
+import { Store } from '@weft/kube'
+import { describe, expect, test } from 'vitest'
+import { dnsObjects, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
+import { attachment, kernelOf, runPolicy, stateOf } from '../test/running.ts'
+import { PolicyError } from './policy-error.ts'
+
+const a = '10.244.1.2'
+const client = '10.244.2.9'
+const denyAll = networkPolicy('x/deny', { policyTypes: ['Ingress', 'Egress'] })
+const world = [namespace('x'), pod('x/a', { ips: [a] })]
+
+const notrackTable = table({ name: 'other', chains: [baseChain('raw', { type: 'filter', hook: 'prerouting', priority: -300 }, [rule(eq(udp.sport, 53), notrack)])] })
+
+function reach(nft: FakeNft, from: string, to: string, port = 80): Trace['verdict'] {
+  return nft.trace({ saddr: from, daddr: to, dport: port, iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict
+}
+
+describe('cover()', () => {
+  test('P4, NP-17: resolves when the filter is in the kernel, not before', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([...world, denyAll]), nft })
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('accept')
+    await running.policy.cover(attachment('x/a', [a]), running.signal)
+    expect([reach(nft, client, a), reach(nft, a, client)]).toEqual(['drop', 'drop'])
+  })
+
+  test('P4: fails when the API does not tell of the pod, or tells of an earlier one of that name', async () => {
+    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { uid: 'earlier', ips: [a] })]), nft: new FakeNft() })
+    for (const key of ['x/a', 'x/never']) {
+      const late = new AbortController()
+      const covered = running.policy.cover(attachment(key, [a]), late.signal)
+      late.abort(new Error('deadline'))
+      await expect(covered).rejects.toThrow(expect.objectContaining({ name: 'PolicyError', code: 'ERR_POLICY_POD_UNKNOWN', retryable: true }))
+    }
+  })
+
+  test('P4: goes on when the API tells of the pod later', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([namespace('x'), denyAll]), nft })
+    const covered = running.policy.cover(attachment('x/a', [a]), running.signal)
+    running.stores.pods.put(toPod(pod('x/a', { ips: [] })))
+    await covered
+    expect(reach(nft, client, a)).toBe('drop')
+  })
+
+  test('P4: fails while the kernel does not take the filter', async () => {
+    const nft = new FakeNft()
+    nft.commit = () => {
+      throw new Error('the kernel refused')
+    }
+    await using running = runPolicy({ stores: storesOf([...world, denyAll]), nft })
+    const late = new AbortController()
+    const covered = running.policy.cover(attachment('x/a', [a]), late.signal)
+    late.abort()
+    await expect(covered).rejects.toBeInstanceOf(PolicyError)
+    await expect(covered).rejects.toMatchObject({ code: 'ERR_POLICY_NOT_COMMITTED' })
+  })
+
+  test('two sandboxes of one pod are both covered until their links are gone', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([...world, denyAll]), nft })
+    await running.policy.cover(attachment('x/a', [a], { containerId: 'old' }), running.signal)
+    await running.policy.cover(attachment('x/a', ['10.244.1.3'], { containerId: 'new' }), running.signal)
+    expect([reach(nft, client, a), reach(nft, client, '10.244.1.3')]).toEqual(['drop', 'drop'])
+    await running.policy.uncover(attachment('x/a', [a], { containerId: 'old' }))
+    expect([reach(nft, client, a), reach(nft, client, '10.244.1.3')]).toEqual(['accept', 'drop'])
+  })
+
+  test('NP-17: a pod counts as peer by the address it was wired with, before the API knows it', async () => {
+    const nft = new FakeNft()
+    const allow = networkPolicy('x/allow', { ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }] }] })
+    await using running = runPolicy({ stores: storesOf([...world, allow, pod('x/c', { labels: { app: 'client' } })]), nft })
+    await running.policy.cover(attachment('x/a', [a]), running.signal)
+    await running.policy.cover(attachment('x/c', ['10.244.1.3']), running.signal)
+    expect(reach(nft, '10.244.1.3', a)).toBe('accept')
+  })
+})
+
+describe('uncover()', () => {
+  test('NP-18: the next pod with the address has its own policies and its own peers', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([
+      namespace('x'), namespace('y'), pod('x/a', { ips: [a], labels: { app: 'client' } }), pod('y/server', { ips: ['10.244.1.9'] }), pod('y/b', {}), denyAll,
+      networkPolicy('y/from-clients', { podSelector: {}, ingress: [{ from: [{ namespaceSelector: {}, podSelector: { matchLabels: { app: 'client' } } }] }] }),
+    ])
+    await using running = runPolicy({ stores, nft })
+    await running.policy.cover(attachment('x/a', [a]), running.signal)
+    await running.policy.cover(attachment('y/server', ['10.244.1.9']), running.signal)
+    stores.policies.remove('x/deny')
+    await running.settled()
+    expect(reach(nft, a, '10.244.1.9')).toBe('accept')
+    await running.policy.uncover(attachment('x/a', [a]))
+    // The API still shows the old pod, with the address.
+    await running.policy.cover(attachment('y/b', [a]), running.signal)
+    expect(reach(nft, a, '10.244.1.9')).toBe('drop')
+  })
+
+  test('a pod that left the API keeps its policies until its link is gone', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([...world, denyAll])
+    await using running = runPolicy({ stores, nft })
+    await running.policy.cover(attachment('x/a', [a]), running.signal)
+    stores.pods.remove('x/a')
+    stores.pods.put(toPod(pod('x/a', { uid: 'next', labels: { app: 'next' } })))
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('drop')
+    await running.policy.uncover(attachment('x/a', [a]))
+    expect(reach(nft, client, a)).toBe('accept')
+  })
+
+  test('of what was never covered changes nothing', async () => {
+    await using running = runPolicy({ stores: storesOf(world), nft: new FakeNft() })
+    await running.settled()
+    await running.policy.uncover(attachment('x/a', [a]))
+    expect(running.nft.commits).toBe(1)
+  })
+})
+
+describe('adopt()', () => {
+  const before = [...world, denyAll]
+
+  test('P5: a restart writes nothing', async () => {
+    const nft = new FakeNft()
+    {
+      await using first = runPolicy({ stores: storesOf(before), nft })
+      await first.policy.cover(attachment('x/a', [a]), first.signal)
+    }
+    const { commits } = nft
+    await using second = runPolicy({ stores: storesOf(before), nft, adopt: [attachment('x/a', [a])] })
+    await second.settled()
+    expect([nft.commits - commits, second.policy.writes]).toEqual([0, 0])
+  })
+
+  test('P4, P6: until the API has told everything the kernel keeps what it has', async () => {
+    const nft = kernelOf(stateOf(before))
+    const stores = { ...storesOf([]), policies: new Store<ReturnType<typeof toNetworkPolicy>>() }
+    await using running = runPolicy({ stores, nft, adopt: [attachment('x/a', [a])] })
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve()
+    expect(running.policy.ready()).toEqual({ ready: false, waiting: ['policies in the kernel'] })
+    expect(reach(nft, client, a)).toBe('drop')
+  })
+
+  test('P4: a pod that the API does not know is closed, and opens when it becomes known', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([namespace('x')])
+    await using running = runPolicy({ stores, nft, adopt: [attachment('x/a', [a])] })
+    await running.settled()
+    expect([reach(nft, client, a), reach(nft, a, client)]).toEqual(['drop', 'drop'])
+    expect(await running.registry.metrics()).toContain('weft_policy_unknown_pods 1')
+    stores.pods.put(toPod(pod('x/a', { ips: [a] })))
+    await running.settled()
+    expect([reach(nft, client, a), reach(nft, a, client)]).toEqual(['accept', 'accept'])
+  })
+})
+
+describe('a policy that goes', () => {
+  test('NP-55: opens its pods', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([...world, denyAll])
+    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('drop')
+    stores.policies.remove('x/deny')
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('accept')
+  })
+
+  test('CVE-2024-7598: stays in force while its namespace is being deleted and its pods are there', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([...world, denyAll])
+    await using running = runPolicy({ stores, nft })
+    await running.policy.cover(attachment('x/a', [a]), running.signal)
+    stores.namespaces.put(toNamespace(namespace('x', {}, true)))
+    stores.policies.remove('x/deny')
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('drop')
+    stores.pods.remove('x/a')
+    stores.namespaces.remove('x')
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('drop')
+    await running.policy.uncover(attachment('x/a', [a]))
+    expect(reach(nft, client, a)).toBe('accept')
+    expect(running.policy.dump()).toBe(formatTable(stateOf([]).table()))
+  })
+
+  test('CVE-2024-7598: is gone with a namespace that was made anew', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([...world, denyAll])
+    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
+    stores.namespaces.put(toNamespace(namespace('x', {}, true)))
+    stores.policies.remove('x/deny')
+    stores.namespaces.put(toNamespace(namespace('x')))
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('accept')
+  })
+})
+
+describe('connections', () => {
+  test('NP-3, NP-16: answers pass; what the client sends is judged anew when policies change', () => {
+    const open = kernelOf(stateOf([...world, networkPolicy('x/allow', { policyTypes: ['Ingress', 'Egress'], ingress: [{ ports: [{ port: 80 }] }] })]))
+    const first = open.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft' })
+    expect(first.verdict).toBe('accept')
+    const { connection } = first
+    expect(open.trace({ saddr: a, daddr: client, sport: 80, dport: 999, iif: 'weft1' }, { connection }).verdict).toBe('accept')
+    expect(open.trace({ saddr: client, daddr: a, protocol: 'icmp', icmpType: 'destination-unreachable', iif: 'vxlan.weft', ctState: 'related' }).verdict).toBe('accept')
+    const closed = kernelOf(stateOf([...world, denyAll]))
+    expect(closed.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft', tcpFlags: ['ack'] }, { connection }).verdict).toBe('drop')
+  })
+
+  test('NP-4: a pod always reaches itself, also through a Service', () => {
+    expect(reach(kernelOf(stateOf([...world, denyAll])), a, a)).toBe('accept')
+  })
+
+  test('NP-19: neighbour discovery passes to the node, echo does not', () => {
+    const nft = kernelOf(stateOf([namespace('x'), pod('x/a', { ips: ['fd00:10:244:1::2'] }), denyAll]))
+    const send = (icmpType: string): string => nft.trace({ saddr: 'fd00:10:244:1::2', daddr: 'fd00:172:30:1::11', protocol: 'icmpv6', icmpType, iif: 'weft1' }, { local: ['fd00:172:30:1::11'] }).verdict
+    expect([send('nd-neighbor-solicit'), send('nd-neighbor-advert'), send('echo-request')]).toEqual(['accept', 'accept', 'drop'])
+  })
+})
+
+describe('the cluster DNS', () => {
+  const egress = (rule: object): readonly object[] => [...world, ...dnsObjects(), networkPolicy('x/dns', { policyTypes: ['Ingress', 'Egress'], egress: [rule] })]
+  const ask = (objects: readonly object[], { to = '172.30.1.11', dport = 10_053, protocol = 'udp' as 'udp' | 'tcp' } = {}): string =>
+    kernelOf(stateOf(objects)).trace({ saddr: a, daddr: to, protocol, dport, sport: 5353, iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict
+  const byLabels = { to: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }], ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }
+
+  test.each([
+    ['its labels', byLabels],
+    ['its namespace', { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }] }],
+    ['port 53 anywhere', { ports: [{ port: 53, protocol: 'UDP' }] }],
+    ['port 53 of every address', { to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
+    ['the Service by its address', { to: [{ ipBlock: { cidr: '10.96.0.10/32' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
+    ['the port by its name', { to: [{ namespaceSelector: {} }], ports: [{ port: 'dns', protocol: 'UDP' }] }],
+  ])('NP-78: a rule that means %s allows its servers, on every node', (_, rule) => {
+    expect([ask(egress(rule)), ask(egress(rule), { to: '172.30.1.12' })]).toEqual(['accept', 'accept'])
+  })
+
+  test.each([
+    ['other pods', { to: [{ podSelector: {} }] }],
+    ['another port of it', { to: [{ namespaceSelector: {} }], ports: [{ port: 9153 }] }],
+    ['another protocol', { to: [{ namespaceSelector: {} }], ports: [{ port: 53 }] }],
+    ['other networks', { to: [{ ipBlock: { cidr: '203.0.113.0/24' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
+  ])('a rule that means %s does not', (_, rule) => {
+    expect(ask(egress(rule))).toBe('drop')
+  })
+
+  test('only its own ports of the node are open', () => {
+    expect([ask(egress(byLabels), { dport: 10_250, protocol: 'tcp' }), ask(egress(byLabels), { dport: 9153, protocol: 'tcp' }), ask(egress(byLabels), { dport: 53 })]).toEqual(['drop', 'drop', 'drop'])
+  })
+
+  test('answers that are not tracked pass, others from there do not', () => {
+    const nft = kernelOf(stateOf(egress(byLabels)))
+    expect(nft.trace({ saddr: '10.96.0.10', daddr: a, protocol: 'udp', sport: 53, dport: 5353, iif: 'eth0' }).verdict).toBe('drop')
+    nft.commit(diffTable(undefined, notrackTable))
+    expect(nft.trace({ saddr: '10.96.0.10', daddr: a, protocol: 'udp', sport: 53, dport: 5353, iif: 'eth0' }).verdict).toBe('accept')
+    expect(nft.trace({ saddr: client, daddr: a, protocol: 'udp', sport: 53, dport: 5353, iif: 'eth0' }).verdict).toBe('drop')
+  })
+
+  test('P7: a server that moves is one element of each set, no chain', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf(egress(byLabels))
+    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
+    await running.settled()
+    const { slices } = storesOf(dnsObjects(['172.30.1.11', '172.30.2.13']))
+    for (const slice of slices.values()) stores.slices.put(slice)
+    await running.settled()
+    expect(nft.log.at(-1)?.split('\n').filter((line) => line !== '')).toHaveLength(6)
+    expect(nft.log.at(-1)).not.toContain('chain')
+  })
+})
+
+describe('hostile input', () => {
+  test('P10: what users write reaches the table as comment only, in a form nft can quote', () => {
+    const evil = { matchExpressions: [{ key: 'a"; drop;', operator: 'In', values: ['x\n} table', 'ü'.repeat(200)] }] }
+    const table = stateOf([...world, networkPolicy('x/p', { ingress: [{ from: [{ podSelector: evil }] }] })]).table()
+    expect(formatTable(table)).toContain('comment "x a?? drop? in (x?? table,')
+    expect(() => kernelOf(stateOf([...world, networkPolicy('x/p', { ingress: [{ from: [{ podSelector: evil }] }] })]))).not.toThrow()
+  })
+})
+
+describe('recheck()', () => {
+  test('P5: mends what another program did, in one transaction', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([...world, denyAll]), nft, podsOfNode: nodeName })
+    await running.settled()
+    const want = nft.text
+    const current = nft.read('inet', 'weft-policy')
+    nft.commitForeign(diffTable(current, { ...stateOf([]).table() }))
+    expect(reach(nft, client, a)).toBe('accept')
+    const { commits } = nft
+    running.policy.recheck()
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('drop')
+    expect(nft.commits).toBe(commits + 1)
+    expect(nft.text.split('\n').sort()).toEqual(want.split('\n').sort())
+  })
+})

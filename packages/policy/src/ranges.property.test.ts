@@ -1,0 +1,67 @@
+import { BlockList } from 'node:net'
+import { type Cidr, formatIp, ipFromBits, parseCidr, parseIp } from '@weft/ip'
+import type { PolicyPort } from '@weft/api'
+import type { RangeValue, Value } from '@weft/nftables'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { addressRanges, inBlocks } from './address-ranges.ts'
+import { coversPort, portRanges } from './port-ranges.ts'
+
+const inner: fc.Arbitrary<Cidr> = fc.tuple(fc.nat(255), fc.integer({ min: 24, max: 32 })).map(([last, prefix]) => parseCidr(`10.0.0.${last & (0xff << (32 - prefix))}/${prefix}`))
+const block = fc.tuple(inner, fc.array(inner, { maxLength: 4 })).map(([cidr, except]) => ({ cidr, except }))
+
+function isIn(ranges: readonly Value[], bits: bigint): boolean {
+  return ranges.some((each) => {
+    const { from, to } = typeof each === 'object' && 'kind' in each ? each as RangeValue : { from: each, to: each }
+    return bits >= (from as { readonly bits: bigint }).bits && bits <= (to as { readonly bits: bigint }).bits
+  })
+}
+
+function listOf(cidrs: readonly Cidr[]): BlockList {
+  const list = new BlockList()
+  for (const { bits, prefix } of cidrs) list.addSubnet(formatIp(ipFromBits(4, bits)), prefix, 'ipv4')
+  return list
+}
+
+describe('addressRanges()', () => {
+  test('NP-9, NP-57, NP-58: each address is in some block and not in an exception of that block', () => {
+    fc.assert(fc.property(fc.array(block, { maxLength: 4 }), (blocks) => {
+      const ranges = addressRanges(4, blocks)
+      const lists = blocks.map(({ cidr, except }) => ({ inside: listOf([cidr]), outside: listOf(except) }))
+      const from = parseIp('10.0.0.0').bits
+      for (let bits = from; bits < from + 256n; bits += 1n) {
+        const text = formatIp(ipFromBits(4, bits))
+        const want = lists.some(({ inside, outside }) => inside.check(text) && !outside.check(text))
+        expect(isIn(ranges, bits), text).toBe(want)
+        expect(inBlocks(ipFromBits(4, bits), blocks)).toBe(want)
+      }
+    }), { numRuns: 50 })
+  })
+
+  test('a hundred thousand exceptions are as many ranges, in a second', () => {
+    const except = Array.from({ length: 100_000 }, (_, index) => ({ ...parseCidr('10.0.0.1/32'), bits: 0x0a000000n + BigInt(index) * 2n }) as Cidr)
+    const started = performance.now()
+    expect(addressRanges(4, [{ cidr: parseCidr('0.0.0.0/0'), except }])).toHaveLength(100_001)
+    expect(performance.now() - started).toBeLessThan(1000)
+  })
+})
+
+const port: fc.Arbitrary<PolicyPort> = fc.tuple(fc.constantFrom('TCP' as const, 'UDP' as const), fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined }), fc.option(fc.nat(9), { nil: undefined }))
+  .map(([protocol, first, more]) => ({ protocol, port: first, endPort: first === undefined || more === undefined ? undefined : first + more }))
+
+describe('portRanges()', () => {
+  test('NP-10, NP-12: covers what the ports cover, without overlap', () => {
+    fc.assert(fc.property(fc.array(port, { maxLength: 6 }), (ports) => {
+      const ranges = portRanges(ports)
+      for (const [number, protocol] of [[6, 'TCP'], [17, 'UDP']] as const) {
+        for (let wanted = 0; wanted <= 45; wanted++) {
+          const hits = ranges.filter(([each, value]) => {
+            const { from, to } = typeof value === 'object' && 'kind' in value ? value : { from: value, to: value }
+            return each === number && wanted >= Number(from) && wanted <= Number(to)
+          })
+          expect(hits.length).toBe(ports.some((each) => coversPort(each, { protocol, port: wanted, name: 'web' })) ? 1 : 0)
+        }
+      }
+    }))
+  })
+})
