@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { writeSysctls } from '@weft/netlink'
+import { TestNamespace } from '@weft/netlink/testing'
+import type { PodCommand } from './pod-program.ts'
+
+/** How long a packet may take that nothing holds up, in milliseconds; what has not come by then was dropped. */
+const patienceMs = 250
+
+/** A namespace with addresses of its own and a program in it that sends and listens. */
+export class TestPod implements AsyncDisposable {
+  readonly namespace: TestNamespace
+  readonly ips: readonly [v4: string, v6: string]
+  readonly #child: ChildProcess
+  readonly #waiting = new Map<number, (result: unknown) => void>()
+  #next = 0
+
+  private constructor(namespace: TestNamespace, ips: TestPod['ips']) {
+    this.namespace = namespace
+    this.ips = ips
+    this.#child = spawn('nsenter', [`--net=${namespace.path}`, process.execPath, join(import.meta.dirname, 'pod-program.ts')], { stdio: ['pipe', 'pipe', 'inherit'] })
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      const { id, result } = JSON.parse(line) as { readonly id: number, readonly result?: unknown }
+      this.#waiting.get(id)?.(result)
+      this.#waiting.delete(id)
+    })
+  }
+
+  static async start(namespace: TestNamespace, ips: TestPod['ips']): Promise<TestPod> {
+    const pod = new TestPod(namespace, ips)
+    await new Promise((resolve) => pod.#waiting.set(pod.#next, resolve))
+    return pod
+  }
+
+  async run(command: PodCommand): Promise<unknown> {
+    const id = ++this.#next
+    const answer = new Promise((resolve) => this.#waiting.set(id, resolve))
+    this.#child.stdin!.write(`${JSON.stringify({ id, command })}\n`)
+    return await answer
+  }
+
+  /** Whether a connection, or a datagram and its answer, come through. */
+  async reaches(to: string, port: number, protocol: 'tcp' | 'udp' = 'tcp'): Promise<boolean> {
+    return await this.run({ do: protocol, to, port, timeoutMs: patienceMs }) as boolean
+  }
+
+  async open(to: string, port: number): Promise<boolean> {
+    return await this.run({ do: 'open', to, port, timeoutMs: patienceMs }) as boolean
+  }
+
+  async talk(): Promise<boolean> {
+    return await this.run({ do: 'talk', timeoutMs: patienceMs }) as boolean
+  }
+
+  pings(to: string): boolean {
+    try {
+      this.namespace.exec('ping', ['-n', '-c', '1', '-W', '0.3', to])
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.stdin!.end()
+    await ended
+  }
+}
+
+/** A node with two pods wired as Weft does, and a client of the world outside. */
+export interface PodNet extends AsyncDisposable {
+  readonly node: TestNamespace
+  readonly host: TestPod
+  readonly a: TestPod
+  readonly b: TestPod
+  readonly outside: TestPod
+}
+
+const nodeIps = ['172.30.1.11', 'fd00:172:30:1::11'] as const
+
+export async function createPodNet(ports: readonly number[]): Promise<PodNet> {
+  const stack = new AsyncDisposableStack()
+  const make = async (): Promise<TestNamespace> => stack.use(await TestNamespace.create())
+  const node = await make()
+  await writeSysctls(node.path, { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
+  node.exec('ip', ['addr', 'add', `${nodeIps[0]}/32`, 'dev', 'lo'])
+  node.exec('ip', ['addr', 'add', `${nodeIps[1]}/128`, 'dev', 'lo'])
+  const attach = async (name: string, ips: TestPod['ips']): Promise<TestPod> => {
+    const namespace = await make()
+    TestNamespace.connect(namespace, { name: 'eth0' }, node, { name })
+    // No duplicate address detection: addresses are used at once.
+    for (const command of [`addr add ${ips[0]}/32 dev eth0`, `addr add ${ips[1]}/128 dev eth0 nodad`, 'route add 169.254.1.1 dev eth0', 'route add default via 169.254.1.1', '-6 route add default via fe80::1 dev eth0'])
+      namespace.exec('ip', command.split(' '))
+    for (const command of [`addr add 169.254.1.1/32 dev ${name}`, `addr add fe80::1/64 dev ${name} nodad`, `route add ${ips[0]}/32 dev ${name} src ${nodeIps[0]}`, `-6 route add ${ips[1]}/128 dev ${name} src ${nodeIps[1]}`])
+      node.exec('ip', command.split(' '))
+    const pod = stack.use(await TestPod.start(namespace, ips))
+    await Promise.all(ports.map((port) => pod.run({ do: 'listen', port })))
+    return pod
+  }
+  const host = stack.use(await TestPod.start(node, nodeIps))
+  await Promise.all([...ports, 10_053].map((port) => host.run({ do: 'listen', port })))
+  const [a, b, outside] = [await attach('weft1', ['10.244.1.2', 'fd00:10:244:1::2']), await attach('weft2', ['10.244.1.3', 'fd00:10:244:1::3']), await attach('eth9', ['203.0.113.10', '2001:db8:113::10'])]
+  return { node, host, a, b, outside, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}

@@ -1,0 +1,107 @@
+// Runs inside a pod's namespace: listens, connects and sends as lines of JSON on stdin say; answers on stdout.
+import { createSocket } from 'node:dgram'
+import { connect, createServer, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+
+export type PodCommand =
+  | { readonly do: 'listen', readonly port: number }
+  | { readonly do: 'tcp' | 'udp', readonly to: string, readonly port: number, readonly timeoutMs: number }
+  /** Sends datagrams to all ports, round after round, until `stop`. */
+  | { readonly do: 'blast', readonly to: string, readonly ports: readonly number[] }
+  | { readonly do: 'stop' }
+  /** Datagrams received by port. */
+  | { readonly do: 'count' }
+  /** Opens a TCP connection and keeps it; `talk` sends on it and waits for the echo. */
+  | { readonly do: 'open', readonly to: string, readonly port: number, readonly timeoutMs: number }
+  | { readonly do: 'talk', readonly timeoutMs: number }
+
+const received = new Map<number, number>()
+let kept: Socket | undefined
+let blasting: NodeJS.Timeout | undefined
+let sent = 0
+
+function listen(port: number): Promise<unknown> {
+  const udp = createSocket({ type: 'udp6' })
+  udp.on('message', (message, { address, port: from }) => {
+    received.set(port, (received.get(port) ?? 0) + 1)
+    if (String(message) === 'ping') udp.send('pong', from, address)
+  })
+  const tcp = createServer((socket) => socket.on('error', () => undefined).pipe(socket))
+  return Promise.all([new Promise<void>((resolve) => udp.bind(port, '::', resolve)), new Promise<void>((resolve) => tcp.listen(port, '::', resolve))])
+}
+
+function dial(to: string, port: number, timeoutMs: number): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: to, port })
+    const timer = setTimeout(() => {
+      socket.destroy()
+      resolve(undefined)
+    }, timeoutMs)
+    socket.on('connect', () => {
+      clearTimeout(timer)
+      resolve(socket)
+    }).on('error', () => {
+      clearTimeout(timer)
+      resolve(undefined)
+    })
+  })
+}
+
+function askUdp(to: string, port: number, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(to.includes(':') ? 'udp6' : 'udp4')
+    const finish = (answered: boolean): void => {
+      clearTimeout(timer)
+      socket.close()
+      resolve(answered)
+    }
+    const timer = setTimeout(finish, timeoutMs, false)
+    // Connected: an answer from another address than the one asked is no answer.
+    socket.on('error', () => finish(false)).on('message', () => finish(true)).connect(port, to, () => socket.send('ping'))
+  })
+}
+
+function talk(timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeoutMs, false)
+    kept?.once('data', () => {
+      clearTimeout(timer)
+      resolve(true)
+    })
+    kept?.write('x')
+  })
+}
+
+async function run(command: PodCommand): Promise<unknown> {
+  switch (command.do) {
+    case 'listen': return await listen(command.port)
+    case 'udp': return await askUdp(command.to, command.port, command.timeoutMs)
+    case 'tcp': {
+      const socket = await dial(command.to, command.port, command.timeoutMs)
+      socket?.destroy()
+      return socket !== undefined
+    }
+    case 'open': return (kept = await dial(command.to, command.port, command.timeoutMs)) !== undefined
+    case 'talk': return await talk(command.timeoutMs)
+    case 'blast': {
+      const socket = createSocket('udp4')
+      blasting = setInterval(() => {
+        for (const port of command.ports) socket.send('x', port, command.to)
+        sent += 1
+      }, 1)
+      return undefined
+    }
+    case 'stop': {
+      clearInterval(blasting)
+      return sent
+    }
+    case 'count': return Object.fromEntries(received)
+    default: return command satisfies never
+  }
+}
+
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, command } = JSON.parse(line) as { readonly id: number, readonly command: PodCommand }
+  void run(command).then((result) => process.stdout.write(`${JSON.stringify({ id, result })}\n`))
+}).on('close', () => process.exit())
+process.stdout.write('{"id":0}\n')
