@@ -83,7 +83,7 @@ interface JsonSchema {
   readonly type?: string
   readonly format?: string
   readonly enum?: readonly string[]
-  readonly const?: unknown
+  readonly const?: string | number | boolean
   readonly anyOf?: readonly JsonSchema[]
   readonly items?: JsonSchema
   readonly minimum?: number

@@ -9,18 +9,16 @@ test('docs/reference/config.md is what the schemas say (pnpm generate)', async (
   expect(read('docs/reference/config.md')).toBe(await configPage())
 })
 
-for (const { name, keys } of await configSchemas()) {
-  describe(name, () => {
-    test('describes every key in a sentence', () => {
-      expect(keys.filter(({ description }) => description.split(' ').length < 2).map(({ path }) => path)).toEqual([])
-    })
-
-    test('gives every key a default, or says what happens without it', () => {
-      const without = keys.filter((key) => key.default === undefined && !key.optional && key.part === undefined).map(({ path }) => path)
-      expect(without.filter((path) => !required.includes(path))).toEqual([])
-    })
+describe.each(await configSchemas())('$name', ({ keys }) => {
+  test('describes every key in a sentence', () => {
+    expect(keys.filter(({ description }) => description.split(' ').length < 2).map(({ path }) => path)).toEqual([])
   })
-}
+
+  test('gives every key a default, or says what happens without it', () => {
+    const without = keys.filter((key) => key.default === undefined && !key.optional && key.part === undefined).map(({ path }) => path)
+    expect(without.filter((path) => !required.includes(path))).toEqual([])
+  })
+})
 
 test('a README that shows a default shows the one of the schema', async () => {
   const schemas = await configSchemas()

@@ -31,7 +31,7 @@ function granted(program: string): string[] {
 /** REST paths of `…Resource` values, those of packages/api and those a feature has for itself. */
 const paths = new Map<string, string>([
   ...filesOf('packages/*/src/*.ts').flatMap((file) => [...read(file).matchAll(/export const (\w+Resource)\b[^=]*=[^=]*?path: '([^']+)'/g)].map((match): [string, string] => [match[1]!, match[2]!])),
-  ...Object.entries(api).flatMap(([name, value]): [string, string][] => (name.endsWith('Resource') && typeof value === 'object' && 'path' in value ? [[name, String(value.path)]] : [])),
+  ...Object.entries(api).flatMap(([name, value]): [string, string][] => (name.endsWith('Resource') && typeof value === 'object' && 'path' in value ? [[name, value.path]] : [])),
 ])
 
 function resourceOf(path: string): string {

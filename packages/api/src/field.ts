@@ -1,4 +1,4 @@
-import { type Cidr, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseIp } from '@weft/ip'
+import { type Cidr, cidrFrom, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
 import { InvalidObjectError } from './invalid-object.ts'
 
 /**
@@ -29,11 +29,15 @@ export class Field {
     return this.value !== undefined && this.value !== null
   }
 
-  /** The items of a list; an absent list is empty. */
+  /** The items of a list; an absent list is empty. An item that is null would read as one that wants everything. */
   list(): Field[] {
     if (!this.present) return []
     if (!Array.isArray(this.value)) throw this.fail('is not a list')
-    return this.value.map((item, index) => new Field(this.#object, `${this.path}[${index}]`, item))
+    return Array.from(this.value as readonly unknown[], (item, index) => {
+      const field = new Field(this.#object, `${this.path}[${index}]`, item)
+      if (!field.present) throw field.fail('is null')
+      return field
+    })
   }
 
   string(): string {
@@ -43,6 +47,13 @@ export class Field {
 
   stringOr(fallback: string): string {
     return this.present ? this.string() : fallback
+  }
+
+  /** A string that is not empty: an empty name must never match what has none (CVE-2021-25736). */
+  name(): string {
+    const text = this.string()
+    if (text === '') throw this.fail('is empty')
+    return text
   }
 
   optionalString(): string | undefined {
@@ -59,7 +70,7 @@ export class Field {
   integer(minimum: number, maximum: number): number {
     const value = this.value
     if (typeof value !== 'number' || !Number.isInteger(value) || value < minimum || value > maximum)
-      throw this.fail(`is ${JSON.stringify(value)}, wanted an integer from ${minimum} to ${maximum}`)
+      throw this.fail(`is ${show(value)}, wanted an integer from ${minimum} to ${maximum}`)
     return value
   }
 
@@ -69,18 +80,19 @@ export class Field {
 
   /** One of the words listed. */
   oneOf<T extends string>(words: readonly T[]): T {
-    if (!words.includes(this.value as T)) throw this.fail(`is ${JSON.stringify(this.value)}, wanted one of ${words.join(', ')}`)
+    if (!words.includes(this.value as T)) throw this.fail(`is ${show(this.value)}, wanted one of ${words.join(', ')}`)
     return this.value as T
   }
 
   /** A map of strings to strings, such as labels. Absent is empty. */
   stringMap(): Readonly<Record<string, string>> {
-    if (!this.present) return {}
+    // No prototype: labels such as `constructor` and `__proto__` are keys like any other.
+    const map: Record<string, string> = Object.create(null) as Record<string, string>
+    if (!this.present) return map
     const value = this.value
     if (typeof value !== 'object' || Array.isArray(value)) throw this.fail('is not a map')
-    const map: Record<string, string> = Object.create(null) as Record<string, string>
     for (const [key, text] of Object.entries(value as object)) {
-      if (typeof text !== 'string') throw this.fail(`has a value for "${key}" that is not a string`)
+      if (typeof text !== 'string') throw this.fail(`has a value for ${show(key)} that is not a string`)
       map[key] = text
     }
     return map
@@ -90,7 +102,16 @@ export class Field {
     return this.#parse(parseIp)
   }
 
+  /** A network as Kubernetes takes it: host bits count for nothing, so `10.0.0.7/24` is `10.0.0.0/24`. */
   cidr(): Cidr {
+    return this.#parse((text) => {
+      const { address, prefix } = parseInterfaceAddress(text)
+      return cidrFrom(address, prefix)
+    })
+  }
+
+  /** A network whose host bits are zero. */
+  exactCidr(): Cidr {
     return this.#parse(parseCidr)
   }
 
@@ -101,7 +122,7 @@ export class Field {
   endpointIp(): IpAddress {
     const address = this.ip()
     if (isLoopback(address) || isLinkLocal(address) || isMulticast(address) || isUnspecified(address))
-      throw this.fail(`is ${String(this.value)}, which is no address of an endpoint (loopback, link-local, multicast or unspecified)`)
+      throw this.fail(`is ${show(this.value)}, which is no address of an endpoint (loopback, link-local, multicast or unspecified)`)
     return address
   }
 
@@ -114,7 +135,7 @@ export class Field {
       return parse(this.string())
     } catch (error) {
       if (error instanceof InvalidObjectError) throw error
-      throw this.fail(`is ${JSON.stringify(this.value)}: ${(error as Error).message}`, error)
+      throw this.fail(`is ${show(this.value)}: ${cut((error as Error).message)}`, error)
     }
   }
 
@@ -122,3 +143,18 @@ export class Field {
     return this.path === '' ? name : `${this.path}.${name}`
   }
 }
+
+/** Text of a value for a message, whatever it is; objects may be megabytes, and a log line may not. */
+function show(value: unknown): string {
+  try {
+    return cut(JSON.stringify(value) ?? typeof value)
+  } catch {
+    return typeof value
+  }
+}
+
+function cut(text: string): string {
+  return text.length > longestShown ? `${text.slice(0, longestShown)}…` : text
+}
+
+const longestShown = 200

@@ -1,5 +1,4 @@
-import type { Cidr } from '@weft/ip'
-import { parseCidr } from '@weft/ip'
+import { type Cidr, firstIp, formatIp, parseCidr } from '@weft/ip'
 import { z } from 'zod'
 import { customResource, type CustomResource } from './custom-resource.ts'
 import { InvalidObjectError } from './invalid-object.ts'
@@ -23,7 +22,7 @@ export interface IpPool extends ObjectMeta {
 export function toIpPool(object: unknown): IpPool {
   const { root, meta } = openObject('IPPool', object)
   const field = root.get('spec')
-  const cidr = field.get('cidr').cidr()
+  const cidr = field.get('cidr').exactCidr()
   const blockPrefix = field.get('blockPrefix').present ? field.get('blockPrefix').integer(cidr.prefix, cidr.family === 4 ? 32 : 128) : defaultBlockPrefix(cidr)
   if (blockPrefix - cidr.prefix > mostBlockBits) throw field.get('blockPrefix').fail(`is ${blockPrefix}, which makes more than a million blocks of a /${cidr.prefix}`)
   return { ...meta, cidr, blockPrefix, disabled: field.get('disabled').booleanOr(false) }
@@ -63,7 +62,7 @@ export function toIpBlock(object: unknown): IpBlock {
   const { root, meta } = openObject('IPBlock', object)
   const field = root.get('spec')
   const text = field.get('cidr').string()
-  const cidr = field.get('cidr').cidr()
+  const cidr = field.get('cidr').exactCidr()
   if (meta.name !== ipBlockName(text)) throw new InvalidObjectError(`IPBlock ${meta.name}`, 'metadata.name', `is ${meta.name}, wanted ${ipBlockName(text)} for ${text}`)
   return { ...meta, cidr, pool: field.get('pool').string(), node: field.get('node').stringOr('') }
 }
@@ -80,12 +79,14 @@ export const ipBlockResource: CustomResource<IpBlock> = customResource({
 /**
  * The only name a block of that range may have, e.g. `10-244-0-0-26`.
  *
- * @param cidr Canonical text.
+ * @param cidr Text of the range; however it is written, equal ranges have equal names.
+ * @throws {SyntaxError} If it is no network with zero host bits.
  */
 export function ipBlockName(cidr: string): string {
-  const { family, prefix } = parseCidr(cidr)
-  const address = cidr.slice(0, cidr.indexOf('/'))
+  const range = parseCidr(cidr)
+  const { family, prefix } = range
+  const address = formatIp(firstIp(range))
   // Object names are DNS labels: no colons, and no dash at either end as in `fd00::`.
-  const label = family === 4 ? address.replaceAll('.', '-') : `v6-${address.replaceAll('::', '-x-').replaceAll(':', '-').replaceAll('--', '-')}`
+  const label = family === 4 ? address.replaceAll('.', '-') : `v6-${address.replaceAll('::', '-x-').replaceAll(/[:.]/g, '-').replaceAll('--', '-')}`
   return `${label.replace(/-$/, '')}-${prefix}`
 }

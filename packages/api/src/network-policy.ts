@@ -88,7 +88,7 @@ function readPort(field: Field): PolicyPort {
     if (last < first) throw endPort.fail(`is ${last}, which is below port ${first}`)
     return { protocol, port: first, endPort: last }
   }
-  return { protocol, port: !port.present ? undefined : typeof port.value === 'string' ? port.string() : port.port(), endPort: undefined }
+  return { protocol, port: !port.present ? undefined : typeof port.value === 'string' ? port.name() : port.port(), endPort: undefined }
 }
 
 export const networkPolicyResource: ObjectResource<NetworkPolicy> = { name: 'networkpolicies', path: '/apis/networking.k8s.io/v1/networkpolicies', trim: toNetworkPolicy }

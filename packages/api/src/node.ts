@@ -20,7 +20,7 @@ export function toNode(object: unknown): Node {
   const { root, meta } = openObject('Node', object)
   const status = root.get('status')
   const addresses = status.get('addresses').list()
-  const ofType = (type: string) => addresses.filter((entry) => entry.get('type').value === type).map((entry) => entry.get('address').ip())
+  const ofType = (type: string) => addresses.filter((entry) => entry.get('type').value === type).map((entry) => entry.get('address').endpointIp())
   const podCidrs = root.get('spec').get('podCIDRs').list()
   return {
     ...meta,

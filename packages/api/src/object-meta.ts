@@ -21,7 +21,7 @@ export interface ObjectMeta {
 export function openObject(kind: string, object: unknown): { readonly root: Field, readonly meta: ObjectMeta } {
   const anonymous = new Field(kind, '', object).get('metadata')
   const namespace = anonymous.get('namespace').stringOr('')
-  const name = anonymous.get('name').string()
+  const name = anonymous.get('name').name()
   const root = new Field(`${kind} ${namespace === '' ? name : `${namespace}/${name}`}`, '', object)
   const metadata = root.get('metadata')
   return {

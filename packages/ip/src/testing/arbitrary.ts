@@ -5,7 +5,7 @@ import { type Family, type IpAddress, ipFromBits } from '../ip-address.ts'
 // Zeros in a row are what IPv6 text is about, so whole groups are zero often.
 const group = fc.oneof(fc.constant(0), fc.constant(0xffff), fc.nat(0xffff))
 
-export const anyIpv4: fc.Arbitrary<IpAddress> = fc.nat(0xffff_ffff).map((bits) => ipFromBits(4, BigInt(bits)))
+const anyIpv4: fc.Arbitrary<IpAddress> = fc.nat(0xffff_ffff).map((bits) => ipFromBits(4, BigInt(bits)))
 export const anyIpv6: fc.Arbitrary<IpAddress> = fc.array(group, { minLength: 8, maxLength: 8 })
   .map((groups) => ipFromBits(6, groups.reduce((bits, part) => (bits << 16n) | BigInt(part), 0n)))
 export const anyIp: fc.Arbitrary<IpAddress> = fc.oneof(anyIpv4, anyIpv6)

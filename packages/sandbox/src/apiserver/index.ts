@@ -1,2 +1,2 @@
-export { createApiServer, type ApiServer } from './server.ts'
+export { createApiServer } from './server.ts'
 export type { ExecOptions, LogOptions, PodRuntime } from './pod-runtime.ts'

@@ -9,7 +9,7 @@ export interface JsonObject {
 }
 
 /** The metadata of every Kubernetes object, as stored. */
-export interface ObjectMeta extends JsonObject {
+interface ObjectMeta extends JsonObject {
   name: string
   namespace?: string
   generateName?: string
