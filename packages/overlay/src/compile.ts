@@ -23,12 +23,12 @@ export interface OverlayRule {
   readonly preference: number
 }
 
-export interface TunnelNeighbour {
+interface TunnelNeighbour {
   readonly address: IpAddress
   readonly mac: MacAddress
 }
 
-export interface TunnelPeer {
+interface TunnelPeer {
   readonly mac: MacAddress
   readonly remote: IpAddress
 }

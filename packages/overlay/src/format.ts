@@ -20,7 +20,7 @@ export function formatOverlay(state: OverlayState, uplink: string): string {
 }
 
 /** As `ip route` prints it. */
-export function formatRoute(route: OverlayRoute, uplink: string, tunnel: string): string {
+function formatRoute(route: OverlayRoute, uplink: string, tunnel: string): string {
   return [
     route.type === 'unicast' ? formatCidr(route.destination) : `${route.type} ${formatCidr(route.destination)}`,
     ...(route.via === undefined ? [] : [`via ${formatIp(route.via)}`]),

@@ -64,7 +64,7 @@ function whyImpossible(range: Cidr): string | undefined {
 // RFC 6890 and RFC 4291: this network, loopback, link-local, multicast and reserved.
 const specialRanges: readonly Cidr[] = ['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/3', '::/16', 'fe80::/10', 'ff00::/8'].map(parseCidr)
 
-export function overlaps(a: Cidr, b: Cidr): boolean {
+function overlaps(a: Cidr, b: Cidr): boolean {
   return a.family === b.family && (cidrContains(a, b) || cidrContains(b, a))
 }
 

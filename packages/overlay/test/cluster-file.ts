@@ -33,7 +33,7 @@ export function blockOf({ cidr, node }: { readonly cidr: string, readonly node: 
   return toIpBlock({ metadata: { name: ipBlockName(cidr) }, spec: { cidr, pool: 'default', node } })
 }
 
-export function uplinkOf({ addresses, mtu = 1500 }: ClusterFile['uplink']): Uplink {
+function uplinkOf({ addresses, mtu = 1500 }: ClusterFile['uplink']): Uplink {
   const parsed = addresses.map(parseInterfaceAddress)
   return { index: 2, name: 'eth0', up: true, mtuBytes: mtu, networks: parsed.map(({ address, prefix }) => cidrFrom(address, prefix)), addresses: parsed.map(({ address }) => address) }
 }

@@ -22,7 +22,7 @@ export interface TestCluster extends AsyncDisposable {
   ask(from: TestNamespace, to: string, options?: AskOptions): Promise<string>
 }
 
-export interface AskOptions {
+interface AskOptions {
   readonly bytes?: number | undefined
   readonly port?: number | undefined
 }
