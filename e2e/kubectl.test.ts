@@ -1,6 +1,6 @@
 import { demoNamespace } from '@weft/checks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hasKubectl, kubectl, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
+import { hasProgram, kubectl, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
 
 const manifest = `
 apiVersion: apps/v1
@@ -21,7 +21,7 @@ metadata: { name: hello, namespace: default }
 spec: { selector: { app: hello }, ports: [{ port: 80, targetPort: 8080 }] }
 `
 
-describe.skipIf(!(await hasKubectl()))('kubectl on the sandbox', () => {
+describe.skipIf(!(await hasProgram('kubectl')))('kubectl on the sandbox', () => {
   let sandbox: RunningSandbox
 
   beforeAll(async () => {

@@ -50,6 +50,7 @@ export async function kubectl(handle: SandboxHandle, args: readonly string[], op
   return stdout
 }
 
-export async function hasKubectl(): Promise<boolean> {
-  return await promisify(execFile)('kubectl', ['version', '--client']).then(() => true, () => false)
+/** Whether a program that only tests use is on this machine. */
+export async function hasProgram(name: string): Promise<boolean> {
+  return await promisify(execFile)('sh', ['-c', 'command -v "$0"', name]).then(() => true, () => false)
 }
