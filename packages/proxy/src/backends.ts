@@ -1,5 +1,5 @@
 import type { Endpoint, EndpointSlice, ServicePort } from '@weft/api'
-import { compareIp, type IpAddress } from '@weft/ip'
+import { compareIp, equalIp, type IpAddress } from '@weft/ip'
 import type { Backend } from './model.ts'
 import { maxBackends } from './pick.ts'
 import type { Family } from './sets.ts'
@@ -8,7 +8,7 @@ import type { Family } from './sets.ts'
 export interface Backends {
   /** For new connections from anywhere. */
   readonly all: readonly Backend[]
-  /** For new connections that may not leave this node. */
+  /** For new connections that may not leave this node; empty unless asked for. */
   readonly local: readonly Backend[]
   /** All that serve, also those that get nothing new: UDP flows may stay with them (SVC-93). */
   readonly serving: readonly Backend[]
@@ -25,7 +25,7 @@ const noBackends: Backends = { all: [], local: [], serving: [] }
  * Sorts endpoints out: the ready ones; when there are none, those that still serve while they terminate (KEP-1669), for
  * all and for this node's each by themselves (SVC-80, SVC-81). Pure, whatever the order of slices.
  */
-export function findBackends(slices: readonly EndpointSlice[], { port, family, nodeName }: { readonly port: ServicePort, readonly family: Family, readonly nodeName: string }): Backends {
+export function findBackends(slices: readonly EndpointSlice[], { port, family, nodeName, withLocal }: { readonly port: ServicePort, readonly family: Family, readonly nodeName: string, readonly withLocal: boolean }): Backends {
   const candidates: Candidate[] = []
   for (const slice of slices) {
     if (slice.family !== family) continue
@@ -37,8 +37,12 @@ export function findBackends(slices: readonly EndpointSlice[], { port, family, n
     }
   }
   if (candidates.length === 0) return noBackends
-  const serving = candidates.filter(({ endpoint }) => endpoint.ready || endpoint.serving)
-  return { all: usable(candidates), local: usable(candidates.filter(({ backend }) => backend.local)), serving: unique(serving) }
+  const all = usable(candidates)
+  return {
+    all,
+    local: withLocal ? usable(candidates.filter(({ backend }) => backend.local)) : [],
+    serving: candidates.every(({ endpoint }) => endpoint.ready) ? all : unique(candidates.filter(({ endpoint }) => endpoint.ready || endpoint.serving)),
+  }
 }
 
 function usable(candidates: readonly Candidate[]): readonly Backend[] {
@@ -48,12 +52,8 @@ function usable(candidates: readonly Candidate[]): readonly Backend[] {
 
 /** In order, each address and port once; of two that differ the one on this node (SVC-4). */
 function unique(candidates: readonly Candidate[]): readonly Backend[] {
-  const byAddress = new Map<string, Backend>()
-  for (const { backend } of candidates) {
-    const key = backendKey(backend.ip, backend.port)
-    if (backend.local || !byAddress.has(key)) byAddress.set(key, backend)
-  }
-  return [...byAddress.values()].sort((a, b) => compareIp(a.ip, b.ip) || a.port - b.port).slice(0, maxBackends)
+  const sorted = candidates.map(({ backend }) => backend).sort((a, b) => compareIp(a.ip, b.ip) || a.port - b.port || Number(b.local) - Number(a.local))
+  return sorted.filter(({ ip, port }, index) => index === 0 || !equalIp(ip, sorted[index - 1]!.ip) || port !== sorted[index - 1]!.port).slice(0, maxBackends)
 }
 
 /** Equal for the same address and port; of one family. */

@@ -1,6 +1,5 @@
-import type { Table } from '@weft/nftables'
-import { ElementCounts } from './element-counts.ts'
-import { nodeElements, portElements, serviceElements } from './elements.ts'
+import type { MapElement, Table } from '@weft/nftables'
+import { type Element, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
 import { dropCode, refuseCode } from './pick.ts'
 import { allMaps, allSets, families, type Family, sets } from './sets.ts'
@@ -13,25 +12,32 @@ import { VirtualPorts } from './virtual-ports.ts'
  */
 export function compileProxy(node: NodeModel, services: Iterable<ServiceModel>): Table {
   const models = [...services]
-  const { after } = new VirtualPorts().replace(models.map((now) => ({ old: undefined, now })))
-  const elements = new ElementCounts()
-  elements.add(nodeElements(node))
-  for (const model of models) elements.add(serviceElements(model))
-  for (const port of after) elements.add(portElements(port))
-  return compileTable(node, elements)
+  const ports = new VirtualPorts()
+  ports.load(models)
+  return compileTable(node, models, ports)
 }
 
-/** The table around elements that are already counted. */
-export function compileTable(node: NodeModel, elements: ElementCounts): Table {
-  const codes = { 4: codesOf(elements, 4), 6: codesOf(elements, 6) }
+/** The table when it is known already who has which port. */
+export function compileTable(node: NodeModel, models: Iterable<ServiceModel>, ports: VirtualPorts): Table {
+  const bySet = new Map<string, Map<string, Element>>([...allSets, ...allMaps].map(({ name }) => [name, new Map<string, Element>()]))
+  const put = (elements: readonly Element[]): void => {
+    for (const element of elements) bySet.get(element.set.name)!.set(element.id, element)
+  }
+  put(nodeElements(node))
+  for (const model of models) put(serviceElements(model))
+  for (const port of ports.served()) put(portElements(port))
+  const codes = { 4: codesOf(bySet, 4), 6: codesOf(bySet, 6) }
   const picks = new Map(families.map((family) => [sets[family].pick, codes[family].map((code) => pickElement(family, code))]))
+  const elementsOf = (name: string): readonly Element['element'][] => [...bySet.get(name)!].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { element }]) => element)
   return proxyTable({ nodeIps: node.ips, codes }, {
-    sets: allSets.map((set) => ({ ...set, elements: elements.of(set.name) })),
-    maps: allMaps.map((map) => ({ ...map, elements: picks.get(map) ?? elements.of(map.name) })),
+    sets: allSets.map((set) => ({ ...set, elements: elementsOf(set.name) })),
+    maps: allMaps.map((map) => ({ ...map, elements: picks.get(map) ?? elementsOf(map.name) as MapElement[] })),
   })
 }
 
 /** Those in use, and the two that are always there. */
-function codesOf(elements: ElementCounts, family: Family): readonly number[] {
-  return [...new Set([refuseCode, dropCode, ...elements.codes(family)])].sort((a, b) => a - b)
+function codesOf(bySet: ReadonlyMap<string, ReadonlyMap<string, Element>>, family: Family): readonly number[] {
+  const codes = new Set([refuseCode, dropCode])
+  for (const { name } of [sets[family].service, sets[family].local]) for (const { value } of bySet.get(name)!.values()) codes.add(Number(value))
+  return [...codes].sort((a, b) => a - b)
 }

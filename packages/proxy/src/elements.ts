@@ -14,32 +14,45 @@ export interface Element {
   readonly element: SetElement | MapElement
 }
 
+/** Codes of one virtual port (see pick.ts): for all clients, and for those that are not on this node if they differ. */
+export function portCodes({ backends, local, elsewhere }: VirtualPort): { readonly service: number, readonly local: number | undefined } {
+  return {
+    service: backends.length > 0 ? backends.length : elsewhere ? dropCode : refuseCode,
+    local: local === undefined || backends.length === 0 ? undefined : localFlag + local.length,
+  }
+}
+
 /** The elements of one virtual port. Pure, and in the size of that port alone (P1 of DESIGN.md). */
-export function portElements({ ip, protocol, port, kind, backends, local, elsewhere, sources }: VirtualPort): readonly Element[] {
-  const { service, local: locals, endpoint, public: open, hairpin, guarded, allowed } = sets[ip.family]
+export function portElements(virtual: VirtualPort): readonly Element[] {
+  const { ip, protocol, port, kind, backends, local, sources } = virtual
+  const { service, local: locals, endpoint, public: open, guarded, allowed } = sets[ip.family]
   const number = protocolNumbers[protocol]
   const id = `${ip.bits}.${number}.${port}`
   const key = [ip, number, port] as const
-  const elements: Element[] = []
+  const codes = portCodes(virtual)
+  const elements: Element[] = [element(service, { key, data: [codes.service] }, id, String(codes.service))]
   const list = (of: VirtualPort['backends'], first: number): void => {
-    for (const [index, backend] of of.entries()) {
-      elements.push(element(endpoint, { key: [...key, first + index], data: [backend.ip, backend.port] }, `${id}.${first + index}`, `${backend.ip.bits}.${backend.port}`))
-      if (backend.local) elements.push(element(hairpin, { key: [backend.ip, backend.ip] }, `${backend.ip.bits}`))
-    }
+    for (const [index, backend] of of.entries()) elements.push(element(endpoint, { key: [...key, first + index], data: [backend.ip, backend.port] }, `${id}.${first + index}`, `${backend.ip.bits}.${backend.port}`))
   }
-  const code = backends.length > 0 ? backends.length : elsewhere ? dropCode : refuseCode
-  elements.push(element(service, { key, data: [code] }, id, String(code)))
   list(backends, 0)
-  if (local !== undefined && backends.length > 0) {
-    elements.push(element(locals, { key, data: [localFlag + local.length] }, id, String(localFlag + local.length)))
+  if (local !== undefined && codes.local !== undefined) {
+    elements.push(element(locals, { key, data: [codes.local] }, id, String(codes.local)))
     list(local, localFlag)
   }
+  elements.push(...hairpinElements(virtual))
   if (kind !== 'cluster' && local === undefined) elements.push(element(open, { key }, id))
   if (sources !== undefined) {
     elements.push(element(guarded, { key }, id))
     for (const range of sources) elements.push(element(allowed, { key: [...key, range] }, `${id}.${range.bits}/${range.prefix}`))
   }
   return elements
+}
+
+/** Pods of this node that may be client and backend at once; other ports of theirs may want the same. */
+export function hairpinElements({ ip, backends, local = [] }: VirtualPort): readonly Element[] {
+  const { hairpin } = sets[ip.family]
+  const here = new Map([...backends, ...local].filter((backend) => backend.local).map((backend) => [backend.ip.bits, backend.ip]))
+  return [...here].map(([bits, pod]) => element(hairpin, { key: [pod, pod] }, `${bits}`))
 }
 
 /** What a Service has beside its ports. */

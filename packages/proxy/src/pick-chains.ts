@@ -1,4 +1,5 @@
-import type { Element } from './elements.ts'
+import { type Element, portCodes } from './elements.ts'
+import type { VirtualPort } from './model.ts'
 import { isPicking } from './pick.ts'
 import { families, type Family, sets } from './sets.ts'
 
@@ -8,6 +9,9 @@ export interface PickChain {
   readonly code: number
 }
 
+/** The maps that have codes. */
+const familyOf: ReadonlyMap<Element['set'], Family> = new Map(families.flatMap((family) => [[sets[family].service, family], [sets[family].local, family]] as const))
+
 /**
  * How many virtual ports have each code: the chains `lb4-3` that must exist. Kept by counting, for asking all
  * Services after every change would cost as much as there are Services.
@@ -15,12 +19,19 @@ export interface PickChain {
 export class PickChains {
   readonly #uses: Readonly<Record<Family, Map<number, number>>> = { 4: new Map(), 6: new Map() }
 
+  /** Counts a port in that came with the first load. */
+  add(port: VirtualPort): void {
+    const { service, local } = portCodes(port)
+    const uses = this.#uses[port.ip.family]
+    for (const code of [service, local]) if (code !== undefined && isPicking(code)) uses.set(code, (uses.get(code) ?? 0) + 1)
+  }
+
   /** @returns Which chains are needed from now on, and which no longer. */
   change(changes: { readonly added: readonly Element[], readonly removed: readonly Element[] }): { readonly created: readonly PickChain[], readonly retired: readonly PickChain[] } {
     const before = new Map<string, { readonly chain: PickChain, readonly used: boolean }>()
     for (const [elements, step] of [[changes.added, 1], [changes.removed, -1]] as const) {
       for (const { set, value } of elements) {
-        const family = families.find((one) => set.name === sets[one].service.name || set.name === sets[one].local.name)
+        const family = familyOf.get(set)
         const code = Number(value)
         if (family === undefined || !isPicking(code)) continue
         const uses = this.#uses[family].get(code) ?? 0

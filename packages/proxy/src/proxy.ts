@@ -6,6 +6,7 @@ import type { ProxyConfig } from './config.ts'
 import { type FlowTable } from './flow-table.ts'
 import { servedBefore } from './kernel-ports.ts'
 import { proxyMetrics } from './metrics.ts'
+import type { NodeModel, ServiceModel } from './model.ts'
 import { ProxyError } from './proxy-error.ts'
 import { Refusals } from './refusals.ts'
 import type { ServiceCidr } from './service-cidr.ts'
@@ -94,7 +95,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     metrics.refused.set(refusals.size)
   }
 
-  function nodeModel(): ProxyState['node'] | undefined {
+  function nodeModel(): NodeModel | undefined {
     return watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [] }, config)
   }
 
@@ -108,14 +109,14 @@ export function createProxy(deps: ProxyDeps): Proxy {
     dirty.clear()
     areRangesDirty = false
     compare = reason
-    const change = fresh.apply([...services.values()].map((service) => changeOf(objectKey(service), fresh)))
+    const refused = fresh.load([...services.values()].flatMap((service) => modelOf(service, node) ?? []))
     const kernel = nft.read('inet', tables.proxy)
     const transaction = diffTable(kernel, fresh.table())
     attempt(transaction)
     // Entries of conntrack may be older than this process, or than a commit that failed.
     if (reason !== 'resync' || !transaction.isEmpty) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
     state = fresh
-    refusals.reset([...services.keys()].flatMap((key) => fresh.get(key) ?? []), change.refused)
+    refusals.reset([...services.keys()].flatMap((key) => fresh.get(key) ?? []), refused)
     compare = undefined
     comparedAt = started
   }
@@ -133,16 +134,20 @@ export function createProxy(deps: ProxyDeps): Proxy {
     const keys = [...dirty]
     dirty.clear()
     areRangesDirty = false
-    const change = current.apply(keys.map((key) => changeOf(key, current)), node)
+    const change = current.apply(keys.map((key) => changeOf(key, node)), node)
     attempt(change.transaction)
     forget(stalePorts(change.before, change.after))
     tell(keys, change, current)
     compare = undefined
   }
 
-  function changeOf(key: string, { node }: ProxyState): ServiceChange {
+  function modelOf(service: Service, node: NodeModel): ServiceModel | undefined {
+    return watchService(service, slices.by(byService, objectKey(service)), { nodeName, node, config, useLocalDns })
+  }
+
+  function changeOf(key: string, node: NodeModel): ServiceChange {
     const service = services.get(key)
-    return { key, model: service === undefined ? undefined : watchService(service, slices.by(byService, key), { nodeName, node, config, useLocalDns }) }
+    return { key, model: service === undefined ? undefined : modelOf(service, node) }
   }
 
   function attempt(transaction: Transaction): void {

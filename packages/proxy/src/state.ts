@@ -1,13 +1,13 @@
 import { tables } from '@weft/api'
 import { type MapElement, type SetElement, type Table, Transaction } from '@weft/nftables'
 import { compileTable } from './compile.ts'
-import { ElementCounts } from './element-counts.ts'
-import { type Element, nodeElements, portElements, serviceElements } from './elements.ts'
+import { type Element, hairpinElements, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
 import { sets } from './sets.ts'
+import { SharedElements } from './shared-elements.ts'
 import { pickChain, pickChainName, pickElement } from './table.ts'
-import { type PortChanges, VirtualPorts } from './virtual-ports.ts'
+import { type PortChanges, type Refusal, VirtualPorts } from './virtual-ports.ts'
 
 /** A Service that changed: its new model, or undefined when it is gone. */
 export interface ServiceChange {
@@ -26,7 +26,7 @@ export interface StateChange extends PortChanges {
  * elements alone. Pure bookkeeping: no I/O, no clock.
  */
 export class ProxyState {
-  readonly #elements = new ElementCounts()
+  readonly #elements = new SharedElements()
   readonly #chains = new PickChains()
   readonly #ports = new VirtualPorts()
   readonly #services = new Map<string, ServiceModel>()
@@ -34,7 +34,6 @@ export class ProxyState {
 
   constructor(node: NodeModel) {
     this.#node = node
-    this.#elements.add(nodeElements(node))
   }
 
   get node(): NodeModel {
@@ -62,7 +61,19 @@ export class ProxyState {
 
   /** The whole table as wanted now. */
   table(): Table {
-    return compileTable(this.#node, this.#elements)
+    return compileTable(this.#node, this.#services.values(), this.#ports)
+  }
+
+  /** Takes all Services in, when there are none yet: what {@link apply} does, without the account of it. */
+  load(models: Iterable<ServiceModel>): readonly Refusal[] {
+    for (const model of models) this.#services.set(model.key, model)
+    const refused = this.#ports.load(this.#services.values())
+    for (const model of this.#services.values()) this.#elements.add(serviceElements(model))
+    for (const port of this.#ports.served()) {
+      this.#elements.add(hairpinElements(port))
+      this.#chains.add(port)
+    }
+    return refused
   }
 
   /**

@@ -65,6 +65,19 @@ export class VirtualPorts {
     }
   }
 
+  /** Takes in what all Services ask for, when there is nothing yet. */
+  load(models: Iterable<ServiceModel>): readonly Refusal[] {
+    for (const model of models) this.#claim(model)
+    const refused: Refusal[] = []
+    for (const [ip, address] of this.#addresses) {
+      for (const [port, claims] of address.claims) {
+        const isContested = claims.length > 1 || (address.owners.size > 0 && !address.owners.has(claims[0]!.key))
+        if (isContested) this.#refuse({ ip, port }, { refused, settled: [] })
+      }
+    }
+    return refused
+  }
+
   /** Replaces what Services ask for. In the size of those Services. */
   replace(changes: readonly { readonly old: ServiceModel | undefined, readonly now: ServiceModel | undefined }[]): PortChanges {
     const touched = this.#touched(changes)

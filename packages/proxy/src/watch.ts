@@ -29,11 +29,12 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
   if (service.headless || service.type === 'ExternalName' || service.clusterIps.length === 0 || labels[otherProxy] !== undefined || labels[headlessLabel] !== undefined) return undefined
   const { nodeName, config } = context
   const ours = slices.filter((slice) => slice.labels[headlessLabel] === undefined)
+  const withLocal = service.internalTrafficPolicy === 'Local' || service.externalTrafficPolicy === 'Local'
   const refusals: ProxyError[] = []
   const places = addressesOf(service, context, refusals)
   const ports = service.ports.flatMap((port) => families.flatMap((family) => {
     const here = places.filter(({ ip }) => ip.family === family)
-    return here.length === 0 ? [] : portsAt(here, port, { service, backends: findBackends(ours, { port, family, nodeName }) })
+    return here.length === 0 ? [] : portsAt(here, port, { service, backends: findBackends(ours, { port, family, nodeName, withLocal }) })
   }))
   const key = objectKey(service)
   const model: ServiceModel = { key, vips: service.clusterIps, ports, localDns: [], refusals }
@@ -91,6 +92,7 @@ function portsAt(places: readonly Place[], port: ServicePort, { service, backend
 }
 
 function without(all: readonly Backend[], some: readonly Backend[]): readonly Backend[] {
+  if (all === some) return []
   const keys = new Set(some.map(({ ip, port }) => backendKey(ip, port)))
   return all.filter(({ ip, port }) => !keys.has(backendKey(ip, port)))
 }
@@ -107,7 +109,8 @@ function withDns(service: ServiceModel, { node, useLocalDns }: ServiceContext): 
     if (port.kind !== 'cluster' || port.port !== dnsPort || here === undefined) return port
     const others = port.backends.filter((backend) => !isHere(backend))
     if (!useLocalDns) return others.length === 0 ? port : { ...port, backends: others }
-    if (port.protocol === 'UDP') localDns.push({ vip: port.ip, server: here.ip, serverPort: here.port })
+    // One per family, as the answers' source is found by the server's address alone.
+    if (port.protocol === 'UDP' && !localDns.some(({ vip }) => vip.family === port.ip.family)) localDns.push({ vip: port.ip, server: here.ip, serverPort: here.port })
     return { ...port, backends: [here] }
   })
   return { ...service, ports, localDns }

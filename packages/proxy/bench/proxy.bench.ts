@@ -1,0 +1,117 @@
+// What it costs to bring the Services of a cluster into the kernel, from objects in stores to the commit, and to change one endpoint: ours against
+// kube-proxy's chains through `nft -f`. Run it as `unshare -nm --propagation private`, as root without -U: only then can nft send kube-proxy's larger tables.
+import { existsSync } from 'node:fs'
+import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
+import { createRegistry, realClock } from '@weft/daemon'
+import { type BenchCase, median } from '@weft/daemon/bench'
+import { silentLogger } from '@weft/daemon/testing'
+import { formatIp } from '@weft/ip'
+import { storeOf } from '@weft/kube/testing'
+import { Conntrack } from '@weft/netlink'
+import { TestNamespace } from '@weft/netlink/testing'
+import { NftSocket } from '@weft/nftables'
+import { createProxy, proxyConfigSchema } from '../src/index.ts'
+import { node, service, slice } from '../test/cluster.ts'
+import { endpointsPerService, kubeProxyChange, kubeProxyTable, podIp, serviceIp } from './kube-proxy-table.ts'
+
+const hasNft = existsSync('/usr/sbin/nft')
+let peerName = hasNft ? "kube-proxy's chains, nft -f" : 'nft is not installed'
+
+function serviceOf(number: number): Service {
+  return toService(service(`bench/s${number}`, [formatIp(serviceIp(number))]))
+}
+
+function sliceOf(number: number, firstPod: number = number * endpointsPerService): EndpointSlice {
+  const pods = [firstPod, ...[1, 2].map((index) => number * endpointsPerService + index)]
+  return toEndpointSlice(slice(`bench/s${number}`, pods.map((pod) => formatIp(podIp(pod)))))
+}
+
+interface Figures {
+  readonly load: number
+  readonly change: number
+}
+
+async function ours(services: number, changes: number): Promise<Figures> {
+  await using ns = await TestNamespace.create()
+  using nft = await NftSocket.open({ netns: ns.path })
+  using flows = await Conntrack.open({ netns: ns.path })
+  const all = Array.from({ length: services }, (_, number) => number)
+  const slices = storeOf(all.map((number) => sliceOf(number)))
+  const proxy = createProxy({
+    config: proxyConfigSchema.parse({}), nodeName: 'here', nodes: storeOf([toNode(node('here'))]), services: storeOf(all.map(serviceOf)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
+  })
+  const stopping = new AbortController()
+  const started = performance.now()
+  const running = proxy.run(stopping.signal)
+  await proxy.whenReady()
+  const load = performance.now() - started
+  const times: number[] = []
+  for (let change = 0; change < changes; change += 1) {
+    const changed = sliceOf(change % services, services * endpointsPerService + change)
+    const before = performance.now()
+    slices.put(changed)
+    await proxy.settled()
+    times.push(performance.now() - before)
+  }
+  stopping.abort()
+  await running
+  return { load, change: median(times) }
+}
+
+async function kubeProxy(services: number, changes: number): Promise<Figures | undefined> {
+  if (!hasNft) return undefined
+  await using ns = await TestNamespace.create()
+  const run = (text: string): number => {
+    const started = performance.now()
+    ns.exec('nft', ['-f', '-'], text)
+    return performance.now() - started
+  }
+  try {
+    const load = run(kubeProxyTable(services))
+    return { load, change: median(Array.from({ length: changes }, (_, change) => run(kubeProxyChange(change % services, services * endpointsPerService + change)))) }
+  } catch (error) {
+    if (!String(error).includes('Message too long')) throw error
+    peerName = 'nft cannot: it sends one batch and needs root to make the buffer larger'
+    return undefined
+  }
+}
+
+async function measure(services: number, rounds: number): Promise<{ readonly ours: Figures, readonly peer: Figures | undefined }> {
+  const mine: Figures[] = []
+  const theirs: Figures[] = []
+  // One round of ours before them does not count.
+  for (let round = 0; round <= rounds; round += 1) {
+    mine.push(await ours(services, 200))
+    if (round === 0) {
+      mine.pop()
+      continue
+    }
+    const peer = await kubeProxy(services, 5)
+    if (peer !== undefined) theirs.push(peer)
+  }
+  const medians = (figures: readonly Figures[]): Figures => ({ load: median(figures.map(({ load }) => load)), change: median(figures.map(({ change }) => change)) })
+  return { ours: medians(mine), peer: theirs.length === 0 ? undefined : medians(theirs) }
+}
+
+/** Every case; about a minute, most of it the peer's 10,000 Services. */
+export async function cases(): Promise<readonly BenchCase[]> {
+  const small = await measure(10, 5)
+  const medium = await measure(1000, 3)
+  const large = await measure(10_000, 1)
+  const load = (size: number, { ours: mine, peer }: typeof small, goal: number): BenchCase => {
+    const ratio = peer === undefined ? undefined : mine.load / peer.load
+    return { name: 'load all Services', size: `${size} services x ${endpointsPerService}`, unit: 'ms', ours: mine.load, peer: peer?.load, peer_name: peerName, ratio, goal: `ratio <= ${goal}`, ok: ratio === undefined || ratio <= goal }
+  }
+  const change = (size: number, { ours: mine, peer }: typeof small): BenchCase => ({
+    name: 'change one endpoint', size: `${size} services x ${endpointsPerService}`, unit: 'ms', ours: mine.change, peer: peer?.change, peer_name: peerName,
+    ratio: peer === undefined ? undefined : mine.change / peer.change, goal: 'ours <= 1 ms', ok: mine.change <= 1,
+  })
+  const flat = large.ours.change / small.ours.change
+  return [
+    load(1000, medium, 0.5), load(10_000, large, 0.02),
+    change(10, small), change(1000, medium), change(10_000, large),
+    { name: 'change one endpoint, growth from 10 to 10,000 services', size: '10 to 10000 services', unit: 'ms', ours: large.ours.change, peer: small.ours.change, peer_name: 'ours at 10 services', ratio: flat, goal: 'ratio <= 2', ok: flat <= 2 },
+  ]
+}
+
+if (import.meta.main) console.table(await cases())
