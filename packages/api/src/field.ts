@@ -1,28 +1,44 @@
 import { type Cidr, cidrFrom, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
 import { InvalidObjectError } from './invalid-object.ts'
 
+/** Name of a field in its object, or index of an item in its list. */
+type Step = string | number
+
 /**
  * A value somewhere inside an untrusted object, with the path that led to it: every reader below either returns the type
- * it names or throws {@link InvalidObjectError} with that path. Hand-written because tens of thousands of objects
- * pass here at start; a schema library costs ten times as much per object.
+ * it names or throws {@link InvalidObjectError} with that path. Hand-written: tens of thousands of objects pass here at
+ * start, so the path is only put together when something is wrong.
  */
 export class Field {
-  readonly #object: string
-  readonly path: string
   readonly value: unknown
+  readonly #object: string
+  readonly #step: Step
+  readonly #parent: Field | undefined
 
-  constructor(object: string, path: string, value: unknown) {
+  /**
+   * @param object Kind and name, for messages.
+   * @param step Where the value is; '' for the object itself.
+   */
+  constructor(object: string, step: Step, value: unknown, parent?: Field) {
     this.#object = object
-    this.path = path
+    this.#step = step
     this.value = value
+    this.#parent = parent
+  }
+
+  /** e.g. `spec.ports[0].port`. */
+  get path(): string {
+    const before = this.#parent?.path ?? ''
+    if (typeof this.#step === 'number') return `${before}[${this.#step}]`
+    return before === '' ? this.#step : `${before}.${this.#step}`
   }
 
   /** The field of that name; absent and `null` are the same, as in Kubernetes. */
   get(name: string): Field {
     const value = this.value
-    if (value === undefined || value === null) return new Field(this.#object, this.#join(name), undefined)
+    if (value === undefined || value === null) return new Field(this.#object, name, undefined, this)
     if (typeof value !== 'object' || Array.isArray(value)) throw this.fail('is not an object')
-    return new Field(this.#object, this.#join(name), Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined)
+    return new Field(this.#object, name, Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined, this)
   }
 
   get present(): boolean {
@@ -33,11 +49,14 @@ export class Field {
   list(): Field[] {
     if (!this.present) return []
     if (!Array.isArray(this.value)) throw this.fail('is not a list')
-    return Array.from(this.value as readonly unknown[], (item, index) => {
-      const field = new Field(this.#object, `${this.path}[${index}]`, item)
-      if (!field.present) throw field.fail('is null')
-      return field
-    })
+    const value: readonly unknown[] = this.value
+    const items: Field[] = []
+    for (let index = 0; index < value.length; index += 1) {
+      const item = new Field(this.#object, index, value[index], this)
+      if (!item.present) throw item.fail('is null')
+      items.push(item)
+    }
+    return items
   }
 
   string(): string {
@@ -127,7 +146,7 @@ export class Field {
   }
 
   fail(problem: string, cause?: unknown): InvalidObjectError {
-    return new InvalidObjectError(this.#object, this.path === '' ? 'object' : this.path, problem, { cause })
+    return new InvalidObjectError(this.#object, this.path || 'object', problem, { cause })
   }
 
   #parse<T>(parse: (text: string) => T): T {
@@ -137,10 +156,6 @@ export class Field {
       if (error instanceof InvalidObjectError) throw error
       throw this.fail(`is ${show(this.value)}: ${cut((error as Error).message)}`, error)
     }
-  }
-
-  #join(name: string): string {
-    return this.path === '' ? name : `${this.path}.${name}`
   }
 }
 

@@ -87,6 +87,6 @@ export function ipBlockName(cidr: string): string {
   const { family, prefix } = range
   const address = formatIp(firstIp(range))
   // Object names are DNS labels: no colons, and no dash at either end as in `fd00::`.
-  const label = family === 4 ? address.replaceAll('.', '-') : `v6-${address.replaceAll('::', '-x-').replaceAll(/[:.]/g, '-').replaceAll('--', '-')}`
+  const label = family === 4 ? address.replaceAll('.', '-') : `v6-${address.replaceAll('::', '-x-').replaceAll(':', '-').replaceAll('.', '-z-').replaceAll('--', '-')}`
   return `${label.replace(/-$/, '')}-${prefix}`
 }
