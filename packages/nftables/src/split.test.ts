@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { EncodedBatch } from './batch.ts'
+import { encodeBatch, type EncodedBatch } from './batch.ts'
+import { baseChain, chain, drop, goTo, ip, isIn, map, rule, set, table, Transaction, vmap } from './index.ts'
 import { splitBatch } from './split.ts'
 
 type Kind = 'declaration' | 'element' | 'fixed'
@@ -25,6 +26,19 @@ test('splitBatch() puts data first and keeps what belongs together in one batch'
 test('splitBatch() lets elements follow when a replaced table does not fit', () => {
   const batch = batchOf([['fixed', 10], ['declaration', 10], ['element', 80], ['element', 80], ['fixed', 50]])
   expect(splitBatch(batch, 100)).toEqual([[0, 1, 4], [2], [3]])
+})
+
+test('splitBatch() loads the sets of a new table ahead: verdicts and rules come in one batch', () => {
+  const allowed = set('allowed', { key: ['ipv4_addr'], elements: Array.from({ length: 20_000 }, (_, index) => ({ key: `10.0.${index >> 8}.${index & 255}` })) })
+  const pods = map('pods', { key: ['ipv4_addr'], data: 'verdict', elements: [{ key: '10.244.0.1', data: goTo('closed') }] })
+  const chains = [baseChain('forward', { type: 'filter', hook: 'forward', priority: 0 }, [rule(isIn(ip.saddr, allowed), vmap(ip.daddr, pods))]), chain('closed', [rule(drop)])]
+  const tx = new Transaction({ family: 'inet', name: 'demo' }).addAll(table({ name: 'demo', sets: [allowed], maps: [pods], chains }))
+  const batch = encodeBatch(tx.table, tx.operations, { canDestroy: true })
+  const parts = splitBatch(batch, Math.ceil(batch.bytes.length / 2))!
+  const last = new Set(parts.at(-1))
+  expect(parts.length).toBeGreaterThan(1)
+  expect(batch.messages.flatMap(({ operation }, index) => (last.has(index) ? [] : [tx.operations[operation]!.object])).every((object) => ['table', 'set', 'element'].includes(object))).toBe(true)
+  expect(tx.operations.filter(({ object }) => object === 'rule' || object === 'chain').length).toBe(batch.messages.filter(({ operation }, index) => last.has(index) && ['rule', 'chain'].includes(tx.operations[operation]!.object)).length)
 })
 
 test('splitBatch() loses nothing, fits the limit and never tears what is fixed', () => {

@@ -136,12 +136,15 @@ export class Transaction {
     return this.#push({ verb: 'delete', object: 'counter', name })
   }
 
-  /** Adds a whole table in an order that resolves: table, counters, chains without rules, sets, maps, then the rules. */
+  /**
+   * Adds a whole table in an order that resolves: table, counters, sets, chains without rules, maps, then the rules. Sets come before all chains: of a table
+   * that does not fit one batch they can be loaded ahead, and what acts still comes as one.
+   */
   addAll(table: Table): this {
     this.addTable({ comment: table.comment })
     for (const counter of table.counters) this.addCounter(counter)
-    for (const chain of table.chains) this.#push({ verb: 'add', object: 'chain', chain })
     for (const set of table.sets) this.addSet(set)
+    for (const chain of table.chains) this.#push({ verb: 'add', object: 'chain', chain })
     for (const map of table.maps) this.addSet(map)
     for (const chain of table.chains) for (const rule of chain.rules) this.addRule(chain.name, rule)
     return this
