@@ -21,7 +21,7 @@ function apply(stores: ClusterStores, object: object, present: boolean): void {
 const identity = (object: object): string => `${(object as KubeObject).kind} ${(object as KubeObject).metadata.namespace} ${(object as KubeObject).metadata.name}`
 
 describe('createPolicy()', () => {
-  test('P7, P11, NP-15: any sequence of changes leads to the table of where it ends, by transactions of their own size', async () => {
+  test('P7, P11, NP-15: any sequence of changes leads to the table of where it ends, by transactions of their own size', { timeout: 60_000 }, async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.array(fc.nat(25), { maxLength: 4 }), async (steps, pauses) => {
       const start = [namespace('x'), namespace('y')]
       await using running = runPolicy({ stores: storesOf(start), nft: new FakeNft(), podsOfNode: nodeName })
@@ -42,6 +42,6 @@ describe('createPolicy()', () => {
       running.policy.recheck()
       await running.settled()
       expect(running.nft.commits).toBe(commits)
-    }), { numRuns: 80 })
+    }), { numRuns: 60 })
   })
 })

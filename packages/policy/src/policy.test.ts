@@ -99,9 +99,23 @@ describe('uncover()', () => {
     expect(reach(nft, a, '10.244.1.9')).toBe('drop')
   })
 
+  test('NP-18: who has come counts, not who leaves; who is wired here counts, whatever the API says of others', async () => {
+    const nft = new FakeNft()
+    const from = networkPolicy('x/from', { podSelector: { matchLabels: { app: 'server' } }, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }] }] })
+    const stores = storesOf([
+      namespace('x'), from, pod('x/server', { ips: [a], labels: { app: 'server' } }),
+      pod('x/leaves', { ips: ['10.244.2.2'], labels: { app: 'other' }, deleting: true }), pod('x/came', { ips: ['10.244.2.2'], labels: { app: 'client' } }),
+      pod('x/elsewhere', { ips: ['10.244.1.3'], labels: { app: 'other' } }), pod('x/here', { labels: { app: 'client' } }),
+    ])
+    await using running = runPolicy({ stores, nft })
+    await running.policy.cover(attachment('x/server', [a]), running.signal)
+    await running.policy.cover(attachment('x/here', ['10.244.1.3']), running.signal)
+    expect([reach(nft, '10.244.2.2', a), reach(nft, '10.244.1.3', a)]).toEqual(['accept', 'accept'])
+  })
+
   test('a pod that left the API keeps its policies until its link is gone', async () => {
     const nft = new FakeNft()
-    const stores = storesOf([...world, denyAll])
+    const stores = storesOf([...world, networkPolicy('x/deny', { podSelector: { matchExpressions: [{ key: 'app', operator: 'DoesNotExist' }] } })])
     await using running = runPolicy({ stores, nft })
     await running.policy.cover(attachment('x/a', [a]), running.signal)
     stores.pods.remove('x/a')

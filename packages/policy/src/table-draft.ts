@@ -89,12 +89,16 @@ export class TableDraft {
     this.#touchedElements.clear()
   }
 
-  /** What leads a kernel that had the table of the last {@link settle} to the table of now. */
+  /**
+   * What leads a kernel that had the table of the last {@link settle} to the table of now. Elements of plain sets come first:
+   * they are what may be too large for one batch, and nothing refers to them that does not refer to them afterwards.
+   */
   transaction(): Transaction {
     const transaction = new Transaction({ family: 'inet', name: tables.policy })
     const [newSets, goneSets] = split(this.#touchedSets, (name) => this.#sets.get(name)?.declaration)
     const [newChains, goneChains] = split(this.#touchedChains, (name) => this.#chains.get(name))
     for (const declaration of newSets) transaction.addSet({ ...declaration, elements: [] })
+    this.#elementChanges(transaction, 'set')
     for (const chain of newChains) transaction.addChain({ ...chain, rules: [] })
     for (const [name, before] of this.#touchedChains) {
       const now = this.#chains.get(name)
@@ -102,7 +106,7 @@ export class TableDraft {
       if (before !== undefined) transaction.flushChain(name)
       for (const rule of now.rules) transaction.addRule(name, rule)
     }
-    for (const [name, touched] of this.#touchedElements) this.#elementChanges(transaction, name, touched)
+    this.#elementChanges(transaction, 'map')
     // Chains may jump to each other: all are emptied before any is deleted.
     for (const { name } of goneChains) transaction.flushChain(name)
     for (const { name } of goneChains) transaction.deleteChain(name)
@@ -110,22 +114,23 @@ export class TableDraft {
     return transaction
   }
 
-  #elementChanges(transaction: Transaction, name: string, touched: ReadonlyMap<string, { readonly element: Element, readonly value: string } | undefined>): void {
-    const held = this.#sets.get(name)
-    // Elements of a set that goes away go with it; but verdicts must go first, for they hold chains.
-    const declaration = held?.declaration ?? this.#touchedSets.get(name)
-    if (declaration === undefined) return
-    const removed: Element[] = []
-    const added: Element[] = []
-    for (const [id, before] of touched) {
-      const now = held?.elements.get(id)
-      if (before?.value === now?.value) continue
-      if (before !== undefined) removed.push(before.element)
-      if (now !== undefined) added.push(now.element)
+  #elementChanges(transaction: Transaction, kind: Declaration['kind']): void {
+    for (const [name, touched] of this.#touchedElements) {
+      const held = this.#sets.get(name)
+      // Elements of a set that goes away go with it.
+      if (held?.declaration.kind !== kind) continue
+      const removed: Element[] = []
+      const added: Element[] = []
+      for (const [id, before] of touched) {
+        const now = held.elements.get(id)
+        if (before?.value === now?.value) continue
+        if (before !== undefined) removed.push(before.element)
+        if (now !== undefined) added.push(now.element)
+      }
+      transaction.deleteElements(held.declaration, removed)
+      if (held.declaration.kind === 'map') transaction.addElements(held.declaration, added as MapElement[])
+      else transaction.addElements(held.declaration, added)
     }
-    if (held !== undefined || declaration.kind === 'map') transaction.deleteElements(declaration, removed)
-    if (declaration.kind === 'map') transaction.addElements(declaration, added as MapElement[])
-    else transaction.addElements(declaration, added)
   }
 
   #touchSet(name: string): void {
