@@ -28,8 +28,10 @@ export function stalePorts(before: readonly VirtualPort[], after: readonly Virtu
   for (const [key, port] of new Map([...old, ...now])) {
     const was = keepersOf(old.get(key))
     const keeps = keepersOf(now.get(key))
+    // A client may have sent to the address before it was a Service's.
+    const isNew = !old.has(key)
     const isFirst = was.size === 0 && keeps.size > 0
-    if (isFirst || !was.isSubsetOf(keeps)) stale.push({ ip: port.ip, port: port.port, keeps })
+    if (isNew || isFirst || !was.isSubsetOf(keeps)) stale.push({ ip: port.ip, port: port.port, keeps })
   }
   return stale
 }

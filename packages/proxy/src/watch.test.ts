@@ -1,5 +1,5 @@
 import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
-import { formatIp } from '@weft/ip'
+import { formatIp, ipFromBits } from '@weft/ip'
 import { describe, expect, test } from 'vitest'
 import { node, service, slice } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
@@ -132,7 +132,8 @@ describe('watchService()', () => {
 
   test('more backends than a code can say are cut off', () => {
     const from: Service = toService(web())
-    const endpoints: EndpointSlice = { ...toEndpointSlice(slice('shop/web', [])), endpoints: Array.from({ length: 70_000 }, (_, index) => ({ ...toEndpointSlice(slice('shop/web', [`10.${64 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`])).endpoints[0]! })) }
+    const one = toEndpointSlice(slice('shop/web', ['10.64.0.0'])).endpoints[0]!
+    const endpoints: EndpointSlice = { ...toEndpointSlice(slice('shop/web', [])), endpoints: Array.from({ length: 70_000 }, (_, index) => ({ ...one, addresses: [ipFromBits(4, 0x0a40_0000n + BigInt(index))] })) }
     const config = proxyConfigSchema.parse({})
     const model = watchNode('here', { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, config)!
     expect(watchService(from, [endpoints], { nodeName: 'here', node: model, config, useLocalDns: true })!.ports[0]!.backends).toHaveLength(65_535)
