@@ -51,10 +51,10 @@ async function start(lines: readonly NodeLine[], { uplink = { up: true }, writeS
   const { kernel, looks } = forgetfulKernel(uplink)
   const overlay: Overlay = createOverlay({
     config: configOf({ resync: '1h' }), nodeName: 'n1', nodes, blocks: undefined, kernel, clock, logger, registry: createRegistry(),
-    // No event ever comes.
-    events: async (signal) => (async function* () {
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    })(),
+    events: async (signal) => ({
+      // No event ever comes.
+      [Symbol.asyncIterator]: () => ({ next: () => new Promise((resolve) => signal.addEventListener('abort', () => resolve({ done: true, value: undefined }), { once: true })) }),
+    }),
     writeSysctls: () => writeSysctls(() => overlay),
   })
   const abort = new AbortController()
