@@ -22,7 +22,7 @@ export function portCodes({ backends, local, elsewhere }: VirtualPort): { readon
   }
 }
 
-/** The elements of one virtual port. Pure, and in the size of that port alone (P1 of DESIGN.md). */
+/** The elements of one virtual port. Pure, and in the size of that port alone (V1 of DESIGN.md). */
 export function portElements(virtual: VirtualPort): readonly Element[] {
   const { ip, protocol, port, kind, backends, local, sources } = virtual
   const { service, local: locals, endpoint, public: open, guarded, allowed } = sets[ip.family]

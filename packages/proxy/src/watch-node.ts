@@ -21,14 +21,20 @@ export function watchNode(nodeName: string, sources: NodeSources, config: ProxyC
   if (self === undefined) return undefined
   const ips = families.flatMap((family) => self.internalIps.find((ip) => ip.family === family) ?? [])
   const wanted = config.nodePortAddresses
-  const rangesOf = ({ name, podCidrs, internalIps }: Node): readonly Cidr[] => [...podCidrs, ...internalIps.map(hostCidr), ...blocks.filter(({ node }) => node === name).map(({ cidr }) => cidr)]
+  const rangesOf = ({ podCidrs, internalIps }: Node): readonly Cidr[] => [...podCidrs.filter(isPlausible), ...internalIps.map(hostCidr)]
+  const inBlocks = blocks.filter(({ cidr }) => isPlausible(cidr))
   return {
     ips,
     nodePortIps: wanted === 'primary' ? ips : [...self.internalIps, ...self.externalIps].filter((ip, index, all) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip)) && all.findIndex((other) => equalIp(ip, other)) === index),
-    nearRanges: aggregateCidrs(rangesOf(self)),
-    clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(({ podCidrs, internalIps }) => [...podCidrs, ...internalIps.map(hostCidr)]), ...blocks.map(({ cidr }) => cidr)]),
+    nearRanges: aggregateCidrs([...rangesOf(self), ...inBlocks.filter(({ node }) => node === nodeName).map(({ cidr }) => cidr)]),
+    clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(rangesOf), ...inBlocks.map(({ cidr }) => cidr)]),
     serviceRanges: aggregateCidrs([...config.serviceCidrs, ...[...sources.serviceCidrs].flatMap(({ cidrs }) => cidrs)]),
   }
+}
+
+/** No node has pods in a range so large: one that says so would make all clients pods, whose answers need no NAT. */
+function isPlausible({ family, prefix }: Cidr): boolean {
+  return prefix >= (family === 4 ? 8 : 16)
 }
 
 /** Whether a change of a Node object can matter; most are heartbeats. */
