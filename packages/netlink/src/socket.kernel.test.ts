@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { isTooLarge } from './errors.ts'
+import * as libc from './libc.ts'
 import { decodeAck } from './message.ts'
 import { NLMSG_ERROR, NLM_F_ACK } from './netlink-protocol.ts'
+import { openInNetns } from './netns.ts'
 import { NetlinkSocket } from './socket.ts'
 import { TestNamespace, kernelTestsPossible, trackDescriptors } from './testing/index.ts'
 import { MessageWriter } from './writer.ts'
@@ -62,18 +64,23 @@ describe.skipIf(!kernelTestsPossible())('NetlinkSocket', () => {
     // The port of the victim, as the kernel writes it into answers.
     const [link] = victim.request({ operation: 'read link', type: 18, flags: 0, payload: new MessageWriter().putU32(0).putU32(1).putZeros(8).bytes() })
     expect(link!.port).toBeGreaterThan(0)
-    const spoof = `
-import socket, struct
-s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-s.bind((0, 0))
-try:
-  s.sendto(struct.pack('=IHHIIi', 20, 2, 0, ${link!.sequence + 1}, 0, 0) + bytes(16), (${link!.port}, 0))
-  print('sent')
-except OSError as e:
-  print(e.errno)
-`
-    // 111: refused.
-    expect(ns.exec('python3', ['-c', spoof]).trim()).toBe('111')
+    const fd = await openInNetns(ns.path, 'route')
+    const message = Buffer.alloc(36)
+    message.writeUInt32LE(20)
+    message.writeUInt16LE(NLMSG_ERROR, 4)
+    message.writeUInt32LE(link!.sequence + 1, 8)
+    // A sockaddr_nl with the port of the victim.
+    const victimAddress = Buffer.alloc(12)
+    victimAddress.writeUInt16LE(libc.AF_NETLINK)
+    victimAddress.writeUInt32LE(link!.port, 4)
+    try {
+      expect(() => {
+        libc.connect(fd, victimAddress)
+        libc.send(fd, message, 0)
+      }).toThrow(expect.objectContaining({ code: 'ECONNREFUSED' }))
+    } finally {
+      libc.close(fd)
+    }
   })
 
   it('a closed socket says so', () => {

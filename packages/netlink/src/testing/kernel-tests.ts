@@ -19,6 +19,12 @@ export function whyNoKernelTests(): string | undefined {
   return missing.length === 0 ? undefined : `Kernel tests need ${missing.join(' and ')}: run them under \`unshare -Urnm --propagation private\``
 }
 
+/** Why a test that compares with programs cannot run here, or `undefined` if it can; goes into the test's name. */
+export function whyNoPrograms(...names: readonly string[]): string | undefined {
+  const missing = names.filter((name) => !hasPrograms(name))
+  return missing.length === 0 ? undefined : `Needs ${missing.join(' and ')}, not found on the PATH`
+}
+
 /** Whether programs that tests compare with (`ip`, `nft`, `conntrack`, …) are on the PATH. */
 export function hasPrograms(...names: readonly string[]): boolean {
   const folders = (process.env['PATH'] ?? '').split(':')

@@ -7,6 +7,7 @@ import * as libc from '../libc.ts'
 import { createNetns, deleteNetns, warmThreadPool } from '../netns.ts'
 import { RouteSocket, ensureDone } from '../route-socket.ts'
 import { requests } from '../requests.ts'
+import { type EchoOptions, echoes } from './echo.ts'
 
 const LOOPBACK_INDEX = 1
 
@@ -58,6 +59,11 @@ export class TestNamespace implements AsyncDisposable {
   /** Runs a program in the namespace (an oracle: `ip`, `nft`, `conntrack`, …) and gives its standard output. */
   exec(command: string, args: readonly string[], input?: string): string {
     return execFileSync('nsenter', [`--net=${this.path}`, command, ...args], { encoding: 'utf8', stdio: 'pipe', ...(input === undefined ? {} : { input }) })
+  }
+
+  /** Whether an address answers an ICMP echo request sent from here, within two seconds unless told otherwise. */
+  echoes(to: string, options?: EchoOptions): Promise<boolean> {
+    return echoes(this.path, to, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
