@@ -1,4 +1,4 @@
-import type { MapElement, Table } from '@weft/nftables'
+import type { MapDeclaration, MapElement, SetDeclaration, Table } from '@weft/nftables'
 import { type Element, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
 import { dropCode, refuseCode } from './pick.ts'
@@ -28,10 +28,15 @@ export function compileTable(node: NodeModel, models: Iterable<ServiceModel>, po
   for (const port of ports.served()) put(portElements(port))
   const codes = { 4: codesOf(bySet, 4), 6: codesOf(bySet, 6) }
   const picks = new Map(families.map((family) => [sets[family].pick, codes[family].map((code) => pickElement(family, code))]))
-  const elementsOf = (name: string): readonly Element['element'][] => [...bySet.get(name)!].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, { element }]) => element)
+  const elementsOf = ({ name, flags }: SetDeclaration | MapDeclaration): readonly Element['element'][] => {
+    const elements = [...bySet.get(name)!]
+    // All others are sorted by whoever prints them.
+    if (flags.includes('interval')) elements.sort(([a], [b]) => (a < b ? -1 : 1))
+    return elements.map(([, { element }]) => element)
+  }
   return proxyTable({ nodeIps: node.ips, codes }, {
-    sets: allSets.map((set) => ({ ...set, elements: elementsOf(set.name) })),
-    maps: allMaps.map((map) => ({ ...map, elements: picks.get(map) ?? elementsOf(map.name) as MapElement[] })),
+    sets: allSets.map((set) => ({ ...set, elements: elementsOf(set) })),
+    maps: allMaps.map((map) => ({ ...map, elements: picks.get(map) ?? elementsOf(map) as MapElement[] })),
   })
 }
 
