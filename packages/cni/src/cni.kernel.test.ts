@@ -1,7 +1,7 @@
-import { formatIp } from '@weft/ip'
-import { TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
+import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
+import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createNode, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
+import { createNode, deleteRoutes, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
 import { programs } from '../test/plugin.ts'
 import { linkIdentity } from './link-name.ts'
 
@@ -57,8 +57,8 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     return { namespace, result: resultOf(stdout) }
   }
 
-  function ping(from: TestNamespace, to: string): void {
-    from.exec('ping', ['-c', '1', '-W', '2', '-i', '0.2', to])
+  async function ping(from: TestNamespace, to: string): Promise<void> {
+    expect([to, await from.echoes(to)]).toEqual([to, true])
   }
 
   it('ADD wires a pod that reaches the node and other pods, and they it (CNI-20, CNI-24, CNI-29, CNI-31, CNI-32, P1)', async () => {
@@ -72,10 +72,12 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
       routes: [{ dst: '0.0.0.0/0', gw: '169.254.1.1' }, { dst: '::/0', gw: 'fe80::1' }],
       dns: {},
     })
-    for (const [from, to] of [[a.namespace, '10.244.1.3'], [a.namespace, 'fd00:10:244:1::3'], [b.namespace, '10.244.1.2'], [node.namespace, '10.244.1.2'], [node.namespace, 'fd00:10:244:1::3'], [a.namespace, '172.30.1.11'], [b.namespace, 'fd00:172:30:1::11'], [a.namespace, '127.0.0.1'], [a.namespace, '10.244.1.2']] as const) ping(from, to)
+    for (const [from, to] of [[a.namespace, '10.244.1.3'], [a.namespace, 'fd00:10:244:1::3'], [b.namespace, '10.244.1.2'], [node.namespace, '10.244.1.2'], [node.namespace, 'fd00:10:244:1::3'], [a.namespace, '172.30.1.11'], [b.namespace, 'fd00:172:30:1::11'], [a.namespace, '127.0.0.1'], [a.namespace, '10.244.1.2']] as const) await ping(from, to)
     expect(node.covered).toEqual(['+ a 10.244.1.2 fd00:10:244:1::2', '+ b 10.244.1.3 fd00:10:244:1::3'])
     expect(node.cni.attachments().map(({ namespace, name, uid, hostIfname }) => [namespace, name, uid, hostIfname])).toContainEqual(['default', 'a', 'u-a', identity.hostIfname])
-    expect(node.namespace.exec('ip', ['-4', 'route', 'show', '10.244.1.2']).trim()).toBe(`10.244.1.2 dev ${identity.hostIfname} proto 87 scope link src ${formatIp(nodeAddresses[4])}`)
+    const [route] = node.namespace.route.routes({ family: 4, protocol: 87 }).filter(({ destination }) => formatCidr(destination) === '10.244.1.2/32')
+    expect(route).toMatchObject({ ifIndex: node.namespace.route.link(identity.hostIfname).index, scope: 'link', source: nodeAddresses[4], via: undefined })
+    if (hasPrograms('ip')) expect(node.namespace.exec('ip', ['-4', 'route', 'show', '10.244.1.2']).trim()).toBe(`10.244.1.2 dev ${identity.hostIfname} proto 87 scope link src ${formatIp(nodeAddresses[4])}`)
   })
 
   it('DEL takes everything away, twice or of unknown containers too (CNI-34, CNI-35, fault 15)', async () => {
@@ -111,7 +113,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     expect(errors).toEqual([104, 100, 100, 101, 101, 101])
     await eventually('roll-back', () => node.addresses.attachments().length === 1)
     expect(hostLinks(node.namespace)).toEqual([linkIdentity('a', 'eth0').hostIfname])
-    ping(namespace, '172.30.1.11')
+    await ping(namespace, '172.30.1.11')
   })
 
   it('ADD undoes everything when policy refuses, and can be repeated (CNI-23, P4)', async () => {
@@ -154,11 +156,11 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
       return exitCode === 0 ? stdout : errorOf(stdout).msg
     }
     expect(await check()).toBe('')
-    namespace.exec('ip', ['route', 'del', 'default'])
+    namespace.route.deleteRoute({ destination: parseCidr('0.0.0.0/0') })
     expect(await check()).toContain('IPv4 default route over eth0 is missing')
-    namespace.exec('ip', ['addr', 'del', 'fd00:10:244:1::2/128', 'dev', 'eth0'])
+    namespace.route.deleteAddress({ ifIndex: namespace.route.link('eth0').index, address: parseIp('fd00:10:244:1::2'), prefix: 128 })
     expect(await check()).toContain('address fd00:10:244:1::2 is missing on eth0')
-    node.namespace.exec('ip', ['route', 'flush', 'proto', '87'])
+    deleteRoutes(node.namespace, { family: 4, protocol: 87 })
     expect(await check()).toContain('route to 10.244.1.2 over')
     await node.call('DEL', { containerId: 'a', netns: namespace.path })
     expect(await check()).toContain('it is unknown on this node')
@@ -169,7 +171,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     expect(result).toMatchObject({ cniVersion: '0.2.0', ip4: { ip: '10.244.1.2/32' } })
     const { result: asked } = await add('b', { args: 'IgnoreUnknown=1;IP=10.244.1.77,fd00:10:244:1::77;MAC=02:11:22:33:44:55' })
     expect([asked.ips.map(({ address }) => address), asked.interfaces[1]!.mac]).toEqual([['10.244.1.77/32', 'fd00:10:244:1::77/128'], '02:11:22:33:44:55'])
-    ping(node.namespace, '10.244.1.77')
+    await ping(node.namespace, '10.244.1.77')
     const { exitCode, stdout } = await node.call('ADD', { containerId: 'c', netns: (await pod()).path, config: { runtimeConfig: { ips: ['10.244.1.77/24'] } } })
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 104 }])
   })
@@ -177,7 +179,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
   it('ADD of 16 pods at once gives each its own address (CNI-11)', async () => {
     const added = await Promise.all(Array.from({ length: 16 }, (_unused, index) => add(`c${index}`)))
     expect(new Set(added.map(({ result }) => result.ips[0]!.address)).size).toBe(16)
-    for (const { namespace } of added) ping(namespace, '172.30.1.11')
+    for (const { namespace } of added) await ping(namespace, '172.30.1.11')
     await Promise.all(added.map((_unused, index) => node.call('DEL', { containerId: `c${index}` })))
     await eventually('all go', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
@@ -196,7 +198,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     const a = await add('a')
     const b = await add('b')
     await node.stop()
-    ping(a.namespace, '10.244.1.3')
+    await ping(a.namespace, '10.244.1.3')
     expect((await node.call('DEL', { containerId: 'b', netns: b.namespace.path })).exitCode).toBe(0)
     node.namespace.route.addLink({ kind: 'veth', name: 'weft0123456789a', peer: { name: 'weftother' } })
     await node.start()

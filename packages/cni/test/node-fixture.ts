@@ -141,3 +141,7 @@ export function hostLinks(namespace: TestNamespace): readonly string[] {
   return namespace.route.links({ kind: 'veth' }).map(({ name }) => name).filter((name) => name.startsWith('weft')).sort()
 }
 
+/** As `ip route flush`. */
+export function deleteRoutes(namespace: TestNamespace, filter: { readonly family: 4 | 6, readonly protocol: number }): void {
+  for (const { destination, ifIndex } of namespace.route.routes(filter)) namespace.route.deleteRoute({ destination, ifIndex })
+}
