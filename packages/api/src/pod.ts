@@ -12,6 +12,8 @@ export interface ContainerPort {
 
 /** A pod as the features need it. */
 export interface Pod extends ObjectMeta {
+  /** Uid the runtime knows a static pod by, its mirror in the API having another; empty for all other pods. */
+  readonly staticUid: string
   /** Empty until scheduled. */
   readonly nodeName: string
   readonly hostNetwork: boolean
@@ -38,6 +40,7 @@ export function toPod(object: unknown): Pod {
   const initSidecars = spec.get('initContainers').list().filter((container) => container.get('restartPolicy').value === 'Always')
   return {
     ...meta,
+    staticUid: root.get('metadata').get('annotations').get('kubernetes.io/config.mirror').stringOr(''),
     nodeName: spec.get('nodeName').stringOr(''),
     hostNetwork: spec.get('hostNetwork').booleanOr(false),
     finished: phase === 'Succeeded' || phase === 'Failed',

@@ -42,6 +42,7 @@ describe('A1 trimmers keep what is used', () => {
     // Sidecars have ports, other init containers are over when the pod runs.
     expect(pod.ports.map(({ port }) => port)).toEqual([80, 81])
     expect(toPod(withField(valid.pod, 'status.phase', 'Failed')).finished).toBe(true)
+    expect([pod.staticUid, toPod(withField(valid.pod, 'metadata.annotations', { 'kubernetes.io/config.mirror': 'of-the-file' })).staticUid]).toEqual(['', 'of-the-file'])
   })
   test('toNode()', () => {
     const node = toNode(valid.node)
