@@ -46,5 +46,5 @@ export function attachmentKey({ containerId, ifname }: Pick<Attachment, 'contain
 
 /** Whether the API's pod is the one an attachment was made for, and not a later one of the same name. */
 export function isSamePod(pod: Pod, { uid }: Attachment): boolean {
-  return uid === '' || pod.uid === '' || pod.uid === uid
+  return uid === '' || pod.uid === '' || pod.uid === uid || (pod.staticUid !== '' && pod.staticUid === uid)
 }

@@ -3,8 +3,8 @@ import { diffTable, formatTable } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { namespaceArbitrary, podArbitrary, policyArbitrary } from '../test/arbitraries.ts'
-import { type ClusterStores, type KubeObject, namespace, nodeName, storesOf } from '../test/cluster.ts'
+import { clusterArbitrary, namespaceArbitrary, podArbitrary, policyArbitrary } from '../test/arbitraries.ts'
+import { type ClusterStores, type KubeObject, nodeName, storesOf } from '../test/cluster.ts'
 import { runPolicy, stateOf } from '../test/running.ts'
 
 const isPresent = fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) })
@@ -22,10 +22,11 @@ const identity = (object: object): string => `${(object as KubeObject).kind} ${(
 
 describe('createPolicy()', () => {
   test('P7, P11, NP-15: any sequence of changes leads to the table of where it ends, by transactions of their own size', { timeout: 60_000 }, async () => {
-    await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 25 }), fc.array(fc.nat(25), { maxLength: 4 }), async (steps, pauses) => {
-      const start = [namespace('x'), namespace('y')]
+    await fc.assert(fc.asyncProperty(clusterArbitrary, fc.array(step, { maxLength: 25, size: 'max' }), fc.array(fc.nat(25), { maxLength: 6, size: 'max' }), async (start, steps, pauses) => {
       await using running = runPolicy({ stores: storesOf(start), nft: new FakeNft(), podsOfNode: nodeName })
       const final = new Map(start.map((object) => [identity(object), object]))
+      // Loaded first, so that the changes are edits.
+      await running.settled()
       for (const [index, [object, present]] of steps.entries()) {
         apply(running.stores, object, present)
         if (present || (object as KubeObject).kind === 'Namespace') final.set(identity(object), object)

@@ -38,6 +38,13 @@ describe('cover()', () => {
     }
   })
 
+  test('P4: knows a static pod by its mirror, whose uid is another', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { uid: 'mirror', staticUid: 'of-the-file' }), denyAll]), nft })
+    await running.policy.cover(attachment('x/a', [a], { uid: 'of-the-file' }), running.signal)
+    expect(reach(nft, client, a)).toBe('drop')
+  })
+
   test('P4: goes on when the API tells of the pod later', async () => {
     const nft = new FakeNft()
     await using running = runPolicy({ stores: storesOf([namespace('x'), denyAll]), nft })
@@ -123,6 +130,29 @@ describe('uncover()', () => {
     await running.settled()
     expect(reach(nft, client, a)).toBe('drop')
     await running.policy.uncover(attachment('x/a', [a]))
+    expect(reach(nft, client, a)).toBe('accept')
+  })
+
+  test('NP-18: an address that two attachments claim is the later one\'s, and stays its own when the earlier one goes', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([...world, namespace('y'), denyAll, pod('y/b', {})]), nft })
+    await running.policy.cover(attachment('y/b', [a]), running.signal)
+    await running.policy.cover(attachment('x/a', [a]), running.signal)
+    expect(reach(nft, client, a)).toBe('drop')
+    await running.policy.uncover(attachment('y/b', [a]))
+    expect(reach(nft, client, a)).toBe('drop')
+  })
+
+  test('NP-18: deletion that is asked for decides whose an address is', async () => {
+    const nft = new FakeNft()
+    const from = networkPolicy('x/from', { podSelector: { matchLabels: { app: 'server' } }, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }] }] })
+    const other = { ips: [client], labels: { app: 'other' } }
+    const stores = storesOf([namespace('x'), from, pod('x/server', { ips: [a], labels: { app: 'server' } }), pod('x/old', other), pod('x/new', { ips: [client], labels: { app: 'client' } })])
+    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
+    await running.settled()
+    expect(reach(nft, client, a)).toBe('drop')
+    stores.pods.put(toPod(pod('x/old', { ...other, deleting: true })))
+    await running.settled()
     expect(reach(nft, client, a)).toBe('accept')
   })
 
@@ -238,7 +268,7 @@ describe('connections', () => {
 
 describe('the cluster DNS', () => {
   const egress = (rule: object): readonly object[] => [...world, ...dnsObjects(), networkPolicy('x/dns', { policyTypes: ['Ingress', 'Egress'], egress: [rule] })]
-  const ask = (objects: readonly object[], { to = '172.30.1.11', dport = 10_053, protocol = 'udp' as 'udp' | 'tcp' } = {}): string =>
+  const ask = (objects: readonly object[], { to = '172.30.1.11', dport = 10_053, protocol = 'udp' }: { readonly to?: string, readonly dport?: number, readonly protocol?: 'udp' | 'tcp' } = {}): string =>
     kernelOf(stateOf(objects)).trace({ saddr: a, daddr: to, protocol, dport, sport: 5353, iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict
   const byLabels = { to: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }], ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }
 
@@ -284,6 +314,20 @@ describe('the cluster DNS', () => {
     await running.settled()
     expect(nft.log.at(-1)?.split('\n').filter((line) => line !== '')).toHaveLength(6)
     expect(nft.log.at(-1)).not.toContain('chain')
+  })
+})
+
+describe('changes', () => {
+  test('P7: what is changed and changed back before a commit costs nothing', async () => {
+    const allow = networkPolicy('x/allow', { ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }] }] })
+    const stores = storesOf([...world, allow, pod('x/c', { ips: [client], labels: { app: 'client' } })])
+    await using running = runPolicy({ stores, nft: new FakeNft(), podsOfNode: nodeName })
+    await running.settled()
+    for (const labels of [{}, { app: 'client' }]) stores.pods.put(toPod(pod('x/c', { ips: [client], labels })))
+    stores.policies.remove('x/allow')
+    stores.policies.put(toNetworkPolicy(allow))
+    await running.settled()
+    expect(running.nft.commits).toBe(1)
   })
 })
 

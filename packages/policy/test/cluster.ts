@@ -38,17 +38,18 @@ export interface PodShape {
   readonly labels?: Readonly<Record<string, string>>
   readonly node?: string
   readonly uid?: string
+  readonly staticUid?: string
   readonly phase?: string
   readonly hostNetwork?: boolean
   readonly deleting?: boolean
   readonly ports?: readonly { readonly name?: string, readonly containerPort: number, readonly protocol?: string }[]
 }
 
-export function pod(key: string, { ips = [], labels = {}, node = nodeName, uid = `pod-${key}`, phase = 'Running', hostNetwork = false, deleting = false, ports = [] }: PodShape = {}): object {
+export function pod(key: string, { ips = [], labels = {}, node = nodeName, uid = `pod-${key}`, staticUid, phase = 'Running', hostNetwork = false, deleting = false, ports = [] }: PodShape = {}): object {
   const [ns, name] = key.split('/')
   return {
     kind: 'Pod',
-    metadata: { namespace: ns, name, uid, labels, ...(deleting ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}) },
+    metadata: { namespace: ns, name, uid, labels, ...(staticUid === undefined ? {} : { annotations: { 'kubernetes.io/config.mirror': staticUid } }), ...(deleting ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}) },
     spec: { nodeName: node, hostNetwork, containers: [{ ports }] },
     status: { phase, podIPs: ips.map((ip) => ({ ip })) },
   }
