@@ -7,7 +7,7 @@ export const localFlag = 0x1_0000
 /** More backends than these get no connections: numbers end where `localFlag` begins. */
 export const maxBackends = 0xffff
 /** Nobody serves on this node, but others do: drop (SVC-33, SVC-34). */
-export const dropCode: number = localFlag
+export const dropCode = 0x1_0000
 
 /** Whether it takes a chain that picks one of several. The others are always there. */
 export function isPicking(code: number): boolean {
