@@ -1,3 +1,4 @@
+export { echoes } from './echo.ts'
 export type { EchoOptions } from './echo.ts'
 export { hasPrograms, kernelTestsPossible, trackDescriptors, whyNoKernelTests, whyNoPrograms } from './kernel-tests.ts'
 export { TestNamespace } from './test-namespace.ts'

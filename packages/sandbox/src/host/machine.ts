@@ -22,10 +22,13 @@ const programs = ['unshare', 'nsenter', 'setpriv', 'mount', 'umount', 'chroot', 
 /** All namespaces at once: one that the host still owns could not be re-entered. */
 export const unshareArguments: readonly string[] = ['-Ur', '--net', '--mount', '--uts', '--ipc', '--cgroup', '--pid', '--fork', '--kill-child=KILL']
 
-/** Search path of the sandbox: ordinary users often lack the sbin folders, where `chroot` and `ip` may be. */
+/**
+ * Search path of the sandbox: ordinary users often lack the sbin folders, where `chroot` may be, and containers lack
+ * folders of the user's own (below /tmp and /run), so that `setpriv` and `env` in them need the usual ones.
+ */
 export function searchPath(): string {
   const path = (process.env['PATH'] ?? '/usr/bin:/bin').split(':')
-  return [...path, ...['/usr/local/sbin', '/usr/sbin', '/sbin'].filter((dir) => !path.includes(dir))].join(':')
+  return [...path, ...['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].filter((dir) => !path.includes(dir))].join(':')
 }
 
 /** Tries, in about 5 ms and without leaving anything, whether this user may have namespaces. */
