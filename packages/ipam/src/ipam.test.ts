@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { createRegistry } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseCidr, parseIp } from '@weft/ip'
@@ -74,6 +75,35 @@ describe('Ipam', () => {
     await ipam.release({ containerId: 'b', ifname: 'eth0' })
     expect(ipam.attachments().map(({ containerId }) => containerId)).toEqual(['a', 'c'])
     expect([await allocate(ipam, 'd'), await allocate(ipam, 'e'), await allocate(ipam, 'f')].flat()).toEqual(['10.1.2.5', '10.1.2.6', '10.1.2.3'])
+  })
+
+  it('beginRelease() is answered to nobody before the one write is on disk', async () => {
+    await using ipam = await open('10.1.2.0/28')
+    await allocate(ipam, 'a')
+    const order: string[] = []
+    const key = { containerId: 'a', ifname: 'eth0' }
+    const first = ipam.beginRelease(key).then(() => order.push('first'))
+    const second = ipam.beginRelease(key).then(() => order.push('second'))
+    await Promise.all([first, second])
+    expect(order).toEqual(['first', 'second'])
+  })
+
+  it('beginRelease() that could not be written leaves the state as the disk has it, and fails for all who asked', async () => {
+    {
+      await using ipam = await open('10.1.2.0/28')
+      await allocate(ipam, 'a')
+    }
+    const database = new DatabaseSync(join(folder, 'attachments.db'))
+    database.exec(`CREATE TRIGGER full BEFORE UPDATE ON attachment WHEN NEW.state = 'releasing' BEGIN SELECT RAISE(ABORT, 'disk is full'); END`)
+    database.close()
+    await using ipam = await open('10.1.2.0/28')
+    const key = { containerId: 'a', ifname: 'eth0' }
+    const confirmed = ipam.confirm(key)
+    const releases = await Promise.allSettled([ipam.beginRelease(key), ipam.beginRelease(key)])
+    await confirmed
+    expect(releases.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(ipam.find(key)!.state).toBe('attached')
+    await expect(ipam.beginRelease(key)).rejects.toThrow('disk is full')
   })
 
   it('open() finds attachments, states and the place in the round again (IPAM-15)', async () => {

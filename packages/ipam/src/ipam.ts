@@ -33,6 +33,11 @@ export type OpenIpamDeps = Pick<IpamDeps, 'config' | 'logger' | 'registry'>
 
 const families: readonly Family[] = [4, 6]
 
+interface StateWrite {
+  durable: AttachmentState
+  last: Promise<void>
+}
+
 /**
  * The addresses of one node. Memory decides (bitmaps), the disk is the truth: nothing counts before
  * {@link Reservation.committed}, and a double allocation cannot be committed (`UNIQUE(address)`).
@@ -43,6 +48,8 @@ export class Ipam implements AsyncDisposable {
   readonly #metrics: IpamMetrics
   readonly #store: AttachmentStore
   readonly #records = new Map<string, AttachmentRecord>()
+  /** Attachments whose state is being written: what the disk has, and the last write under way. */
+  readonly #stateWrites = new Map<string, StateWrite>()
   readonly #pools: Readonly<Record<Family, AddressPool>> = { 4: new AddressPool(4), 6: new AddressPool(6) }
   /** Families that have ranges, primary first. */
   #families: readonly Family[] = []
@@ -233,12 +240,34 @@ export class Ipam implements AsyncDisposable {
     }
   }
 
-  async #setState(key: AttachmentKey, state: AttachmentState): Promise<void> {
+  /** Resolves when the state is on disk, also for the one who asks while another's write of it is under way. */
+  #setState(key: AttachmentKey, state: AttachmentState): Promise<void> {
     const text = keyText(key)
     const record = this.#records.get(text)
-    if (record === undefined || record.state === state) return
+    if (record === undefined) return Promise.resolve()
+    const under = this.#stateWrites.get(text)
+    if (record.state === state) return under?.last ?? Promise.resolve()
     this.#records.set(text, { ...record, state })
-    await this.#store.write({ kind: 'state', containerId: key.containerId, ifname: key.ifname, state })
+    const write: StateWrite = under ?? { durable: record.state, last: Promise.resolve() }
+    this.#stateWrites.set(text, write)
+    const last = this.#writeState(key, state, write, () => write.last === last)
+    write.last = last
+    return last
+  }
+
+  async #writeState(key: AttachmentKey, state: AttachmentState, write: StateWrite, isLast: () => boolean): Promise<void> {
+    const text = keyText(key)
+    try {
+      await this.#store.write({ kind: 'state', containerId: key.containerId, ifname: key.ifname, state })
+      write.durable = state
+    } finally {
+      // Memory goes back to what the disk has, or a repeated DEL would be answered though nothing is written.
+      if (isLast()) {
+        this.#stateWrites.delete(text)
+        const record = this.#records.get(text)
+        if (record !== undefined) this.#records.set(text, { ...record, state: write.durable })
+      }
+    }
   }
 
   #counted(error: unknown): unknown {
