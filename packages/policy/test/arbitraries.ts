@@ -60,7 +60,7 @@ export const ownAddress: Readonly<Record<4 | 6, string>> = { 4: '172.30.1.11', 6
 export const podNames = ['x/a', 'x/b', 'y/a', 'y/far', 'x/odd'] as const
 
 /** The pods of a world; each has addresses of its own. */
-export function podOf(name: string, own: Readonly<Record<string, string>>, odd: 'host' | 'ended' | 'plain' = 'plain'): object {
+function podOf(name: string, own: Readonly<Record<string, string>>, odd: 'host' | 'ended' | 'plain' = 'plain'): object {
   const number = podNames.indexOf(name as (typeof podNames)[number]) + 2
   const node = name === 'y/far' ? 2 : 1
   return pod(name, {

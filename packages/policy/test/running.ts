@@ -21,7 +21,7 @@ export interface RunningPolicy<N extends Nft = FakeNft> extends AsyncDisposable 
   settled(): Promise<void>
 }
 
-export const config: PolicyConfig = policyConfigSchema.parse({})
+const config: PolicyConfig = policyConfigSchema.parse({})
 
 interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode'>> {
   readonly stores?: ClusterStores
