@@ -45,14 +45,20 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const nft = stack.use(await NftSocket.open())
   const conntrack = stack.use(await Conntrack.open())
   const recorder = new EventRecorder({ client, source: { component: 'weft-agent', host: nodeName }, clock, logger })
-  const stores = createStores({ client, withBlocks: config.ipam.mode === 'blocks', clock, logger, registry, recorder })
+  const stores = createStores({ client, withBlocks: config.ipam.mode !== 'node-cidr', clock, logger, registry, recorder })
   const { nodes, pods, namespaces, services, slices, policies, blocks } = stores
   const shared = { nodeName, nodes, clock, registry }
   const log = (component: string): Logger => logger.child({ component })
 
   const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam') }))
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values), logger: log('overlay') })
-  const proxy = createProxy({ ...shared, config: config.proxy, services, slices, nft, flows: conntrack, logger: log('proxy') })
+  const proxy = createProxy({
+    ...shared, config: config.proxy, services, slices, blocks, nft, flows: conntrack, logger: log('proxy'),
+    onRefused: (key, error) => {
+      const [namespace, name] = key.split('/')
+      recorder.record({ apiVersion: 'v1', kind: 'Service', namespace, name: name!, uid: services.get(key)?.uid }, 'Warning', { reason: 'NotServed', message: error.message })
+    },
+  })
   const policy = createPolicy({ ...shared, config: config.policy, pods, namespaces, policies, services, slices, nft, logger: log('policy') })
   const cni = createCni({
     config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),

@@ -1,6 +1,6 @@
-import { type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type ObjectResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
+import { type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
-import { createKubeMetrics, type EventRecorder, type KubeClient, reflect, Store, type StoredObject, targetOf } from '@weft/kube'
+import { createKubeMetrics, type EventRecorder, type KubeClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
 export interface Stores {
@@ -10,7 +10,7 @@ export interface Stores {
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
   readonly policies: Store<NetworkPolicy>
-  /** Only where address blocks are in use. */
+  /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
@@ -29,11 +29,11 @@ interface StoreOptions {
 export function createStores({ client, withBlocks, clock, logger, registry, recorder }: StoreOptions): Stores {
   const metrics = createKubeMetrics(registry)
   const loops: ((signal: AbortSignal) => Promise<void>)[] = []
-  function keep<T extends StoredObject>(resource: ObjectResource<T>, kind: string, apiVersion = 'v1'): Store<T> {
+  function keep<T extends StoredObject>(resource: Resource<T>, kind: string, apiVersion = 'v1'): Store<T> {
     const store = new Store<T>()
     loops.push((signal) => reflect(client, resource, store, {
       clock,
-      logger: logger.child({ resource: resource.name }),
+      logger,
       signal,
       metrics,
       // Refused by itself, the rest goes on (promise P10).
@@ -48,7 +48,8 @@ export function createStores({ client, withBlocks, clock, logger, registry, reco
     services: keep(serviceResource, 'Service'),
     slices: keep(endpointSliceResource, 'EndpointSlice', 'discovery.k8s.io/v1'),
     policies: keep(networkPolicyResource, 'NetworkPolicy', 'networking.k8s.io/v1'),
-    blocks: withBlocks ? keep(ipBlockResource, ipBlockResource.kind, ipBlockResource.apiVersion) : undefined,
+    // Clusters that assign podCIDRs may not have the CRD at all.
+    blocks: withBlocks ? keep({ ...ipBlockResource, optional: true }, ipBlockResource.kind, ipBlockResource.apiVersion) : undefined,
     run: async (signal) => void await Promise.all(loops.map((loop) => loop(signal))),
   }
 }

@@ -53,19 +53,15 @@ export function demoManifests(cluster: Cluster): readonly Manifest[] {
     namespace(demoNamespace),
     namespace(policyNamespace),
     {
+      // One a node, and a pod that is deleted comes back where it was.
       apiVersion: 'apps/v1',
-      kind: 'Deployment',
+      kind: 'DaemonSet',
       metadata: { name: 'web', namespace: demoNamespace },
       spec: {
-        replicas: nodes.length,
         selector: { matchLabels: { app: 'web' } },
         template: {
           metadata: { labels: { app: 'web' } },
-          spec: {
-            terminationGracePeriodSeconds: 1,
-            topologySpreadConstraints: [{ maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'DoNotSchedule', labelSelector: { matchLabels: { app: 'web' } } }],
-            containers: [netexec(ports.http, ports.udp)],
-          },
+          spec: { terminationGracePeriodSeconds: 1, containers: [netexec(ports.http, ports.udp)] },
         },
       },
     },

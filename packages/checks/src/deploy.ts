@@ -33,7 +33,7 @@ export async function deployDemo(cluster: Cluster, options: DeployOptions): Prom
     const ready = pods.filter((pod) => pod.ready).length
     onProgress?.(ready, wanted)
     if (ready >= wanted) return
-    if (performance.now() - start > timeoutMs) throw new DemoError(`Cannot start demo: after ${timeoutMs / 1000} s ${ready} of ${wanted} pods are Ready, not ${pods.filter((pod) => !pod.ready).map(({ namespace, name, nodeName }) => `${namespace}/${name} on ${nodeName || 'no node'}`).join(', ') || 'all were created'}`)
+    if (performance.now() - start > timeoutMs) throw new DemoError(`Cannot start demo: after ${timeoutMs / 1000} s ${ready} of ${wanted} pods are Ready, not ${(await describeUnready(cluster)).join(', ') || 'all were created'}`)
     await sleep(pollMs, undefined, { signal })
   }
 }
@@ -53,8 +53,25 @@ async function listPods(cluster: Cluster): Promise<readonly Pod[]> {
   return lists.flatMap(({ items }) => items.map(podResource.trim)).filter((pod) => !pod.deleting)
 }
 
+interface PodText {
+  readonly metadata: { readonly namespace: string, readonly name: string }
+  readonly spec: { readonly nodeName?: string }
+  readonly status?: { readonly conditions?: readonly { readonly type: string, readonly status: string }[], readonly containerStatuses?: readonly { readonly state?: { readonly waiting?: { readonly reason?: string, readonly message?: string } } }[] }
+}
+
+/** Each pod that is not Ready with what it waits for. */
+async function describeUnready(cluster: Cluster): Promise<readonly string[]> {
+  const lists = await Promise.all([demoNamespace, policyNamespace].map((namespace) => cluster.kube.request<{ items: readonly PodText[] }>('GET', `/api/v1/namespaces/${namespace}/pods`)))
+  return lists.flatMap(({ items }) => items)
+    .filter(({ status }) => status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') !== true)
+    .map(({ metadata, spec, status }) => {
+      const waiting = status?.containerStatuses?.map(({ state }) => state?.waiting).find((each) => each?.reason !== undefined)
+      return `${metadata.namespace}/${metadata.name} on ${spec.nodeName ?? 'no node'}${waiting === undefined ? '' : ` (${waiting.reason}${waiting.message === undefined ? '' : `: ${waiting.message}`})`}`
+    })
+}
+
 /** REST collections of the kinds the demo has. */
-const collections: Readonly<Record<string, string>> = { Namespace: 'namespaces', Pod: 'pods', Service: 'services', Deployment: 'deployments' }
+const collections: Readonly<Record<string, string>> = { Namespace: 'namespaces', Pod: 'pods', Service: 'services', DaemonSet: 'daemonsets' }
 
 async function create({ kube }: Cluster, manifest: Manifest, signal: AbortSignal): Promise<void> {
   const { apiVersion, kind, metadata } = manifest

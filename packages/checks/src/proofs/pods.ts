@@ -1,6 +1,6 @@
 import { parseIp } from '@weft/ip'
 import { type Check, type CheckContext, ensure } from '../check.ts'
-import { formatPlace, type Place } from '../cluster.ts'
+import { type ClusterNode, formatPlace, type Place } from '../cluster.ts'
 import { ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
 import { formatKernelRoute, routeTo } from '../kernel-route.ts'
@@ -21,17 +21,17 @@ export const podChecks: readonly Check[] = [
   {
     name: 'pod-to-pod-same-node',
     promise: 'pod to pod on one node, source kept',
-    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 0)),
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, (from, to) => from.name === to.name)),
   },
   {
     name: 'pod-to-pod-same-link',
     promise: 'pod to pod across nodes on one link, source kept',
-    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 1)),
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, (from, to) => from.name !== to.name && from.link === to.link)),
   },
   {
     name: 'pod-to-pod-across-router',
     promise: 'pod to pod across the router, source kept',
-    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, -1)),
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, (from, to) => from.link !== to.link)),
   },
   {
     name: 'node-to-remote-pod',
@@ -58,12 +58,15 @@ export const podChecks: readonly Check[] = [
   },
 ]
 
-async function podToPod(context: CheckContext, family: 4 | 6, nodeIndex: number): Promise<string> {
+/** @param wanted Which pairs of nodes the promise is about. */
+async function podToPod(context: CheckContext, family: 4 | 6, wanted: (from: ClusterNode, to: ClusterNode) => boolean): Promise<string> {
   const { client: pod, webs } = await context.scene()
-  const target = webs.at(nodeIndex)!
+  const from = nodeOf(context.cluster, pod)
+  const target = webs.find((web) => wanted(from, nodeOf(context.cluster, web)))
+  if (target === undefined) return `no node of this cluster is so placed to ${from.name}`
+  const to = nodeOf(context.cluster, target)
   const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
   ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)
-  const [from, to] = [nodeOf(context.cluster, pod), nodeOf(context.cluster, target)]
   const path = from.name === to.name ? 'on one node' : formatKernelRoute(routeTo(await context.routes(from.name), parseIp(ipOf(target, family))))
   return `${ipOf(pod, family)} on ${from.name} -> ${ipOf(target, family)} on ${to.name} (${path}), which saw ${client}`
 }

@@ -19,15 +19,12 @@ async function runInTerminal(target: Target, words: readonly string[]): Promise<
 
 async function runOverSocket(target: Target, command: readonly string[]): Promise<number> {
   const { code } = await new SandboxClient(sandboxDir).run(target, command, {
-    stdin: process.stdin.isTTY ? '' : await readStandardInput(),
+    // The command starts at once and reads while we do: an open pipe is no reason to wait.
+    stdin: process.stdin.isTTY ? '' : process.stdin,
     onStdout: (data) => process.stdout.write(data),
     onStderr: (data) => process.stderr.write(data),
   })
+  // Input that nobody reads any more must not keep us waiting.
+  process.stdin.destroy()
   return code
-}
-
-async function readStandardInput(): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
 }

@@ -20,7 +20,8 @@ export async function status({ json }: { readonly json: boolean }): Promise<numb
   }
   const running = (list: typeof programs): string => list.map(({ name, pid, restarts, lastEnd }) => `${name.split(' ', 1)[0]} ${pid === undefined ? `down (${lastEnd ?? 'starting'})` : `pid ${pid}`}${restarts > 0 ? `, ${restarts} restarts` : ''}`).join('; ')
   process.stdout.write([
-    formatTable(['node', '', 'segment', 'addresses', 'pods', 'programs'], nodes.map((node) => [node.name, node.ready ? ok(true) : node.reason, node.segment, node.addresses.join(' '), String(node.pods), running(node.programs)])),
+    formatTable(['node', '', 'segment', 'addresses', 'pods', 'programs'], nodes.map((node) => [node.name, ok(node.ready), node.segment, node.addresses.join(' '), String(node.pods), running(node.programs)])),
+    ...nodes.filter((node) => !node.ready).map((node) => `${node.name}: ${node.reason}`),
     '',
     formatTable(['namespace', 'pod', '', 'node', 'addresses'], pods.map((pod) => [pod.namespace, pod.name, pod.ready ? ok(true) : 'not ready', pod.nodeName, pod.ips.map(formatIp).join(' ')])),
     '',

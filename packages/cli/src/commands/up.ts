@@ -25,12 +25,28 @@ export async function up({ nodes, family, json }: UpOptions): Promise<number> {
   const { signal } = interrupted
 
   const sandbox = await startSandbox({ stateDir: sandboxDir, nodes: count, family, signal, onProgress: (message) => progress.say(message) })
+  if (sandbox.notes.length > 0) process.stderr.write(`${sandbox.notes.join('\n')}\n`)
   await using cluster = await sandboxCluster(sandbox.stateDir)
-  await deployDemo(cluster, { signal, timeoutMs: demoTimeoutMs, onProgress: (ready, wanted) => progress.say(`demo: ${ready} of ${wanted} pods are Ready`) })
-  const readyMs = Math.round(performance.now() - start)
-
+  let readyMs = 0
+  let results: readonly CheckResult[] = []
   let done = 0
-  const results = await runChecks(cluster, { signal, onResult: () => progress.say(`proving: ${(done += 1)} of ${checks.length} promises looked at`) })
+  try {
+    await deployDemo(cluster, { signal, timeoutMs: demoTimeoutMs, onProgress: (ready, wanted) => progress.say(`demo: ${ready} of ${wanted} pods are Ready`) })
+    readyMs = Math.round(performance.now() - start)
+    results = await runChecks(cluster, { signal, onResult: () => progress.say(`proving: ${(done += 1)} of ${checks.length} promises looked at`) })
+  } catch (error) {
+    progress.done()
+    if (!signal.aborted) {
+      process.stderr.write('The cluster stays up: `./weft status` and `kubectl describe` tell more, `./weft down` stops it.\n')
+      throw error
+    }
+  }
+  // What was cut short says nothing about a promise.
+  if (signal.aborted) {
+    progress.done()
+    process.stderr.write('Interrupted; the nodes were ready, so the cluster stays up: `./weft down` stops it.\n')
+    return 130
+  }
   const greenMs = Math.round(performance.now() - start)
   progress.done()
 
@@ -38,7 +54,7 @@ export async function up({ nodes, family, json }: UpOptions): Promise<number> {
   if (json) {
     process.stdout.write(`${JSON.stringify({ ready_ms: readyMs, green_ms: greenMs, checks: results.map(({ name, ok, evidence }) => ({ name, ok, evidence })) })}\n`)
   } else {
-    report(results, { nodes: count, family, readyMs, greenMs, kubeconfig: sandbox.kubeconfigPath, notes: sandbox.notes })
+    report(results, { nodes: count, family, readyMs, greenMs, kubeconfig: sandbox.kubeconfigPath })
   }
   return good ? 0 : 1
 }
@@ -49,16 +65,14 @@ interface Facts {
   readonly readyMs: number
   readonly greenMs: number
   readonly kubeconfig: string
-  readonly notes: readonly string[]
 }
 
-function report(results: readonly CheckResult[], { nodes, family, readyMs, greenMs, kubeconfig, notes }: Facts): void {
+function report(results: readonly CheckResult[], { nodes, family, readyMs, greenMs, kubeconfig }: Facts): void {
   const held = results.filter((result) => result.ok).length
   process.stdout.write([
     formatTable(['', 'promise', 'evidence'], results.map((result) => [ok(result.ok), result.promise, paint(result.ok ? 'dim' : 'red', describeFailure(result.evidence))])),
     '',
     `${held} of ${results.length} promises hold on ${nodes} nodes (${family}): pods Ready after ${(readyMs / 1000).toFixed(1)} s, all proved after ${(greenMs / 1000).toFixed(1)} s`,
-    ...notes,
     '',
     `The cluster stays up. Look around:`,
     `  kubectl --kubeconfig ${kubeconfig} get pods -A -o wide`,

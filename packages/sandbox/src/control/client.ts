@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http'
+import { Readable } from 'node:stream'
 import type { Ask, AskAnswer } from '../probe/question.ts'
 import { SandboxError, messageOf } from '../errors.ts'
 import { stateFolder, type StateFolder } from '../host/state-folder.ts'
@@ -7,7 +8,7 @@ import {
 } from './protocol.ts'
 
 export interface RunOptions {
-  readonly stdin?: string | Uint8Array | undefined
+  readonly stdin?: string | Uint8Array | Readable | undefined
   readonly signal?: AbortSignal | undefined
   /** Called with output as it comes; it is then not collected. */
   readonly onStdout?: ((data: Buffer) => void) | undefined
@@ -22,7 +23,7 @@ export interface RunResult {
 }
 
 interface CallOptions {
-  readonly body?: string | Uint8Array | undefined
+  readonly body?: string | Uint8Array | Readable | undefined
   readonly headers?: Record<string, string> | undefined
   readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number | undefined
@@ -155,7 +156,13 @@ export class SandboxClient {
     const signals = [options.signal, options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs)].filter((signal) => signal !== undefined)
     const call = request({ socketPath: this.#folder.controlSocket, method, path, headers: options.headers ?? {}, agent: false, ...(signals.length > 0 ? { signal: AbortSignal.any(signals) } : {}) })
     call.once('response', resolve).on('error', reject)
-    call.end(options.body)
+    if (options.body instanceof Readable) {
+      // Headers go at once: the command starts before its input comes.
+      call.flushHeaders()
+      options.body.pipe(call)
+    } else {
+      call.end(options.body)
+    }
     let answer: IncomingMessage
     try {
       answer = await promise
