@@ -20,7 +20,7 @@ export class CallHandler {
   readonly #context: VerbContext
   readonly #spool: Spool
   readonly #queue = new KeyedQueue()
-  #replaying: Promise<void> | undefined
+  #replaying: Promise<ReadonlySet<string>> | undefined
 
   constructor(context: VerbContext, spool: Spool) {
     this.#context = context
@@ -55,29 +55,61 @@ export class CallHandler {
     }
   }
 
-  /** Carries out what the plugin left in the spool, oldest first; a DEL that fails stays for the next time. */
-  replay(): Promise<void> {
+  /**
+   * Carries out what the plugin left in the spool, oldest first; a DEL that fails stays for the next time.
+   *
+   * @returns Containers with a DEL that stays.
+   */
+  replay(): Promise<ReadonlySet<string>> {
     this.#replaying ??= this.#replaySpool().finally(() => {
       this.#replaying = undefined
     })
     return this.#replaying
   }
 
-  async #replaySpool(): Promise<void> {
+  async #replaySpool(): Promise<ReadonlySet<string>> {
     const { logger, metrics } = this.#context
+    const waiting = new Set<string>()
     for (const { path, call } of await this.#spool.calls()) {
-      try {
-        if (call === undefined) throw new SyntaxError('Cannot read spooled call: it is not one')
-        const request = parseRequest(call)
-        if (request.command === 'DEL') await this.#inTurn(request, () => del(this.#context, request))
+      const request = this.#parseSpooled(path, call)
+      if (request !== undefined) {
+        try {
+          await this.#inTurn(request, () => del(this.#context, request))
+        } catch (error) {
+          // The runtime has had its answer and does not come again: without the file the attachment would stay for ever.
+          logger.warn({ path, error: messageOf(error) }, 'spooled DEL failed, it is tried again')
+          waiting.add(request.containerId)
+          continue
+        }
         metrics.spooled.inc()
         logger.info({ path }, 'spooled DEL carried out')
-      } catch (error) {
-        logger.warn({ path, error: messageOf(error) }, 'spooled DEL failed')
-        // What is wrong in itself will not get better.
-        if (error instanceof CniError && error.code === 'ERR_CNI_TRY_AGAIN') continue
       }
       await this.#spool.remove(path)
+    }
+    return waiting
+  }
+
+  /** @returns Undefined for what is wrong in itself and will not get better. */
+  #parseSpooled(path: string, call: CallFrame | undefined): AttachmentRequest | undefined {
+    try {
+      if (call === undefined) throw new SyntaxError('Cannot read spooled call: it is not one')
+      const request = parseRequest(call)
+      if (request.command !== 'DEL') throw new SyntaxError(`Cannot carry out spooled call: it is ${request.command}, wanted DEL`)
+      return request
+    } catch (error) {
+      this.#context.logger.warn({ path, error: messageOf(error) }, 'spooled call removed')
+      return undefined
+    }
+  }
+
+  /** A DEL of this very container may wait in the spool, written a moment after the agent had looked. */
+  async #replayBefore({ containerId }: AttachmentRequest, fds: readonly number[]): Promise<void> {
+    if (this.#spool.isEmpty()) return
+    try {
+      if ((await this.replay()).has(containerId)) throw new CniError('ERR_CNI_TRY_AGAIN', `Cannot attach container "${containerId}": a DEL of it waits in the spool, wanted it carried out`)
+    } catch (error) {
+      closeAll(fds)
+      throw error
     }
   }
 
@@ -85,8 +117,7 @@ export class CallHandler {
     const context = this.#context
     switch (request.command) {
       case 'ADD': {
-        // A DEL of this very container may wait there, written a moment after the agent had looked.
-        if (!this.#spool.isEmpty()) await this.replay()
+        await this.#replayBefore(request, fds)
         const result = await this.#timed(request, fds, signal, (deadline) => add(context, request, fds, deadline))
         return `${JSON.stringify(encodeResult(result, request.config.cniVersion))}\n`
       }

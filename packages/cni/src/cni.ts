@@ -99,7 +99,11 @@ export function createCni(deps: CniDeps): Cni {
   /** A plugin may have missed the agent by a moment and spooled; the timeout of the runtime does not matter to a DEL. */
   async function watchSpool(handler: CallHandler, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (!spool.isEmpty()) await handler.replay()
+      try {
+        if (!spool.isEmpty()) await handler.replay()
+      } catch (error) {
+        logger.warn({ path: config.spoolPath, error: messageOf(error) }, 'spool not readable, it is tried again')
+      }
       await clock.sleep(config.spoolInterval, { signal }).catch(() => undefined)
     }
   }

@@ -1,0 +1,65 @@
+import { fstatSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createRegistry } from '@weft/daemon'
+import { ManualClock, silentLogger } from '@weft/daemon/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CallHandler } from './call-handler.ts'
+import { type CallFrame, encodeCall } from './frame.ts'
+import { createCniMetrics } from './metrics.ts'
+import { Spool, writeSpool } from './spool.ts'
+import type { VerbContext } from './verb-context.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft-spool-'))
+})
+afterEach(() => rm(folder, { recursive: true }))
+
+function call(command: string, containerId = 'a'): CallFrame {
+  const environment = new Map(Object.entries({ CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_IFNAME: 'eth0', CNI_NETNS: '/nowhere' }))
+  return { environment, stdin: Buffer.from(JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni' })) }
+}
+
+function handler(remove: () => Promise<void>): CallHandler {
+  const context = {
+    config: { addTimeout: 1000 }, clock: new ManualClock(), logger: silentLogger, metrics: createCniMetrics(createRegistry(), () => 0),
+    hostPorts: { remove: () => undefined }, teardown: { remove },
+  } as unknown as VerbContext
+  return new CallHandler(context, new Spool(folder))
+}
+
+describe('CallHandler', () => {
+  it('replay() keeps a DEL that fails, whatever the error, until it succeeds (C7)', async () => {
+    writeSpool(folder, '1', encodeCall(call('DEL')))
+    let error: Error | undefined = new Error('the kernel said EIO')
+    const calls = handler(() => error === undefined ? Promise.resolve() : Promise.reject(error))
+    expect([...await calls.replay()]).toEqual(['a'])
+    expect(readdirSync(folder)).toEqual(['1.del'])
+    error = undefined
+    expect([...await calls.replay()]).toEqual([])
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('replay() removes what is no call, no valid one, or no DEL', async () => {
+    writeFileSync(join(folder, '1.del'), 'x')
+    writeSpool(folder, '2', encodeCall(call('DEL', '../x')))
+    writeSpool(folder, '3', encodeCall(call('ADD')))
+    await handler(() => Promise.resolve()).replay()
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  it('ADD closes its descriptors when the spool cannot be read', async () => {
+    mkdirSync(join(folder, '1.del'))
+    const fds = [openSync('/dev/null', 'r'), openSync('/dev/null', 'r')]
+    expect(await handler(() => Promise.resolve()).handle(call('ADD'), fds, new AbortController().signal)).toMatchObject({ exitCode: 1 })
+    for (const fd of fds) expect(() => fstatSync(fd)).toThrow('EBADF')
+  })
+
+  it('ADD waits for a DEL of the same container that stays in the spool (C7)', async () => {
+    writeSpool(folder, '1', encodeCall(call('DEL')))
+    const { exitCode, stdout } = await handler(() => Promise.reject(new Error('EIO'))).handle(call('ADD'), [], new AbortController().signal)
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11 }])
+  })
+})
