@@ -1,3 +1,4 @@
+import { parseCidr } from '@weft/ip'
 import { whyNoKernelTests, TestNamespace } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
 import {
@@ -51,16 +52,26 @@ function services(): Table {
   })
 }
 
+/** Sends datagrams to port 53 of addresses; address and count in turn. */
+const sender = `
+import { createSocket } from 'node:dgram'
+const words = process.argv.slice(1)
+while (words.length > 0) {
+  const [to, count] = words.splice(0, 2)
+  for (let n = 0; n < Number(count); n++) await new Promise((resolve) => {
+    const socket = createSocket(to.includes(':') ? 'udp6' : 'udp4')
+    socket.send('x', 53, to, () => socket.close(resolve))
+  })
+}`
+
 describe.skipIf(reason !== undefined)(`packets${reason === undefined ? '' : `: ${reason}`}`, () => {
   test('packets to a Service reach every endpoint by the maps, in both families', async () => {
     await using ns = await TestNamespace.create()
     using nft = await NftSocket.open({ netns: ns.path })
     nft.commit(diffTable(undefined, services()))
-    ns.exec('ip', ['route', 'add', '10.96.0.0/16', 'dev', 'lo'])
-    ns.exec('ip', ['-6', 'route', 'add', 'fd00:10:96::/112', 'dev', 'lo'])
+    for (const destination of ['10.96.0.0/16', 'fd00:10:96::/112']) ns.route.addRoute({ destination: parseCidr(destination), ifIndex: 1 })
     // Each packet has a source port of its own, so each is a connection.
-    const send = (to: string, count: number): string => `for i in $(seq ${count}); do echo x >/dev/udp/${to}/53; done 2>/dev/null`
-    ns.exec('bash', ['-c', `${send('10.96.0.1', 90)}; ${send('fd00:10:96::1', 90)}; ${send('10.96.0.10', 5)}; true`])
+    ns.exec(process.execPath, ['--input-type=module', '-e', sender, '10.96.0.1', '90', 'fd00:10:96::1', '90', '10.96.0.10', '5'])
     const { counters, sets } = nft.read('inet', 'services')!.table
     const packets = new Map(counters.map((counter) => [counter.name, Number(counter.packets)]))
     for (const family of ['v4', 'v6']) {
