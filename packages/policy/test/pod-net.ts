@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { writeSysctls } from '@weft/netlink'
+import { cidrFrom, parseCidr, parseIp } from '@weft/ip'
+import { ensureDone, requests, writeSysctls } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
 import type { PodCommand } from './pod-program.ts'
 
@@ -53,13 +54,8 @@ export class TestPod implements AsyncDisposable {
     return await this.run({ do: 'talk', timeoutMs: patienceMs }) as boolean
   }
 
-  pings(to: string): boolean {
-    try {
-      this.namespace.exec('ping', ['-n', '-c', '1', '-W', '0.3', to])
-      return true
-    } catch {
-      return false
-    }
+  async pings(to: string): Promise<boolean> {
+    return await this.namespace.echoes(to, { timeoutMs: patienceMs })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,6 +74,7 @@ export interface PodNet extends AsyncDisposable {
   readonly outside: TestPod
 }
 
+const gateways = [parseIp('169.254.1.1'), parseIp('fe80::1')] as const
 const nodeIps = ['172.30.1.11', 'fd00:172:30:1::11'] as const
 
 export async function createPodNet(ports: readonly number[]): Promise<PodNet> {
@@ -85,16 +82,14 @@ export async function createPodNet(ports: readonly number[]): Promise<PodNet> {
   const make = async (): Promise<TestNamespace> => stack.use(await TestNamespace.create())
   const node = await make()
   await writeSysctls(node.path, { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
-  node.exec('ip', ['addr', 'add', `${nodeIps[0]}/32`, 'dev', 'lo'])
-  node.exec('ip', ['addr', 'add', `${nodeIps[1]}/128`, 'dev', 'lo'])
+  for (const ip of nodeIps) node.route.addAddress({ ifIndex: 1, address: parseIp(ip), prefix: ip.includes(':') ? 128 : 32 })
   const attach = async (name: string, ips: TestPod['ips']): Promise<TestPod> => {
     const namespace = await make()
-    TestNamespace.connect(namespace, { name: 'eth0' }, node, { name })
-    // No duplicate address detection: addresses are used at once.
-    for (const command of [`addr add ${ips[0]}/32 dev eth0`, `addr add ${ips[1]}/128 dev eth0 nodad`, 'route add 169.254.1.1 dev eth0', 'route add default via 169.254.1.1', '-6 route add default via fe80::1 dev eth0'])
-      namespace.exec('ip', command.split(' '))
-    for (const command of [`addr add 169.254.1.1/32 dev ${name}`, `addr add fe80::1/64 dev ${name} nodad`, `route add ${ips[0]}/32 dev ${name} src ${nodeIps[0]}`, `-6 route add ${ips[1]}/128 dev ${name} src ${nodeIps[1]}`])
-      node.exec('ip', command.split(' '))
+    const hostEnd = { name, addresses: [{ address: gateways[0], prefix: 32 }, { address: gateways[1], prefix: 64 }] }
+    const podEnd = { name: 'eth0', addresses: [{ address: parseIp(ips[0]), prefix: 32 }, { address: parseIp(ips[1]), prefix: 128 }] }
+    const [podIndex, hostIndex] = TestNamespace.connect(namespace, podEnd, node, hostEnd)
+    ensureDone(namespace.route.transact(gateways.map((via) => requests.addRoute({ destination: parseCidr(via.family === 4 ? '0.0.0.0/0' : '::/0'), via, ifIndex: podIndex, onlink: true }))))
+    ensureDone(node.route.transact(ips.map((ip, at) => requests.addRoute({ destination: cidrFrom(parseIp(ip), at === 0 ? 32 : 128), ifIndex: hostIndex, source: parseIp(nodeIps[at]!) }))))
     const pod = stack.use(await TestPod.start(namespace, ips))
     await Promise.all(ports.map((port) => pod.run({ do: 'listen', port })))
     return pod
