@@ -29,9 +29,9 @@ interface StoreOptions {
 export function createStores({ client, withBlocks, clock, logger, registry, recorder }: StoreOptions): Stores {
   const metrics = createKubeMetrics(registry)
   const loops: ((signal: AbortSignal) => Promise<void>)[] = []
-  function keep<T extends StoredObject>(resource: Resource<T>, kind: string, apiVersion = 'v1'): Store<T> {
+  function keep<T extends StoredObject>(resource: Resource<T>, kind: string, apiVersion = 'v1', options: { readonly optional?: boolean } = {}): Store<T> {
     const store = new Store<T>()
-    loops.push((signal) => reflect(client, resource, store, {
+    loops.push((signal) => reflect(client, { ...resource, ...options }, store, {
       clock,
       logger,
       signal,
@@ -49,7 +49,7 @@ export function createStores({ client, withBlocks, clock, logger, registry, reco
     slices: keep(endpointSliceResource, 'EndpointSlice', 'discovery.k8s.io/v1'),
     policies: keep(networkPolicyResource, 'NetworkPolicy', 'networking.k8s.io/v1'),
     // Clusters that assign podCIDRs may not have the CRD at all.
-    blocks: withBlocks ? keep({ ...ipBlockResource, optional: true }, ipBlockResource.kind, ipBlockResource.apiVersion) : undefined,
+    blocks: withBlocks ? keep(ipBlockResource, ipBlockResource.kind, ipBlockResource.apiVersion, { optional: true }) : undefined,
     run: async (signal) => void await Promise.all(loops.map((loop) => loop(signal))),
   }
 }
