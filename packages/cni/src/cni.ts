@@ -38,6 +38,8 @@ export interface Cni {
   dump(): string
   /** Pods that are attached now: what policy covers first after a restart. */
   attachments(): readonly Attachment[]
+  /** The kernel was edited by somebody else: compare table and links at once. */
+  recheck(): void
   /** Changes made to the kernel outside of calls: transactions of the table, links mended. */
   readonly writes: number
 }
@@ -46,7 +48,8 @@ export function createCni(deps: CniDeps): Cni {
   const { config, ports, route, nft, conntrack, clock, logger, registry } = deps
   const { address, cover } = ports
   const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
-  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), forget: (list) => forgetHostPorts(conntrack, list) })
+  const metrics = createCniMetrics(registry, () => attachments().length)
+  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
   const teardown = new Teardown({ address, cover, route, conntrack, clock, logger })
   const spool = new Spool(config.spoolPath)
 
@@ -61,6 +64,7 @@ export function createCni(deps: CniDeps): Cni {
       hostPorts.resync()
       const mended = mendHostSide(route, attachments(), ports.node.addresses())
       mends += mended.length
+      metrics.mended.inc({ what: 'link' }, mended.length)
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
     },
   })
@@ -111,7 +115,6 @@ export function createCni(deps: CniDeps): Cni {
   return {
     async run(signal) {
       using nodeNetns = netnsOfSocket(route.socket.fd)
-      const metrics = createCniMetrics(registry, () => attachments().length)
       const context: VerbContext = { config, ports, route, nodeNetnsFd: nodeNetns.fd, hostPorts, teardown, clock, logger, metrics }
       const handler = new CallHandler(context, spool)
       await spool.prepare()
@@ -124,6 +127,7 @@ export function createCni(deps: CniDeps): Cni {
     },
     ready: () => allReady({ 'cni address ranges': address.ready, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready, 'cni socket': listening }),
     attachments,
+    recheck: () => upkeep.trigger(),
     get writes() {
       return hostPorts.writes + mends
     },

@@ -14,6 +14,8 @@ export interface HostPortsDeps {
   readonly node: () => NodeAddresses
   /** Called with the ports of an attachment before they are served (UDP connections pinned elsewhere, NET-29). */
   readonly forget: (hostPorts: readonly HostPort[]) => void
+  /** The table was not as it had been left, and is mended. */
+  readonly onMended?: (() => void) | undefined
 }
 
 /**
@@ -71,10 +73,15 @@ export class HostPorts {
   /** Reads the table back and writes what differs; writes nothing when nothing does (P11). */
   resync(): void {
     const desired = this.#compile()
-    const transaction = diffTable(this.#deps.nft.read('inet', tables.cni), desired)
+    const kernel = this.#deps.nft.read('inet', tables.cni)
+    const transaction = diffTable(kernel, desired)
     if (!transaction.isEmpty) {
-      this.#deps.logger.debug({ transaction: transaction.text }, 'table changed')
+      const isForeign = this.#applied !== undefined && !diffTable(kernel, this.#applied).isEmpty
       this.#commit(transaction)
+      if (isForeign) {
+        this.#deps.logger.warn({ table: tables.cni, transaction: transaction.text }, 'table mended: somebody else had changed it')
+        this.#deps.onMended?.()
+      } else this.#deps.logger.debug({ transaction: transaction.text }, 'table changed')
     }
     this.#applied = desired
   }
