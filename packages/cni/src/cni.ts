@@ -61,11 +61,18 @@ export function createCni(deps: CniDeps): Cni {
     logger,
     maxIntervalMs: config.resync,
     reconcile: () => {
-      hostPorts.resync()
-      const mended = mendHostSide(route, attachments(), ports.node.addresses())
+      const failures: unknown[] = []
+      try {
+        hostPorts.resync()
+      } catch (error) {
+        failures.push(error)
+      }
+      const { mended, errors } = mendHostSide(route, attachments(), ports.node.addresses())
       mends += mended.length
       metrics.mended.inc({ what: 'link' }, mended.length)
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
+      failures.push(...errors)
+      if (failures.length > 0) throw new AggregateError(failures, `Cannot mend all of table and links: ${failures.map(messageOf).join('; ')}`)
     },
   })
 

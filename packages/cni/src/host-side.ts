@@ -1,22 +1,30 @@
 import { routeProtocols } from '@weft/api'
 import { firstIp, formatIp } from '@weft/ip'
 import { ensureDone, type RouteSocket } from '@weft/netlink'
+import { messageOf } from './message-of.ts'
 import { parseData } from './model.ts'
 import type { NodeAddresses, StoredAttachment } from './ports.ts'
 import { hostRequests } from './wire.ts'
 
 const mainTable = 254
 
+export interface HostSideOutcome {
+  /** Names of links. */
+  readonly mended: readonly string[]
+  /** One for each link that could not be mended. */
+  readonly errors: readonly Error[]
+}
+
 /**
  * Compares the node's ends of pod links with the attachments and mends what differs: a link set down, a route gone or
- * with an old source address. Reads two tables, writes nothing when nothing differs.
- *
- * @returns Names of the links mended.
+ * with an old source address. Reads two tables, writes nothing when nothing differs. A link that the kernel refuses
+ * leaves the others to be mended.
  */
-export function mendHostSide(route: RouteSocket, attachments: readonly StoredAttachment[], node: NodeAddresses): readonly string[] {
+export function mendHostSide(route: RouteSocket, attachments: readonly StoredAttachment[], node: NodeAddresses): HostSideOutcome {
   const links = new Map(route.links({ kind: 'veth' }).map((link) => [link.name, link]))
   const routes = new Map(route.routes({ table: mainTable, protocol: routeProtocols.cni }).map((entry) => [formatIp(firstIp(entry.destination)), entry]))
   const mended: string[] = []
+  const errors: Error[] = []
   for (const attachment of attachments) {
     const link = links.get(attachment.hostIfname)
     if (link === undefined || attachment.state === 'releasing') continue
@@ -25,8 +33,12 @@ export function mendHostSide(route: RouteSocket, attachments: readonly StoredAtt
       return entry?.ifIndex === link.index && entry.source?.bits === node[ip.family]?.bits
     })
     if (whole) continue
-    ensureDone(route.transact(hostRequests(link.index, { ips: attachment.ips, podMac: parseData(attachment.data).podMac, node })))
-    mended.push(attachment.hostIfname)
+    try {
+      ensureDone(route.transact(hostRequests(link.index, { ips: attachment.ips, podMac: parseData(attachment.data).podMac, node })))
+      mended.push(attachment.hostIfname)
+    } catch (error) {
+      errors.push(new Error(`Cannot mend link "${attachment.hostIfname}": ${messageOf(error)}`, { cause: error }))
+    }
   }
-  return mended
+  return { mended, errors }
 }
