@@ -7,8 +7,8 @@ import type { StateFolder } from './state-folder.ts'
 
 // PID 1 is a shell: Node never reaps orphans, and what it mounts here is in place before init's first line.
 // A machine that masks /proc refuses a new one; then init goes on with the old one, whose numbers are the outer ones.
-// `.machine` is the machine's own tree as containers see it: read-only at its root (a locked nosuid, nodev or noexec
-// may not be dropped by a remount, hence the attempts), and without the state folder, which has the admin's credentials.
+// `.machine` is the machine's own tree as containers see it, without the state folder, which has the admin's credentials;
+// init makes it read-only (inside/machine-tree.ts).
 const firstProcess = `
 run=$1; shift
 mount -t proc proc /proc 2>/dev/null || export WEFT_SANDBOX_OUTER_PROC=1
@@ -16,7 +16,6 @@ mount -t tmpfs -o mode=700,nosuid,nodev weft-sandbox "$run" || exit 70
 mkdir -p "$run/rootfs/.machine"
 mount --rbind / "$run/rootfs/.machine" || exit 70
 mount -t tmpfs -o ro,mode=000,size=4k weft-hidden "$run/rootfs/.machine\${run%/run}" || exit 70
-for flags in ro ro,nosuid,nodev ro,nosuid,nodev,noexec; do mount -o remount,bind,$flags "$run/rootfs/.machine" 2>/dev/null && break; done
 "$@"
 exit $?`
 

@@ -20,6 +20,7 @@ import { installAddons } from './addons.ts'
 import { ClusterControl } from './cluster-control.ts'
 import { inNetworkOf } from './command.ts'
 import { Gate } from './gate.ts'
+import { layDevices, sealMachineTree } from './machine-tree.ts'
 import { Supervisor } from './supervisor.ts'
 import { toolEnvironmentWith } from './tool-environment.ts'
 
@@ -58,6 +59,8 @@ export async function startCluster({ options, listener, report, clock, logger, s
     buildUnderlay(topology, `${run}/netns`),
     createApiServer({ stateDir: `${run}/apiserver`, config: { names: controlIps, serviceRanges: ofFamilies(options.family, clusterRanges.services) }, clock, logger: logger.child({ part: 'apiserver' }), podRuntime }),
   ])
+  sealMachineTree(`${run}/rootfs/.machine`)
+  layDevices(`${run}/devices`)
   const rootfs = buildRootfs(run)
   const environment = toolEnvironmentWith(rootfs.bin)
 

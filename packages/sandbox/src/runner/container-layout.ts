@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { Mount } from './fstab.ts'
 import type { Container } from './pod-object.ts'
 import { buildOwnRoot, needsOwnRoot, type Rootfs } from './rootfs.ts'
@@ -32,6 +32,8 @@ export function layOutContainer(container: Container, sources: LayoutSources): C
   writeFileSync(`${folder}/run/weft/hosts`, sources.hosts)
   writeFileSync(`${folder}/run/weft/hostname`, `${sources.hostname}\n`)
 
+  const devices = layDev(`${folder}/dev`, rootfs.devices)
+
   const own = (container.volumeMounts ?? []).some(({ mountPath }) => needsOwnRoot(mountPath))
   const root = own ? `${folder}/root` : rootfs.path
   if (own) buildOwnRoot(root)
@@ -45,8 +47,22 @@ export function layOutContainer(container: Container, sources: LayoutSources): C
       { source: 'weft-sys', target: `${root}/sys`, type: 'sysfs', options: 'ro,nosuid,nodev,noexec' },
       { source: `${folder}/run`, target: `${root}/run`, options: 'rbind' },
       { source: `${folder}/tmp`, target: `${root}/tmp`, options: 'rbind' },
-      { source: sources.shm, target: `${root}/.machine/dev/shm`, options: 'rbind' },
+      { source: `${folder}/dev`, target: `${root}/dev`, options: 'rbind' },
+      ...devices.map((name) => ({ source: `${rootfs.devices}/${name}`, target: `${root}/dev/${name}`, options: 'bind' })),
+      // Terminals of its own: the machine's would show the names of those of its user.
+      { source: 'weft-pts', target: `${root}/dev/pts`, type: 'devpts', options: 'newinstance,ptmxmode=0666,mode=0620,nosuid,noexec' },
+      { source: sources.shm, target: `${root}/dev/shm`, options: 'rbind' },
       ...volumeMounts(container, sources.volumes, { root, folder }),
     ],
   }
+}
+
+/** Writes what is no device of a container's `/dev`. @returns Names of the devices to be bound into it. */
+function layDev(dev: string, devices: string): readonly string[] {
+  for (const dir of ['pts', 'shm']) mkdirSync(`${dev}/${dir}`, { recursive: true })
+  const links = { ptmx: 'pts/ptmx', fd: '/proc/self/fd', stdin: '/proc/self/fd/0', stdout: '/proc/self/fd/1', stderr: '/proc/self/fd/2' }
+  for (const [name, to] of Object.entries(links)) symlinkSync(to, `${dev}/${name}`)
+  const names = readdirSync(devices)
+  for (const name of names) writeFileSync(`${dev}/${name}`, '')
+  return names
 }

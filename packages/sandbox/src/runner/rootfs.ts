@@ -5,22 +5,24 @@ import { dirname, join } from 'node:path'
 /**
  * What containers see as `/`: folders and links in the sandbox's tmpfs, made once and shared by all.
  *
- *     /.machine        the machine's own tree, read-only (mounted by the first process; host/launch.ts)
+ *     /.machine        the machine's own tree, read-only (host/launch.ts, inside/machine-tree.ts)
  *     /.weft           Node, the probe program and its names
  *     /usr /lib … ->   .machine/usr …
  *     /etc /var        folders of links into .machine, but for what belongs to the pod
- *     /run /tmp /proc /sys   mount points; run and tmp belong to the container
+ *     /run /tmp /dev /proc /sys   mount points; run, tmp and dev belong to the container
  *
  * An overlay of `/` is not possible without root: the kernel refuses one whose lower layer has locked mounts below it.
  */
 export interface Rootfs {
   /** The skeleton that containers share. */
   readonly path: string
+  /** Folder of the devices that containers get. */
+  readonly devices: string
   /** Folder whose programs (`weft-probe`, `agnhost`) work outside of containers. */
   readonly bin: string
 }
 
-const ownFolders = ['proc', 'sys', 'run', 'tmp']
+const ownFolders = ['proc', 'sys', 'run', 'tmp', 'dev']
 
 /** Builds the skeleton below the folder where `.machine` is mounted already. */
 export function buildRootfs(run: string): Rootfs {
@@ -46,7 +48,7 @@ export function buildRootfs(run: string): Rootfs {
   const bin = `${run}/bin`
   mkdirSync(bin)
   for (const name of ['weft-probe', 'agnhost']) script(`${bin}/${name}`, node, `${probe}/main.js`)
-  return { path, bin }
+  return { path, bin, devices: `${run}/devices` }
 }
 
 /**
@@ -58,8 +60,8 @@ export function buildRootfs(run: string): Rootfs {
 export function mountPointIn(root: string, mountPath: string, container: { readonly folder: string, readonly file: boolean }): string {
   const path = withoutVarRun(mountPath)
   const [, top = ''] = path.split('/')
-  if (top === 'run' || top === 'tmp') {
-    // These two are the container's own folders, mounted before the volume.
+  if (top === 'run' || top === 'tmp' || top === 'dev') {
+    // These are the container's own folders, mounted before the volume.
     makePoint(`${container.folder}/${top}${path.slice(top.length + 1)}`, container.file)
     return root + path
   }
@@ -74,7 +76,7 @@ export function mountPointIn(root: string, mountPath: string, container: { reado
 /** Whether a mount path is neither on the machine nor in the container's own folders. */
 export function needsOwnRoot(mountPath: string): boolean {
   const path = withoutVarRun(mountPath)
-  return !/^\/(run|tmp)(\/|$)/.test(path) && machinePath(path) === undefined
+  return !/^\/(run|tmp|dev)(\/|$)/.test(path) && machinePath(path) === undefined
 }
 
 /** A root of a container's own, where mount points can be made. Its `.machine` and `.weft` are mounted over. */
