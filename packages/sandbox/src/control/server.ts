@@ -2,9 +2,12 @@ import { rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { Buffer } from 'node:buffer'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Spawned } from '../inside/command.ts'
 import { encodeFrame, type EnterAnswer, type FrameKind, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target } from './protocol.ts'
+
+const firstPieceMs = 500
 
 /** What the control socket can do; init implements it. */
 export interface ControlPort {
@@ -60,12 +63,7 @@ async function handle(port: ControlPort, message: IncomingMessage, answer: Serve
     case 'POST /run': return run(port, message, answer)
     case 'GET /logs': {
       const log: LogRequest = JSON.parse(url.searchParams.get('request') ?? '{}')
-      answer.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
-      answer.flushHeaders()
-      for await (const text of port.logs(log, gone.signal)) {
-        if (!answer.write(text)) await drained(answer, gone.signal)
-      }
-      answer.end()
+      await sendLog(port.logs(log, gone.signal), answer, gone.signal)
       return
     }
     case 'GET /enter': {
@@ -116,6 +114,22 @@ function forward(stream: Readable | null, kind: FrameKind, answer: ServerRespons
     stream.pause()
     answer.once('drain', () => stream.resume())
   })
+}
+
+/** The source is looked up when the first piece is read: what is wrong with it must arrive before the status does. */
+async function sendLog(log: AsyncIterable<string>, answer: ServerResponse, signal: AbortSignal): Promise<void> {
+  const pieces = log[Symbol.asyncIterator]()
+  const first = pieces.next()
+  // A log that is followed may have nothing to say for long; a failure to find it comes at once.
+  const soon = await Promise.race([first, sleep(firstPieceMs, undefined)])
+  answer.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' })
+  answer.flushHeaders()
+  for (let piece = soon ?? (await first); piece.done !== true; piece = await pieces.next()) {
+    if (!answer.write(piece.value)) await drained(answer, signal)
+    if (signal.aborted) break
+  }
+  await pieces.return?.()
+  answer.end()
 }
 
 function drained(answer: ServerResponse, signal: AbortSignal): Promise<void> {

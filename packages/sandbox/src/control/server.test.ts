@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { SandboxClient } from './client.ts'
+import type { LogRequest } from './protocol.ts'
+import { type ControlPort, serveControl } from './server.ts'
+
+let folder: string
+let close: () => void
+const refuse = (): never => {
+  throw new RangeError('Cannot do it: the test has none')
+}
+async function* logs({ source, follow }: LogRequest, signal: AbortSignal): AsyncIterable<string> {
+  if (source.kind !== 'init') throw new RangeError('Cannot find pod "default/nope": it runs on no node')
+  if (follow === true) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  else yield* ['one\n', 'two\n']
+}
+const port: ControlPort = { status: refuse, shutdown: refuse, run: refuse, logs, killAgent: refuse, adminSocket: refuse, checkAttachment: refuse, enter: refuse }
+
+beforeEach(async () => {
+  folder = mkdtempSync(`${tmpdir()}/weft-control-`)
+  close = await serveControl(`${folder}/control.sock`, port)
+})
+afterEach(() => {
+  close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe('serveControl()', () => {
+  test('sends a log, and says why there is none', async () => {
+    const client = new SandboxClient(folder)
+    expect((await Array.fromAsync(client.logs({ source: { kind: 'init' } }))).join('')).toBe('one\ntwo\n')
+    await expect(Array.fromAsync(client.logs({ source: { kind: 'pod', namespace: 'default', name: 'nope' } }))).rejects.toThrow('Cannot find pod "default/nope": it runs on no node')
+  })
+
+  test('a log that is followed and has nothing to say ends with its reader', async () => {
+    const reading = Array.fromAsync(new SandboxClient(folder).logs({ source: { kind: 'init' }, follow: true }, { signal: AbortSignal.timeout(100) }))
+    await expect(reading).rejects.toThrow(/timeout|abort/)
+  })
+})
