@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { identifyProcess } from './process-identity.ts'
@@ -18,6 +18,12 @@ describe('claimStateFolder()', () => {
     expect(claimStateFolder(folder, state)).toBeUndefined()
     expect(statSync(folder.stateFile).mode & 0o777).toBe(0o600)
     expect(claimStateFolder(folder, { ...state, startedAt: 'later' })).toEqual(state)
+  })
+
+  test('leaves nothing but the whole file', () => {
+    claimStateFolder(folder, state)
+    claimStateFolder(folder, state)
+    expect(readdirSync(folder.root)).toEqual(['state.json'])
   })
 
   test('takes it from a dead one, and from garbage, and clears what they left', () => {

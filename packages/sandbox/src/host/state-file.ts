@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { codeOf } from '../errors.ts'
 import type { AddressFamilies } from '../underlay/topology.ts'
 import { isRunning, type ProcessIdentity } from './process-identity.ts'
@@ -48,18 +48,23 @@ export function writeState(folder: StateFolder, state: SandboxState): void {
  * @returns The state of the sandbox that has it, or undefined when it is ours now.
  */
 export function claimStateFolder(folder: StateFolder, state: SandboxState): SandboxState | undefined {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    try {
-      const file = openSync(folder.stateFile, 'wx', 0o600)
-      writeSync(file, `${JSON.stringify(state, undefined, 2)}\n`)
-      closeSync(file)
-      return undefined
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw error
+  // Linked, not written: whoever sees the file sees it whole.
+  const temporary = `${folder.stateFile}.${state.launcher.pid}`
+  writeFileSync(temporary, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 })
+  try {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      try {
+        linkSync(temporary, folder.stateFile)
+        return undefined
+      } catch (error) {
+        if (codeOf(error) !== 'EEXIST') throw error
+      }
+      const present = readState(folder)
+      if (present !== undefined && isLive(present)) return present
+      clearStateFolder(folder)
     }
-    const present = readState(folder)
-    if (present !== undefined && isLive(present)) return present
-    clearStateFolder(folder)
+    return readState(folder) ?? state
+  } finally {
+    rmSync(temporary, { force: true })
   }
-  return readState(folder) ?? state
 }
