@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CallFrame, decodeCall } from './frame.ts'
 
@@ -21,8 +21,14 @@ export class Spool {
 
   async prepare(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    // Left by a plugin that was killed before its rename: it has not answered, so the runtime comes again.
-    for (const name of await readdir(this.#folder)) if (name.endsWith('.tmp')) await rm(join(this.#folder, name), { force: true })
+    // Calls name pods and carry configuration; a folder made by hand, or by an older plugin, may be open to all.
+    await chmod(this.#folder, 0o700)
+    for (const name of await readdir(this.#folder)) {
+      const path = join(this.#folder, name)
+      // Left by a plugin that was killed before its rename: it has not answered, so the runtime comes again.
+      if (name.endsWith('.tmp')) await rm(path, { force: true })
+      else if (name.endsWith(suffix)) await chmod(path, 0o600)
+    }
   }
 
   /** True if nothing waits; synchronous and cheap, for every ADD asks. */

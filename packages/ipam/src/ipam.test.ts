@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -156,6 +156,23 @@ describe('AttachmentStore', () => {
   it('open() fails while somebody else has the store, and says so', async () => {
     await using _ = await AttachmentStore.open(join(folder, 's.db'))
     await expect(AttachmentStore.open(join(folder, 's.db'), { lockTimeoutMs: 20 })).rejects.toMatchObject({ code: 'ERR_IPAM_STORE' })
+  })
+
+  it('open() keeps database and journal from everybody else, those of an older version too', async () => {
+    const path = join(folder, 's.db')
+    const modes = async (): Promise<readonly number[]> => await Promise.all([path, `${path}-wal`].map(async (file) => (await stat(file)).mode & 0o777))
+    const before = process.umask(0o022)
+    try {
+      {
+        await using _ = await AttachmentStore.open(path)
+        expect(await modes()).toEqual([0o600, 0o600])
+      }
+      await chmod(path, 0o644)
+      await using _ = await AttachmentStore.open(path)
+      expect(await modes()).toEqual([0o600, 0o600])
+    } finally {
+      process.umask(before)
+    }
   })
 
   it('open() refuses a file that is no database', async () => {

@@ -2,6 +2,7 @@
  * The worker that owns the database. node:sqlite is synchronous and a commit waits for the disk, so it stays off the
  * main thread; everything that arrived while one commit waited goes into the next one.
  */
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { StoredAttachment, StoreOperation, StoreReply, StoreRequest, StoreResult } from './store-message.ts'
@@ -41,6 +42,9 @@ function textOf(row: Row, column: string): string {
 }
 
 function open({ path, lockTimeoutMs }: { readonly path: string, readonly lockTimeoutMs: number }): DatabaseSync {
+  // SQLite would leave the mode to the umask; its journal takes the mode of the database.
+  closeSync(openSync(path, 'a', 0o600))
+  chmodSync(path, 0o600)
   const database = new DatabaseSync(path, { timeout: lockTimeoutMs })
   // EXCLUSIVE: a second agent on the same store would allocate from its own memory; it must fail to open instead.
   database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
