@@ -1,7 +1,7 @@
 import { type IncomingMessage, request } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Ask, AskAnswer } from '../probe/question.ts'
-import { SandboxError, messageOf } from '../errors.ts'
+import { codeOf, SandboxError, messageOf } from '../errors.ts'
 import { stateFolder, type StateFolder } from '../host/state-folder.ts'
 import {
   decodeFrames, type EnterAnswer, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target,
@@ -168,11 +168,15 @@ export class SandboxClient {
       answer = await promise
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason
-      throw new SandboxError('ERR_SANDBOX_NOT_RUNNING', `Cannot reach the sandbox in "${this.#folder.root}": ${messageOf(error)}`, { cause: error })
+      throw new SandboxError('ERR_SANDBOX_NOT_RUNNING', `Cannot reach the sandbox in "${this.#folder.root}": ${unreachable(error)}`, { cause: error })
     }
     if ((answer.statusCode ?? 500) < 300) return answer
     throw new SandboxError('ERR_SANDBOX_CONTROL', (await readText(answer)).trim())
   }
+}
+
+function unreachable(error: unknown): string {
+  return ['ENOENT', 'ECONNREFUSED'].includes(codeOf(error) ?? '') ? 'it does not answer; `./weft up` starts a new one' : messageOf(error)
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

@@ -33,6 +33,11 @@ describe('serveControl()', () => {
     await expect(Array.fromAsync(client.logs({ source: { kind: 'pod', namespace: 'default', name: 'nope' } }))).rejects.toThrow('Cannot find pod "default/nope": it runs on no node')
   })
 
+  test('a sandbox that is away is named with a remedy', async () => {
+    close()
+    await expect(new SandboxClient(folder).status()).rejects.toMatchObject({ code: 'ERR_SANDBOX_NOT_RUNNING', message: `Cannot reach the sandbox in "${folder}": it does not answer; \`./weft up\` starts a new one` })
+  })
+
   test('a log that is followed and has nothing to say ends with its reader', async () => {
     const reading = Array.fromAsync(new SandboxClient(folder).logs({ source: { kind: 'init' }, follow: true }, { signal: AbortSignal.timeout(100) }))
     await expect(reading).rejects.toThrow(/timeout|abort/)

@@ -68,7 +68,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
   const present = claimStateFolder(folder, claim)
   if (present !== undefined) {
     listener.close()
-    throw new SandboxError('ERR_SANDBOX_RUNNING', `Cannot start a sandbox in "${folder.root}": one is ${present.phase === 'ready' ? 'running' : 'being started'} there since ${present.startedAt}`)
+    throw new SandboxError('ERR_SANDBOX_RUNNING', `Cannot start a sandbox in "${folder.root}": one is ${present.phase === 'ready' ? 'running' : 'being started'} there since ${present.startedAt}; \`./weft status\` looks at it, \`./weft down\` stops it`)
   }
 
   let launched: Launched | undefined

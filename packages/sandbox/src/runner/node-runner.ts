@@ -71,6 +71,11 @@ export class NodeRunner {
     return [...this.#pods.values()].find(({ pod }) => pod.metadata.namespace === namespace && pod.metadata.name === name)
   }
 
+  /** Namespaces that have a pod of this name here. */
+  namespacesOf(name: string): readonly string[] {
+    return [...this.#pods.values()].filter(({ pod }) => pod.metadata.name === name).map(({ pod }) => pod.metadata.namespace)
+  }
+
   /** CNI CHECK of a pod. @throws {CniError} When a plugin finds it not as it left it; {RangeError} for a pod without a network of its own. */
   async checkAttachment(pod: PodInstance): Promise<void> {
     const { sandbox } = pod

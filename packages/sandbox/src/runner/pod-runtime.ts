@@ -17,7 +17,9 @@ export class RunnersPodRuntime implements PodRuntime {
       const pod = runner.pod(namespace, name)
       if (pod !== undefined) return pod
     }
-    throw new RangeError(`Cannot find pod "${namespace}/${name}": it runs on no node`)
+    const elsewhere = [...this.#runners()].flatMap((runner) => runner.namespacesOf(name)).sort()
+    const hint = elsewhere.length === 0 ? '' : `; one of this name runs in ${elsewhere.join(', ')}: did you mean -n ${elsewhere[0]}?`
+    throw new RangeError(`Cannot find pod "${namespace}/${name}": it runs on no node${hint}`)
   }
 
   async* logs(namespace: string, name: string, container: string | undefined, options: LogOptions): AsyncIterable<Uint8Array> {
