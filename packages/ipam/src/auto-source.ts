@@ -3,6 +3,7 @@ import type { Node } from '@weft/api'
 import type { KubeClient, Store } from '@weft/kube'
 import { listOwnBlocks, listPools } from './block-claim.ts'
 import type { RangeSource } from './range-source.ts'
+import type { OnRefused } from './refusals.ts'
 import { messageOf } from './message-of.ts'
 
 interface AutoOptions {
@@ -11,6 +12,8 @@ interface AutoOptions {
   readonly kube: KubeClient
   readonly nodeCidr: RangeSource
   readonly blocks: RangeSource
+  /** Told of every pool or block that cannot be used. */
+  readonly refuse: OnRefused
   /** How long a node may be without podCIDRs before pools are used. */
   readonly graceMs: number
   readonly clock: Clock
@@ -23,13 +26,13 @@ const retryMs = 2000
  * node-cidr where the cluster assigns podCIDRs (kind, kubeadm), blocks elsewhere. A new node gets its podCIDRs a moment
  * after it appears, so blocks are used only after a grace period, or at once if this node owns some already.
  */
-export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, graceMs, clock, logger }: AutoOptions): RangeSource {
+export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, refuse, graceMs, clock, logger }: AutoOptions): RangeSource {
   let chosen: RangeSource | undefined
 
   async function choose(signal: AbortSignal): Promise<RangeSource> {
     await nodes.whenSynced(signal)
     const until = clock.now() + graceMs
-    const options = { signal, refuse: () => undefined }
+    const options = { signal, refuse }
     for (;;) {
       if ((nodes.get(nodeName)?.podCidrs.length ?? 0) > 0) return nodeCidr
       try {

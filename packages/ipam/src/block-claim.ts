@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { group, type IpBlock, ipBlockName, ipBlockResource, type IpPool, ipPoolResource } from '@weft/api'
+import { type CustomResource, group, type IpBlock, ipBlockName, ipBlockResource, type IpPool, ipPoolResource } from '@weft/api'
 import { type Cidr, cidrContains, cidrFrom, type Family, formatCidr, ipFromBits } from '@weft/ip'
 import { isAlreadyExists, isConflict, isNotFound, type KubeClient } from '@weft/kube'
+import type { OnRefused } from './refusals.ts'
 
 /** Label with the owner's name on every block, so that a node lists only its own. */
 const nodeLabel = `${group}/node`
@@ -16,27 +17,32 @@ interface RawList {
 }
 
 /** Trims a list; objects that cannot be used are left out and told to `refuse`. */
-function trimAll<T>(list: RawList, trim: (object: unknown) => T, refuse: (error: unknown) => void): readonly T[] {
+function trimAll<T>(list: RawList, resource: CustomResource<T>, refuse: OnRefused): readonly T[] {
   return list.items.flatMap((item) => {
     try {
-      return [trim(item)]
+      return [resource.trim(item)]
     } catch (error) {
-      refuse(error)
+      refuse(withKind(item, resource), error)
       return []
     }
   })
 }
 
+/** Items of a list lack both. */
+function withKind<T>(item: object, { apiVersion, kind }: CustomResource<T>): unknown {
+  return { ...item, apiVersion, kind }
+}
+
 export interface BlockRequestOptions {
   readonly signal: AbortSignal
   /** Told of every pool or block that cannot be used (promise P10). */
-  readonly refuse: (error: unknown) => void
+  readonly refuse: OnRefused
 }
 
 /** Blocks this node owns. */
 export async function listOwnBlocks(kube: KubeClient, nodeName: string, { signal, refuse }: BlockRequestOptions): Promise<readonly IpBlock[]> {
   const list = await kube.request<RawList>('GET', ipBlockResource.path, { query: { labelSelector: `${nodeLabel}=${nodeName}` }, signal })
-  return trimAll(list, ipBlockResource.trim, refuse).filter((block) => block.node === nodeName)
+  return trimAll(list, ipBlockResource, refuse).filter((block) => block.node === nodeName)
 }
 
 /**
@@ -46,19 +52,20 @@ export async function listOwnBlocks(kube: KubeClient, nodeName: string, { signal
  */
 export async function listPools(kube: KubeClient, { signal, refuse }: BlockRequestOptions): Promise<readonly IpPool[]> {
   try {
-    return withoutOverlap(trimAll(await kube.request<RawList>('GET', ipPoolResource.path, { signal }), ipPoolResource.trim, refuse), refuse)
+    return withoutOverlap(trimAll(await kube.request<RawList>('GET', ipPoolResource.path, { signal }), ipPoolResource, refuse), refuse)
   } catch (error) {
     if (isNotFound(error)) return []
     throw error
   }
 }
 
-export function withoutOverlap(pools: readonly IpPool[], refuse: (error: unknown) => void): readonly IpPool[] {
+/** @param refuse Told of each pool left out. */
+export function withoutOverlap(pools: Iterable<IpPool>, refuse: OnRefused): readonly IpPool[] {
   const kept: IpPool[] = []
   for (const pool of [...pools].sort((a, b) => a.name < b.name ? -1 : 1)) {
     const other = kept.find(({ cidr }) => overlaps(cidr, pool.cidr))
     if (other === undefined) kept.push(pool)
-    else refuse(new RangeError(`Cannot use IPPool "${pool.name}": its range ${formatCidr(pool.cidr)} overlaps ${formatCidr(other.cidr)} of pool "${other.name}"`))
+    else refuse(withKind({ metadata: { name: pool.name, uid: pool.uid, resourceVersion: pool.resourceVersion } }, ipPoolResource), new RangeError(`Cannot use IPPool "${pool.name}": its range ${formatCidr(pool.cidr)} overlaps ${formatCidr(other.cidr)} of pool "${other.name}"`))
   }
   return kept
 }
@@ -88,7 +95,7 @@ export async function claimBlock(kube: KubeClient, nodeName: string, family: Fam
   if (pools.length === 0) return undefined
   const { signal } = options
   const existing = await kube.request<RawList>('GET', ipBlockResource.path, { signal })
-  const blocks = trimAll(existing, ipBlockResource.trim, options.refuse)
+  const blocks = trimAll(existing, ipBlockResource, options.refuse)
   const taken = new Set(existing.items.map((item) => item.metadata.name))
   for (const pool of pools) {
     for (const block of blocks) {

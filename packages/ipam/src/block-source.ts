@@ -4,7 +4,7 @@ import { type Family, formatCidr } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
 import { claimBlock, listOwnBlocks } from './block-claim.ts'
 import type { RangeSink, RangeSource } from './range-source.ts'
-import { messageOf } from './message-of.ts'
+import type { OnRefused } from './refusals.ts'
 
 interface BlockSourceOptions {
   readonly nodeName: string
@@ -12,6 +12,8 @@ interface BlockSourceOptions {
   readonly sink: RangeSink
   /** Families with too few free addresses, primary family first. */
   readonly short: () => readonly Family[]
+  /** Told of every pool or block that cannot be used. */
+  readonly refuse: OnRefused
   readonly resyncMs: number
   readonly clock: Clock
   readonly logger: Logger
@@ -21,9 +23,7 @@ interface BlockSourceOptions {
  * Ranges are blocks this node owns. One is taken ahead of need, so that no ADD waits for the API server; only when pods
  * come faster than that does one wait.
  */
-export function blockSource({ nodeName, kube, sink, short, resyncMs, clock, logger }: BlockSourceOptions): RangeSource {
-  const refuse = (error: unknown): void => logger.warn({ error: messageOf(error) }, 'object refused')
-
+export function blockSource({ nodeName, kube, sink, short, refuse, resyncMs, clock, logger }: BlockSourceOptions): RangeSource {
   async function resync(signal: AbortSignal): Promise<void> {
     const options = { signal, refuse }
     let own: readonly IpBlock[] = await listOwnBlocks(kube, nodeName, options)

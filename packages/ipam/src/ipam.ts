@@ -13,6 +13,7 @@ import { createIpamMetrics, type IpamMetrics } from './metrics.ts'
 import { type AllocateRequest, attachmentStates, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
 import { nodeCidrSource } from './node-cidr-source.ts'
 import type { RangeSource } from './range-source.ts'
+import { type OnRefused, tellOnce } from './refusals.ts'
 import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore } from './store.ts'
 import { messageOf } from './message-of.ts'
@@ -23,6 +24,8 @@ export interface IpamDeps {
   readonly nodes: Store<Node>
   /** Only modes `auto` and `blocks` use it. */
   readonly kube: KubeClient
+  /** Told once per version of every pool or block that cannot be used, e.g. to record an Event on it. */
+  readonly onRefused?: OnRefused | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -288,9 +291,10 @@ export class Ipam implements AsyncDisposable {
 export async function createIpam(deps: IpamDeps): Promise<Ipam> {
   const ipam = await Ipam.open(deps)
   const { config, nodeName, nodes, kube, clock, logger } = deps
+  const refuse = tellOnce(deps)
   const sink = (cidrs: readonly Cidr[]): void => ipam.setRanges(cidrs)
   const nodeCidr = nodeCidrSource({ nodeName, nodes, sink })
-  const blocks = blockSource({ nodeName, kube, sink, short: () => ipam.short(), resyncMs: config.resync, clock, logger })
+  const blocks = blockSource({ nodeName, kube, sink, short: () => ipam.short(), refuse, resyncMs: config.resync, clock, logger })
   switch (config.mode) {
     case 'node-cidr':
       ipam.follow(nodeCidr)
@@ -299,7 +303,7 @@ export async function createIpam(deps: IpamDeps): Promise<Ipam> {
       ipam.follow(blocks)
       break
     case 'auto':
-      ipam.follow(autoSource({ nodeName, nodes, kube, nodeCidr, blocks, graceMs: config.autoGrace, clock, logger }))
+      ipam.follow(autoSource({ nodeName, nodes, kube, nodeCidr, blocks, refuse, graceMs: config.autoGrace, clock, logger }))
       break
     default:
       config.mode satisfies never

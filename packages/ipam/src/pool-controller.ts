@@ -2,8 +2,10 @@ import { type IpBlock, ipBlockResource, type IpPool, ipPoolResource, type Node }
 import { type Clock, type Logger, Reconciler, type Registry } from '@weft/daemon'
 import { cidrContains, formatCidr, parseCidr } from '@weft/ip'
 import { isAlreadyExists, isConflict, isNotFound, type KubeClient, type Store } from '@weft/kube'
+import { withoutOverlap } from './block-claim.ts'
 import type { PoolControllerConfig } from './config.ts'
 import { createPoolControllerMetrics } from './metrics.ts'
+import { type OnRefused, tellOnce } from './refusals.ts'
 
 export interface PoolControllerDeps {
   readonly config: PoolControllerConfig
@@ -11,6 +13,8 @@ export interface PoolControllerDeps {
   readonly nodes: Store<Node>
   readonly pools: Store<IpPool>
   readonly blocks: Store<IpBlock>
+  /** Told once per version of every pool that no node takes blocks from because it overlaps another, e.g. to record an Event on it. */
+  readonly onRefused?: OnRefused | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -28,7 +32,8 @@ export interface PoolController {
  * after two sightings at least `nodeGrace` apart and a last look at the API itself just before; a mistake there would give
  * one address to two pods.
  */
-export function createPoolController({ config, kube, nodes, pools, blocks, clock, logger, registry }: PoolControllerDeps): PoolController {
+export function createPoolController({ config, kube, nodes, pools, blocks, onRefused, clock, logger, registry }: PoolControllerDeps): PoolController {
+  const refuse = tellOnce({ logger, onRefused })
   const metrics = createPoolControllerMetrics(registry)
   /** When a block's owner was first missed, in monotonic milliseconds. */
   const missedSince = new Map<string, number>()
@@ -98,6 +103,7 @@ export function createPoolController({ config, kube, nodes, pools, blocks, clock
     maxIntervalMs: config.interval,
     reconcile: async (signal) => {
       await Promise.all([nodes.whenSynced(signal), pools.whenSynced(signal), blocks.whenSynced(signal)])
+      withoutOverlap(pools.values(), refuse)
       await createPools(signal)
       await collect(signal)
     },
