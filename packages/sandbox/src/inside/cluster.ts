@@ -110,7 +110,7 @@ export async function startCluster({ options, listener, report, clock, logger, s
   const dnsServers = ofFamilies(options.family, clusterRanges.dnsService)
   for (const node of topology.nodes) {
     const runner = new NodeRunner({
-      node, pods, gate, logs: `${logs}/pods`,
+      node, pods, gate, clock, logs: `${logs}/pods`,
       netns: underlay.nodes.get(node.name)!,
       folder: nodePaths(run, node.name).folder,
       cniConfFolder: nodePaths(run, node.name).cniConf,

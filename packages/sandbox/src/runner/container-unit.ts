@@ -23,6 +23,8 @@ export interface ContainerUnitOptions {
   readonly prober: Prober
   /** Called after every change of {@link ContainerUnit.status}. */
   readonly onChange: () => void
+  /** Called with what its pod's Events shall tell. */
+  readonly onTrouble: (reason: string, message: string) => void
 }
 
 /** Prepares a start: files, mounts, environment. @throws {MissingReference} or {@link UnknownImage}: it waits and is tried again. */
@@ -103,7 +105,11 @@ export class ContainerUnit {
           if (signal.aborted || this.#stopping !== undefined) return code
         }
         if (performance.now() - began > steadyMs) waitMs = 0
-        if (code !== undefined && waitMs > 0) this.#turnOver({ waiting: { reason: 'CrashLoopBackOff', message: `back-off ${waitMs / 1000}s restarting failed container` } })
+        if (code !== undefined && waitMs > 0) {
+          // Without the time: what is equal is counted on one Event.
+          this.#options.onTrouble('BackOff', `Back-off restarting failed container ${this.container.name}`)
+          this.#turnOver({ waiting: { reason: 'CrashLoopBackOff', message: `back-off ${waitMs / 1000}s restarting failed container` } })
+        }
         await sleep(code === undefined ? Math.max(waitMs, 250) : waitMs, undefined, { signal })
         waitMs = waitMs === 0 ? firstBackoffMs : Math.min(longestBackoffMs, waitMs * 2)
         if (code !== undefined) this.#restarts++
@@ -169,6 +175,7 @@ export class ContainerUnit {
     } catch (error) {
       if (signal.aborted) return undefined
       const reason = error instanceof MissingReference || error instanceof UnknownImage ? error.name : 'RunContainerError'
+      this.#options.onTrouble(error instanceof UnknownImage ? reason : 'Failed', `container ${this.container.name}: ${messageOf(error)}`)
       this.#turnOver({ waiting: { reason, message: messageOf(error) } })
       return undefined
     } finally {

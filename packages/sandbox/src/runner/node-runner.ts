@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from '@weft/daemon'
-import type { Change, KubeClient, Store } from '@weft/kube'
+import type { Clock, Logger } from '@weft/daemon'
+import { type Change, EventRecorder, type KubeClient, type Store, targetOf } from '@weft/kube'
 import type { Gate } from '../inside/gate.ts'
 import { messageOf } from '../errors.ts'
 import { type UnderlayNode, withoutPrefix } from '../underlay/topology.ts'
@@ -27,6 +27,7 @@ export interface NodeRunnerOptions {
   readonly pods: Store<RunnerPod>
   readonly cluster: ClusterFacts
   readonly gate: Gate
+  readonly clock: Clock
   readonly logger: Logger
   readonly onReadiness: (readiness: NodeReadiness) => void
 }
@@ -40,6 +41,7 @@ export class NodeRunner {
   readonly #network: CniNetwork
   readonly #watch: NetworkWatch
   readonly #prober: Prober
+  readonly #events: EventRecorder
   readonly #pods = new Map<string, PodInstance>()
   #statusWrites: Promise<void> = Promise.resolve()
 
@@ -48,6 +50,7 @@ export class NodeRunner {
     this.#options = options
     this.#object = new NodeObject(kube, node)
     this.#prober = new Prober(node.name, netns)
+    this.#events = new EventRecorder({ client: kube, source: { component: 'kubelet', host: node.name }, clock: options.clock, logger: options.logger })
     this.#network = new CniNetwork({ binFolders: options.cniBinFolders, cacheFolder: `${folder}/cni-results`, nodeNetns: netns })
     this.#watch = new NetworkWatch({
       network: this.#network,
@@ -90,7 +93,7 @@ export class NodeRunner {
     this.#writeStatus(this.#watch.readiness)
     const unsubscribe = pods.subscribe((change) => this.#onChange(change), { replay: true })
     signal.addEventListener('abort', unsubscribe, { once: true })
-    await Promise.all([this.#watch.run(signal), this.#beat(signal, node.name)])
+    await Promise.all([this.#watch.run(signal), this.#beat(signal, node.name), this.#events.run(signal)])
     await this.#prober[Symbol.asyncDispose]()
   }
 
@@ -109,6 +112,7 @@ export class NodeRunner {
     const { namespace, name, uid } = pod.metadata
     const instance = new PodInstance(pod, {
       cluster, kube, gate, logger,
+      onTrouble: (reason, message) => this.#events.record(targetOf(pod, { apiVersion: 'v1', kind: 'Pod' }), 'Warning', { reason, message }),
       network: this.#network,
       networkReady: (signal) => this.#watch.ready(signal),
       nodeNetns: netns,

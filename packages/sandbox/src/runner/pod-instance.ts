@@ -53,6 +53,8 @@ export interface PodInstanceOptions {
   /** How many pods may be made at once. */
   readonly gate: Gate
   readonly logger: Logger
+  /** Tells a warning as an Event about the pod. */
+  readonly onTrouble: (reason: string, message: string) => void
 }
 
 const firstRetryMs = 100
@@ -78,7 +80,7 @@ export class PodInstance {
     this.#options = options
     const onChange = (): void => this.#writer.touch()
     const unit = (container: Container, restart: 'Always' | 'OnFailure' | 'Never'): ContainerUnit => new ContainerUnit({
-      container, restart, folder: `${options.folder}/containers/${container.name}`, logs: `${options.logs}/${container.name}`, prober: options.prober, onChange,
+      container, restart, folder: `${options.folder}/containers/${container.name}`, logs: `${options.logs}/${container.name}`, prober: options.prober, onChange, onTrouble: options.onTrouble,
     })
     const policy = pod.spec.restartPolicy ?? 'Always'
     this.#writer = new StatusWriter(options.kube, pod, () => this.#status())
@@ -157,6 +159,7 @@ export class PodInstance {
         // Code 11 says "later"; other refusals may pass as well, a kubelet does not give up either.
         const level = error instanceof CniError && error.cniCode === 11 ? 'info' : 'warn'
         logger[level]({ pod: this.#pod.metadata.name, message: messageOf(error), waitMs }, 'pod sandbox could not be made')
+        this.#options.onTrouble('FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`)
         for (const unit of [...this.#init, ...this.#main]) unit.wait('ContainerCreating', messageOf(error))
         await sleep(waitMs, undefined, { signal }).catch(() => undefined)
       }
