@@ -1,8 +1,8 @@
-import { tables } from '@weft/api'
+import { ipBlockResource, tables } from '@weft/api'
 import { createCni, installCni, type NodeAddresses, type NodePort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
-import { EventRecorder, type KubeClient } from '@weft/kube'
+import { EventRecorder, type KubeClient, targetOf } from '@weft/kube'
 import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
@@ -50,7 +50,10 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const shared = { nodeName, nodes, clock, registry }
   const log = (component: string): Logger => logger.child({ component })
 
-  const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam') }))
+  const tellRefused = (kind: string, apiVersion: string) => (object: unknown, error: unknown): void =>
+    recorder.record(targetOf(object, { kind, apiVersion }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) })
+
+  const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: tellRefused('IPBlock', ipBlockResource.apiVersion) }))
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values), logger: log('overlay') })
   const proxy = createProxy({
     ...shared, config: config.proxy, services, slices, blocks, nft, flows: conntrack, logger: log('proxy'),
@@ -83,7 +86,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
         await Promise.all([nodes.whenSynced(signal), overlay.whenReady(signal), policy.whenReady(signal), proxy.whenReady(signal)])
         await Promise.all([cni.run(signal), announce(signal)])
       }
-      const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck]] as const
+      const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
       await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), ...edits])
     },

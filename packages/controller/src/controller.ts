@@ -33,7 +33,10 @@ export function createController({ config, client, clock, logger }: ControllerDe
     return store
   }
   const [nodes, pools, blocks] = [keep(nodeResource, 'Node', 'v1'), keep(ipPoolResource, ipPoolResource.kind, ipPoolResource.apiVersion), keep(ipBlockResource, ipBlockResource.kind, ipBlockResource.apiVersion)]
-  const poolController = createPoolController({ config: config.pools, kube: client, nodes, pools, blocks, clock, logger: logger.child({ component: 'pools' }), registry })
+  const poolController = createPoolController({
+    config: config.pools, kube: client, nodes, pools, blocks, clock, logger: logger.child({ component: 'pools' }), registry,
+    onRefused: (object, error) => recorder.record(targetOf(object, { kind: ipPoolResource.kind, apiVersion: ipPoolResource.apiVersion }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) }),
+  })
   const elector = new LeaderElector({ client, name: 'weft-controller', namespace: config.namespace, identity: config.identity, clock, logger })
 
   return {
