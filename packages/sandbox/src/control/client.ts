@@ -159,7 +159,6 @@ export class SandboxClient {
     if (options.body instanceof Readable) {
       // Headers go at once: the command starts before its input comes.
       call.flushHeaders()
-      options.body.pipe(call)
     } else {
       call.end(options.body)
     }
@@ -168,9 +167,15 @@ export class SandboxClient {
       answer = await promise
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason
-      throw new SandboxError('ERR_SANDBOX_NOT_RUNNING', `Cannot reach the sandbox in "${this.#folder.root}": ${unreachable(error)}`, { cause: error })
+      // Without a cause: the message has all of it, and causes are printed too.
+      throw new SandboxError('ERR_SANDBOX_NOT_RUNNING', `Cannot reach the sandbox in "${this.#folder.root}": ${unreachable(error)}`)
     }
-    if ((answer.statusCode ?? 500) < 300) return answer
+    if ((answer.statusCode ?? 500) < 300) {
+      // Not earlier: input sent to a place that does not exist would break the connection before the refusal is read.
+      if (options.body instanceof Readable) options.body.pipe(call)
+      return answer
+    }
+    answer.once('end', () => call.destroy())
     throw new SandboxError('ERR_SANDBOX_CONTROL', (await readText(answer)).trim())
   }
 }

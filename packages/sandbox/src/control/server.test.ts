@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SandboxClient } from './client.ts'
 import type { LogRequest } from './protocol.ts'
@@ -36,6 +37,11 @@ describe('serveControl()', () => {
   test('a sandbox that is away is named with a remedy', async () => {
     close()
     await expect(new SandboxClient(folder).status()).rejects.toMatchObject({ code: 'ERR_SANDBOX_NOT_RUNNING', message: `Cannot reach the sandbox in "${folder}": it does not answer; \`./weft up\` starts a new one` })
+  })
+
+  test('input for a place that does not exist does not hide the refusal', async () => {
+    const stdin = Readable.from(Array.from({ length: 50 }, () => Buffer.alloc(65_536)))
+    await expect(new SandboxClient(folder).run({ kind: 'outside' }, ['cat'], { stdin })).rejects.toThrow('the test has none')
   })
 
   test('a log that is followed and has nothing to say ends with its reader', async () => {
