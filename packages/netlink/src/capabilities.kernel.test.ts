@@ -15,7 +15,7 @@ describe.skipIf(!kernelTestsPossible())('probeCapabilities()', () => {
     }
   })
 
-  it.skipIf(!hasPrograms('ip', 'nft'))('probes leave nothing behind and tell unknown names from known ones', async () => {
+  it('probes leave nothing behind and tell unknown names from known ones', async () => {
     await using ns = await TestNamespace.create()
     using netfilter = await NetlinkSocket.open('netfilter', { netns: ns.path })
     expect(['veth', 'bridge', 'vxlan', 'no-such-kind'].map((kind) => linkKindPresent(ns.route.socket, kind))).toEqual([true, true, true, false])
@@ -23,7 +23,7 @@ describe.skipIf(!kernelTestsPossible())('probeCapabilities()', () => {
     expect([expressionPresent(netfilter, 'notrack'), expressionPresent(netfilter, 'no-such')]).toEqual([true, false])
     expect([chainTypePresent(netfilter, 'route'), chainTypePresent(netfilter, 'no-such')]).toEqual([true, false])
     expect(conntrackFilterPresent(netfilter)).toBe(true)
-    expect(ns.exec('nft', ['list', 'ruleset'])).toBe('')
+    if (hasPrograms('nft')) expect(ns.exec('nft', ['list', 'ruleset'])).toBe('')
     expect(ns.route.links()).toMatchObject([{ name: 'lo' }])
   })
 })

@@ -1,12 +1,15 @@
 import { formatIp, parseIp } from '@weft/ip'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Conntrack } from './conntrack.ts'
-import { TestNamespace, hasPrograms, kernelTestsPossible } from './testing/index.ts'
+import { TestNamespace, whyNoKernelTests, whyNoPrograms } from './testing/index.ts'
 
 const UDP = 17
 const TCP = 6
 
-describe.skipIf(!kernelTestsPossible() || !hasPrograms('conntrack'))('Conntrack', () => {
+// The program makes the entries that are read and deleted here.
+const missing = whyNoKernelTests() ?? whyNoPrograms('conntrack')
+
+describe.skipIf(missing !== undefined)(`Conntrack${missing === undefined ? '' : `: ${missing}`}`, () => {
   let ns: TestNamespace
   let conntrack: Conntrack
 

@@ -14,7 +14,10 @@ function ip(ns: TestNamespace, ...args: readonly string[]): Shown[] {
   return list.filter((entry) => Object.keys(entry).length > 0)
 }
 
-describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSocket', () => {
+/** Without the oracle, only what we read back ourselves is compared. */
+const hasOracle = hasPrograms('ip', 'bridge')
+
+describe.skipIf(!kernelTestsPossible())('RouteSocket', () => {
   let leaks: () => string[]
   let a: TestNamespace
   let b: TestNamespace
@@ -45,7 +48,7 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     // The kernel takes no alias when a link is made.
     a.route.setLink(link.index, { alias: 'pod web-0' })
     expect(a.route.link(link.index).alias).toBe('pod web-0')
-    expect(ip(a, 'link', 'show', 'veth-a')).toMatchObject([{ ifindex: link.index, address: mac, mtu: 1400, ifalias: 'pod web-0', group: '7', linkinfo: { info_kind: 'veth' } }])
+    if (hasOracle) expect(ip(a, 'link', 'show', 'veth-a')).toMatchObject([{ ifindex: link.index, address: mac, mtu: 1400, ifalias: 'pod web-0', group: '7', linkinfo: { info_kind: 'veth' } }])
     expect(() => a.route.addLink({ kind: 'veth', name: 'veth-a', peer: { name: 'x' } })).toThrow(expect.toSatisfy(isAlreadyExists))
   })
 
@@ -59,8 +62,8 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     const port = a.route.addLink({ kind: 'veth', name: 'port0', master: bridge.index, peer: { name: 'port0-peer' } })
     expect(port.master).toBe(bridge.index)
     a.route.setBridgePort(port.index, { hairpin: true, isolated: true, learning: false })
-    expect(ip(a, 'link', 'show', 'br0')).toMatchObject([{ linkinfo: { info_data: { stp_state: 1 } } }])
-    expect(ip(a, 'link', 'show', 'port0')).toMatchObject([{ master: 'br0', linkinfo: { info_slave_data: { hairpin: true, isolated: true, learning: false } } }])
+    if (hasOracle) expect(ip(a, 'link', 'show', 'br0')).toMatchObject([{ linkinfo: { info_data: { stp_state: 1 } } }])
+    if (hasOracle) expect(ip(a, 'link', 'show', 'port0')).toMatchObject([{ master: 'br0', linkinfo: { info_slave_data: { hairpin: true, isolated: true, learning: false } } }])
     a.route.setLink(port.index, { master: 0 })
     expect(a.route.link(port.index).master).toBeUndefined()
   })
@@ -70,11 +73,11 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     const link = a.route.addLink({ kind: 'vxlan', name, vni: 77, port: local.includes(':') ? 8473 : 8472, local: parseIp(local), learning: false, device: a.route.link('weft0').index, ttl: 9, udp6ZeroChecksum: true, mac: parseMac('02:00:00:00:03:01') })
     expect(link.vxlan).toMatchObject({ vni: 77, learning: false, ttl: 9, device: a.route.link('weft0').index, udp6ZeroChecksum: true })
     expect(formatIp(link.vxlan!.local!)).toBe(local)
-    expect(ip(a, 'link', 'show', name)).toMatchObject([{ linkinfo: { info_data: { id: 77, port: link.vxlan!.port, learning: false, ttl: 9, link: 'weft0', [local.includes(':') ? 'local6' : 'local']: local } } }])
+    if (hasOracle) expect(ip(a, 'link', 'show', name)).toMatchObject([{ linkinfo: { info_data: { id: 77, port: link.vxlan!.port, learning: false, ttl: 9, link: 'weft0', [local.includes(':') ? 'local6' : 'local']: local } } }])
   })
 
   it('links() lists all, or one kind; findLink() misses without throwing; link() says ENODEV', () => {
-    expect(a.route.links().map(({ name }) => name).toSorted()).toEqual(ip(a, 'link', 'show').map((link) => String(link['ifname'])).toSorted())
+    if (hasOracle) expect(a.route.links().map(({ name }) => name).toSorted()).toEqual(ip(a, 'link', 'show').map((link) => String(link['ifname'])).toSorted())
     expect(a.route.links({ kind: 'vxlan' }).map(({ name }) => name).toSorted()).toEqual(['vx-4', 'vx-6'])
     expect(a.route.findLink('nobody')).toBeUndefined()
     expect(() => a.route.link('nobody')).toThrow(expect.toSatisfy(isNotFound))
@@ -95,9 +98,9 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     b.route.addAddress({ ifIndex: eth0, address: parseIp('10.9.0.1'), prefix: 32, peer: parseIp('10.9.0.2'), scope: 'link', label: 'eth0:x' })
     expect(() => b.route.addAddress(v6)).toThrow(expect.toSatisfy(isAlreadyExists))
     b.route.replaceAddress({ ...v6, preferredSeconds: 0 })
-    const shown = ip(b, 'address', 'show', 'dev', 'eth0').flatMap((link) => link['addr_info'])
-    expect(shown).toContainEqual(expect.objectContaining({ local: 'fd00::2', prefixlen: 128, nodad: true, noprefixroute: true, deprecated: true }))
-    expect(shown).toContainEqual(expect.objectContaining({ local: '10.9.0.1', address: '10.9.0.2', prefixlen: 32, scope: 'link', label: 'eth0:x' }))
+    const shown = hasOracle && ip(b, 'address', 'show', 'dev', 'eth0').flatMap((link) => link['addr_info'])
+    if (shown) expect(shown).toContainEqual(expect.objectContaining({ local: 'fd00::2', prefixlen: 128, nodad: true, noprefixroute: true, deprecated: true }))
+    if (shown) expect(shown).toContainEqual(expect.objectContaining({ local: '10.9.0.1', address: '10.9.0.2', prefixlen: 32, scope: 'link', label: 'eth0:x' }))
     const read = b.route.addresses({ ifIndex: eth0 })
     expect(read.find(({ address }) => formatIp(address) === 'fd00::2')).toMatchObject({ prefix: 128, noDad: true, noPrefixRoute: true, tentative: false, deprecated: true })
     expect(formatIp(read.find(({ label }) => label === 'eth0:x')!.peer!)).toBe('10.9.0.2')
@@ -114,11 +117,11 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     b.route.addRoute({ destination: parseCidr('169.254.1.1/32'), ifIndex: eth0, scope: 'link', protocol })
     b.route.addRoute({ destination: parseCidr('10.21.0.0/16'), via: parseIp('192.0.2.1'), ifIndex: eth0, onlink: true, table: 1000, protocol })
     for (const type of ['unreachable', 'blackhole', 'throw', 'prohibit'] as const) b.route.addRoute({ destination: parseCidr('10.22.0.0/16'), type, table: { unreachable: 1, blackhole: 2, throw: 3, prohibit: 4 }[type], protocol })
-    const shown = ip(b, 'route', 'show', 'table', 'all', 'proto', String(protocol))
-    expect(shown).toContainEqual(expect.objectContaining({ dst: '10.20.0.0/16', gateway: '10.0.0.1', prefsrc: '10.0.0.2', metric: 5, metrics: [{ mtu: 1400, advmss: 1360 }] }))
-    expect(shown).toContainEqual(expect.objectContaining({ dst: '169.254.1.1', dev: 'eth0', scope: 'link' }))
-    expect(shown).toContainEqual(expect.objectContaining({ dst: '10.21.0.0/16', gateway: '192.0.2.1', table: '1000', flags: ['onlink'] }))
-    expect(shown.map((route) => String(route['type'])).toSorted()).toEqual(['blackhole', 'prohibit', 'throw', 'unicast', 'unicast', 'unicast', 'unreachable'])
+    const shown = hasOracle && ip(b, 'route', 'show', 'table', 'all', 'proto', String(protocol))
+    if (shown) expect(shown).toContainEqual(expect.objectContaining({ dst: '10.20.0.0/16', gateway: '10.0.0.1', prefsrc: '10.0.0.2', metric: 5, metrics: [{ mtu: 1400, advmss: 1360 }] }))
+    if (shown) expect(shown).toContainEqual(expect.objectContaining({ dst: '169.254.1.1', dev: 'eth0', scope: 'link' }))
+    if (shown) expect(shown).toContainEqual(expect.objectContaining({ dst: '10.21.0.0/16', gateway: '192.0.2.1', table: '1000', flags: ['onlink'] }))
+    if (shown) expect(shown.map((route) => String(route['type'])).toSorted()).toEqual(['blackhole', 'prohibit', 'throw', 'unicast', 'unicast', 'unicast', 'unreachable'])
     expect(b.route.routes({ protocol })).toHaveLength(7)
     expect(b.route.routes({ table: 1000 })).toMatchObject([{ type: 'unicast', onlink: true, table: 1000, protocol, ifIndex: eth0 }])
     expect(b.route.routes({ table: 12_345 })).toEqual([])
@@ -139,7 +142,7 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     const several = routes.find(({ destination }) => formatCidr(destination) === '10.30.0.0/16')!
     expect(several.nextHops.map(({ via, weight }) => `${formatIp(via!)} ${weight}`)).toEqual(['10.0.0.7 3', '10.0.0.8 1'])
     expect(formatIp(routes.find(({ destination }) => formatCidr(destination) === '10.31.0.0/16')!.via!)).toBe('fe80::1')
-    expect(ip(a, 'route', 'show', '10.30.0.0/16')).toMatchObject([{ nexthops: [{ gateway: '10.0.0.7', weight: 3 }, { gateway: '10.0.0.8', weight: 1 }] }])
+    if (hasOracle) expect(ip(a, 'route', 'show', '10.30.0.0/16')).toMatchObject([{ nexthops: [{ gateway: '10.0.0.7', weight: 3 }, { gateway: '10.0.0.8', weight: 1 }] }])
   })
 
   it('lookupRoute() answers as `ip route get` does', () => {
@@ -154,7 +157,7 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     b.route.addRule({ family: 6, priority: 101, action: 'unreachable', invert: true, from: parseCidr('fd00::/64') })
     expect(() => b.route.addRule(rule)).toThrow(expect.toSatisfy(isAlreadyExists))
     expect(b.route.rules({ family: 4 }).find(({ priority }) => priority === 100)).toEqual({ ...rule, action: 'table', invert: false, oif: undefined, ipProtocol: undefined })
-    expect(ip(b, 'rule', 'show', 'priority', '100')).toMatchObject([{ src: '10.0.0.0', srclen: 8, dst: '10.9.0.0', dstlen: 16, fwmark: '0x10', fwmask: '0xff', iif: 'eth0', table: '1000', suppress_prefixlen: 0 }])
+    if (hasOracle) expect(ip(b, 'rule', 'show', 'priority', '100')).toMatchObject([{ src: '10.0.0.0', srclen: 8, dst: '10.9.0.0', dstlen: 16, fwmark: '0x10', fwmask: '0xff', iif: 'eth0', table: '1000', suppress_prefixlen: 0 }])
     expect(b.route.rules({ family: 6 }).find(({ priority }) => priority === 101)).toMatchObject({ action: 'unreachable', invert: true })
     b.route.deleteRule(rule)
     expect(() => b.route.deleteRule(rule)).toThrow(expect.toSatisfy(isNotFound))
@@ -168,7 +171,7 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     b.route.replaceNeighbour({ ifIndex: eth0, address: parseIp('10.0.0.77'), proxy: true })
     expect(b.route.neighbours({ ifIndex: eth0, family: 4 })).toMatchObject([{ mac, state: 'permanent', proxy: false }])
     expect(b.route.neighbours({ ifIndex: eth0, proxy: true })).toMatchObject([{ proxy: true, mac: undefined }])
-    expect(ip(b, 'neigh', 'show', 'nud', 'permanent').map((shown) => `${String(shown['dst'])} ${String(shown['lladdr'])}`).toSorted()).toEqual([`169.254.1.1 ${mac}`, `fe80::1 ${mac}`])
+    if (hasOracle) expect(ip(b, 'neigh', 'show', 'nud', 'permanent').map((shown) => `${String(shown['dst'])} ${String(shown['lladdr'])}`).toSorted()).toEqual([`169.254.1.1 ${mac}`, `fe80::1 ${mac}`])
     b.route.deleteNeighbour(entry)
     expect(b.route.neighbours({ ifIndex: eth0, family: 4 })).toEqual([])
   })
@@ -182,8 +185,8 @@ describe.skipIf(!kernelTestsPossible() || !hasPrograms('ip', 'bridge'))('RouteSo
     a.route.replaceFdb({ ifIndex, mac, destination: parseIp('10.0.0.9') })
     const shown = (): string[] => a.route.fdb(ifIndex).map((entry) => `${entry.mac} ${formatIp(entry.destination!)}`).toSorted()
     expect(shown()).toEqual([`${flood} 10.0.0.8`, `${flood} 10.0.0.9`, `${mac} 10.0.0.9`])
-    const oracle: Shown[] = JSON.parse(a.exec('bridge', ['-j', 'fdb', 'show', 'dev', 'vx-4']))
-    expect(oracle.map((entry) => `${String(entry['mac'])} ${String(entry['dst'])}`).toSorted()).toEqual(shown())
+    const oracle: Shown[] | undefined = hasOracle ? JSON.parse(a.exec('bridge', ['-j', 'fdb', 'show', 'dev', 'vx-4'])) : undefined
+    if (oracle) expect(oracle.map((entry) => `${String(entry['mac'])} ${String(entry['dst'])}`).toSorted()).toEqual(shown())
     a.route.deleteFdb({ ifIndex, mac: flood, destination: parseIp('10.0.0.8') })
     expect(shown()).toEqual([`${flood} 10.0.0.9`, `${mac} 10.0.0.9`])
   })

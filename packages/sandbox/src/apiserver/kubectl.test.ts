@@ -18,7 +18,7 @@ const stop = new AbortController()
 let running: Promise<void>
 
 // Without kubectl on the machine there is no oracle to ask.
-describe.skipIf(!hasKubectl)('kubectl', { timeout: 30_000 }, () => {
+describe.skipIf(!hasKubectl)(`kubectl${hasKubectl ? '' : ': it is not found on the PATH'}`, { timeout: 30_000 }, () => {
   beforeAll(async () => {
     started = await startServer({
       podRuntime: {
