@@ -5,7 +5,7 @@ import { realClock } from '@weft/daemon'
 import { closeFd, RouteSocket, UnixFdServer } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { installPlugin, type InstalledPlugin, programs } from '../test/plugin.ts'
+import { installPlugin, type InstalledPlugin, programs, whyNoShim } from '../test/plugin.ts'
 import { type CallFrame, decodeCall, encodeReply } from './frame.ts'
 
 const reason = whyNoKernelTests()
@@ -42,6 +42,12 @@ function fakeAgent(path: string, reply: Buffer | undefined): AsyncDisposable & {
     await serving
   } }
 }
+
+const noShim = await whyNoShim()
+
+describe('shim', () => {
+  it.skipIf(noShim !== undefined)(`can be built${noShim === undefined ? '' : `: ${noShim}`}`, () => expect(noShim).toBeUndefined())
+})
 
 describe.skipIf(reason !== undefined).each(await programs())('%s', (_, program) => {
   let folder: string

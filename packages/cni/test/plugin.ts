@@ -26,9 +26,17 @@ export interface InstalledPlugin {
   run(call: PluginCall): Promise<PluginOutput>
 }
 
-/** Both programs, for `describe.each`; the shim is left out where no compiler is. */
+const shimFolder = new URL('../../../.weft/shim', import.meta.url).pathname
+
+/** Why the shim cannot be tested here: what the compiler said. */
+export async function whyNoShim(): Promise<string | undefined> {
+  const built = await buildShim(shimFolder)
+  return built.kind === 'binary' ? undefined : built.reason
+}
+
+/** Both programs, for `describe.each`; the shim is left out where no compiler works, see {@link whyNoShim}. */
 export async function programs(): Promise<readonly [readonly [string, ShimProgram], ...(readonly [string, ShimProgram])[]]> {
-  const built = await buildShim(new URL('../../../.weft/shim', import.meta.url).pathname)
+  const built = await buildShim(shimFolder)
   const twin = ['twin', { kind: 'twin' }] as const
   return built.kind === 'binary' ? [['shim', built], twin] : [twin]
 }
