@@ -144,6 +144,7 @@ describe.skipIf(reason !== undefined)(`NftSocket${reason === undefined ? '' : `:
     for (const wanted of [build('ipv6_addr', 0), build('ipv6_addr', 5)]) {
       nft.commit(diffTable(nft.read('inet', 'demo'), wanted))
       expectInKernel(world, wanted)
+      expect(diffTable(nft.read('inet', 'demo'), wanted).isEmpty).toBe(true)
     }
   })
 

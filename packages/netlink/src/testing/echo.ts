@@ -31,7 +31,11 @@ export async function echoes(path: string, to: string, { from, ifIndex = 0, time
   }
 }
 
-/** Runs on the thread that is in the namespace. */
+/**
+ * Runs on the thread that is in the namespace, called by its name.
+ *
+ * @public
+ */
 export function openEchoSocket(family: unknown): number {
   return family === 4 ? libc.socket(libc.AF_INET, libc.SOCK_RAW, ECHO[4].protocol) : libc.socket(libc.AF_INET6, libc.SOCK_RAW, ECHO[6].protocol)
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { bindMount, hideFolder, NetlinkError, setMountAttributes } from '@weft/netlink'
 
 /** Devices that every container has. */
-export const containerDevices: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
+const containerDevices: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
 
 /**
  * Makes the machine's tree as containers see it read-only and without devices, with all that is mounted in it: `/dev`,
