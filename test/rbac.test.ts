@@ -54,8 +54,8 @@ function used(program: string): string[] {
     const text = read(file)
     return [
       ...[...text.matchAll(/\b(?:keep|follow|reflect)\(\s*(?:\w+,\s*)?(\w+Resource)\b/g)].flatMap(([, resource]) => ['list', 'watch'].map((verb) => `${resourceOf(pathOf(resource!))} ${verb}`)),
-      ...[...text.matchAll(/\brequest(?:<[^(]*>)?\(\s*'(\w+)',\s*(?:(`)\$\{)?(?:(\w+Resource)\.path|`(\/apis?\/[\w./]+)\/\$\{)/g)].map(([, method, quote, resource, literal]) =>
-        literal === undefined ? `${resourceOf(pathOf(resource!))} ${(quote === undefined ? onCollection : onObject)[method!]}` : `${resourceOf(literal)} ${onObject[method!]}`),
+      ...[...text.matchAll(/\brequest(?:<[^(]*>)?\(\s*'(\w+)',\s*(?:(`)\$\{)?(?:(\w+Resource)\.path|`(\/apis?\/[\w./]+)\/\$\{[^}]+\}(\/\w+)?)/g)].map(([, method, quote, resource, literal, subresource = '']) =>
+        literal === undefined ? `${resourceOf(pathOf(resource!))} ${(quote === undefined ? onCollection : onObject)[method!]}` : `${resourceOf(literal)}${subresource} ${onObject[method!]}`),
       ...(text.includes('new EventRecorder') ? ['create', 'patch'].map((verb) => `/events ${verb}`) : []),
       ...(text.includes('new LeaderElector') ? ['get', 'create', 'update'].map((verb) => `coordination.k8s.io/leases ${verb}`) : []),
     ]

@@ -2,19 +2,21 @@ import { ipBlockResource, tables } from '@weft/api'
 import { createCni, installCni, type NodeAddresses, type NodePort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
-import { EventRecorder, type KubeClient, targetOf } from '@weft/kube'
+import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
 import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy } from '@weft/policy'
 import { createProxy } from '@weft/proxy'
+import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { watchForeignEdits } from './foreign-edits.ts'
+import { tellNode } from './node-condition.ts'
 import { createStores, type Stores } from './stores.ts'
 
 export interface AgentDeps {
   readonly config: AgentConfig
-  readonly client: KubeClient
+  readonly client: KubeConnection
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -70,6 +72,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const adopted = cni.attachments().length
   policy.adopt(cni.attachments())
 
+  let isAnnounced = false
   const ready = (): Readiness => {
     const parts = [overlay.ready(), proxy.ready(), policy.ready(), cni.ready()]
     return { ready: parts.every((part) => part.ready), waiting: parts.flatMap((part) => part.waiting) }
@@ -86,20 +89,33 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
         await Promise.all([nodes.whenSynced(signal), overlay.whenReady(signal), policy.whenReady(signal), proxy.whenReady(signal)])
         await Promise.all([cni.run(signal), announce(signal)])
       }
+      const servers = followApiServers({ slices, path: config.kube.serversPath, learn: (addresses) => client.learn(addresses), clock, logger: log('api-servers') }, signal)
+      const condition = tellNode({ client, nodeName, ready: announced, clock, logger: log('node') }, signal)
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), ...edits])
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), servers, condition, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+
+  /** Ready, and the runtime knows it. */
+  function announced(): Readiness {
+    const { waiting } = ready()
+    const left = isAnnounced ? waiting : [...waiting, 'the network configuration']
+    return { ready: left.length === 0, waiting: left }
   }
 
   /** The network configuration appears last: from then on the runtime starts pods (CNI-19). */
   async function announce(signal: AbortSignal): Promise<void> {
     const { install } = config
-    if (install === undefined) return
+    if (install === undefined) {
+      isAnnounced = true
+      return
+    }
     while (!signal.aborted && !ready().ready) await clock.sleep(readyPollMs, { signal }).catch(() => undefined)
     if (signal.aborted) return
     await installCni({ ...install, socketPath: config.cni.socketPath, spoolPath: config.cni.spoolPath, program: install.plugin === 'twin' ? { kind: 'twin' } : { kind: 'binary', path: install.plugin } })
+    isAnnounced = true
     logger.info({ confDir: install.confDir }, 'pods can be wired')
   }
 }

@@ -1,10 +1,12 @@
 import type { Logger } from '@weft/daemon'
-import { inClusterClient, type KubeClient, kubeconfigClient } from '@weft/kube'
+import { inClusterClient, type KubeConnection, kubeconfigClient } from '@weft/kube'
+import { readServers } from './api-servers.ts'
 import type { ConnectionConfig } from './config.ts'
 
 /** The client of the API server that configuration asks for; @kubernetes/client-node is only loaded for a kubeconfig. */
-export async function connect({ servers, credentialsFolder, kubeconfig }: ConnectionConfig, logger: Logger): Promise<KubeClient> {
+export async function connect({ servers, serversPath, credentialsFolder, kubeconfig }: ConnectionConfig, logger: Logger): Promise<KubeConnection> {
   if (kubeconfig !== undefined) return await kubeconfigClient(kubeconfig)
-  logger.debug({ servers }, 'using the service account')
-  return inClusterClient({ servers, credentialsFolder })
+  const learned = readServers(serversPath)
+  logger.debug({ servers, learned }, 'using the service account')
+  return inClusterClient({ servers, learned, credentialsFolder })
 }

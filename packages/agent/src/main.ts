@@ -6,6 +6,7 @@ import { warmThreadPool } from '@weft/netlink'
 import { createAgent } from './agent.ts'
 import { agentConfigSchema } from './config.ts'
 import { connect } from './connect.ts'
+import { writeNetworkCondition } from './node-condition.ts'
 
 // Before anything enters another namespace: pool threads stay where they are born (netlink's DESIGN.md).
 await warmThreadPool()
@@ -14,7 +15,12 @@ const { values } = parseArgs({ options: { config: { type: 'string', default: '/e
 await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) => {
   const config = loadConfig(agentConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
   const logger = pinoLogger({ name: 'weft-agent', level: config.logLevel })
-  await using agent = await createAgent({ config, client: await connect(config.kube, logger), clock: realClock, logger })
+  const client = await connect(config.kube, logger)
+  await using agent = await createAgent({ config, client, clock: realClock, logger }).catch(async (error: unknown) => {
+    // Whoever looks at the node sees why; the log has it in any case.
+    await writeNetworkCondition(client, config.nodeName, { available: false, message: `Weft cannot start: ${error instanceof Error ? error.message : String(error)}` }).catch(() => undefined)
+    throw error
+  })
   await using _admin = await serveAdmin({
     listen: { path: config.adminSocket },
     registry: agent.registry,

@@ -1,3 +1,5 @@
+import type { WebSocket } from 'undici'
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** Query parameters; an undefined one is left out. */
@@ -45,4 +47,25 @@ export interface KubeClient extends AsyncDisposable {
    *   the limit, `ERR_KUBE_UNREACHABLE` when cut. What was yielded before is good.
    */
   watch(path: string, query?: Query, options?: WatchOptions): AsyncIterable<WatchEvent>
+}
+
+/** How a WebSocket is opened. */
+export interface SocketOptions {
+  readonly query?: URLSearchParams | undefined
+  /** The subprotocols to offer, best first. */
+  readonly protocols: readonly string[]
+}
+
+/** A client with a connection of its own, which can do more than requests and watches. */
+export interface KubeConnection extends KubeClient {
+  /** The body of an answer as it came: logs are no JSON. */
+  text(path: string, options?: Pick<RequestOptions, 'query' | 'signal' | 'timeoutMs'>): Promise<string>
+  /** Opens a WebSocket, e.g. of `pods/exec`. It may still be connecting. */
+  socket(path: string, options: SocketOptions): Promise<WebSocket>
+  /**
+   * Tells other addresses of the same cluster, which are tried after the ones given at the start; they replace those told before.
+   *
+   * @throws {KubeError} `ERR_KUBE_CONFIG` for addresses that are no origins.
+   */
+  learn(addresses: readonly string[]): void
 }

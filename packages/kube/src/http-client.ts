@@ -1,6 +1,6 @@
 import type { Clock } from '@weft/daemon'
-import type { Dispatcher } from 'undici'
-import type { KubeClient, Method, Query, RequestOptions, WatchEvent, WatchOptions } from './client.ts'
+import type { Dispatcher, WebSocket } from 'undici'
+import type { KubeConnection, Method, Query, RequestOptions, SocketOptions, WatchEvent, WatchOptions } from './client.ts'
 import { anonymous, type Authorizer, FileToken, staticToken } from './credentials.ts'
 import { KubeError } from './errors.ts'
 import { faultOf, statusError } from './http-fault.ts'
@@ -13,6 +13,8 @@ import type { TlsOptions } from './tls.ts'
 export interface KubeClientOptions extends TlsOptions {
   /** One address or several of the same cluster, e.g. `https://172.30.1.250:6443`; tried in order, no path. */
   readonly server: string | readonly string[]
+  /** Addresses learned in an earlier life, tried after `server` (see {@link KubeConnection.learn}). */
+  readonly learned?: readonly string[] | undefined
   /** Bearer token. At most one of `token`, `tokenFile` and `authorizer`. */
   readonly token?: string | undefined
   /** File with a bearer token; read again every minute and after a 401. */
@@ -42,7 +44,7 @@ export interface KubeClientOptions extends TlsOptions {
  *
  * @throws {KubeError} `ERR_KUBE_CONFIG` for addresses that are no origins.
  */
-export function createKubeClient(options: KubeClientOptions): KubeClient {
+export function createKubeClient(options: KubeClientOptions): KubeConnection {
   return new HttpClient(options)
 }
 
@@ -58,9 +60,10 @@ interface Attempt {
   readonly bodyTimeout?: number | undefined
 }
 
-class HttpClient implements KubeClient {
+class HttpClient implements KubeConnection {
   readonly #options: KubeClientOptions
-  readonly #origins: readonly string[]
+  readonly #given: readonly string[]
+  #origins: readonly string[]
   readonly #authorizer: Authorizer
   readonly #timeoutMs: number
   readonly #maxBodyBytes: number
@@ -71,7 +74,9 @@ class HttpClient implements KubeClient {
 
   constructor(options: KubeClientOptions) {
     this.#options = options
-    this.#origins = originsOf(typeof options.server === 'string' ? [options.server] : options.server)
+    this.#given = originsOf(typeof options.server === 'string' ? [options.server] : options.server)
+    if (this.#given.length === 0) throw new KubeError('ERR_KUBE_CONFIG', 'Cannot create client "": no server address, want at least one')
+    this.#origins = [...new Set([...this.#given, ...originsOf(options.learned ?? [])])]
     this.#timeoutMs = options.timeoutMs ?? 30_000
     this.#maxBodyBytes = options.maxBodyBytes ?? 64 * 1024 * 1024
     this.#maxLineBytes = options.maxLineBytes ?? 8 * 1024 * 1024
@@ -80,6 +85,31 @@ class HttpClient implements KubeClient {
   }
 
   async request<T = unknown>(method: Method, path: string, options: RequestOptions = {}): Promise<T> {
+    return await this.#exchange(method, path, options, (bytes) => JSON.parse(bytes.toString('utf8')) as T)
+  }
+
+  async text(path: string, options: RequestOptions = {}): Promise<string> {
+    return await this.#exchange('GET', path, options, (bytes) => bytes.toString('utf8'))
+  }
+
+  async socket(path: string, { query, protocols }: SocketOptions): Promise<WebSocket> {
+    const { WebSocket, Agent } = await import('undici')
+    const servers = await (this.#servers ??= this.#open())
+    const { origin } = servers.current
+    const authorization = await this.#authorizer.authorization(false)
+    return new WebSocket(`${origin.replace(/^http/, 'ws')}${path}${query === undefined ? '' : `?${query.toString()}`}`, {
+      protocols: [...protocols],
+      dispatcher: new Agent({ connect: servers.connector, allowH2: false }),
+      headers: { 'user-agent': this.#userAgent, ...(authorization === undefined ? {} : { authorization }) },
+    })
+  }
+
+  learn(addresses: readonly string[]): void {
+    this.#origins = [...new Set([...this.#given, ...originsOf(addresses)])]
+    void this.#servers?.then((servers) => servers.replace(this.#origins), () => undefined)
+  }
+
+  async #exchange<T>(method: Method, path: string, options: RequestOptions, decode: (bytes: Buffer) => T): Promise<T> {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? this.#timeoutMs)
     const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout])
     const what = `${method} ${path}`
@@ -94,7 +124,7 @@ class HttpClient implements KubeClient {
       })
       const bytes = await readBody(answer.body, this.#maxBodyBytes)
       options.onBytes?.(bytes.length)
-      return JSON.parse(bytes.toString('utf8'))
+      return decode(bytes)
     } catch (error) {
       options.signal?.throwIfAborted()
       throw faultOf(error, what, timeout.aborted)

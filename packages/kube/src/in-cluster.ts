@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { KubeClient } from './client.ts'
+import type { KubeConnection } from './client.ts'
 import { KubeError } from './errors.ts'
 import { createKubeClient, type KubeClientOptions } from './http-client.ts'
 
@@ -21,13 +21,13 @@ export interface InClusterOptions extends Omit<KubeClientOptions, 'server' | 'ca
  *
  * @throws {KubeError} `ERR_KUBE_CONFIG` outside of a pod.
  */
-export function inClusterClient(options: InClusterOptions = {}): KubeClient {
+export function inClusterClient(options: InClusterOptions = {}): KubeConnection {
   const env = options.env ?? process.env
   const folder = options.credentialsFolder ?? '/var/run/secrets/kubernetes.io/serviceaccount'
   const host = env['KUBERNETES_SERVICE_HOST']
   const port = env['KUBERNETES_SERVICE_PORT_HTTPS'] ?? env['KUBERNETES_SERVICE_PORT'] ?? '443'
   const service = host === undefined || host === '' ? [] : [`https://${host.includes(':') ? `[${host}]` : host}:${port}`]
-  const server = [...options.servers ?? [], ...service]
+  const server = [...options.servers ?? [], ...options.learned ?? [], ...service]
   if (server.length === 0) throw new KubeError('ERR_KUBE_CONFIG', 'Cannot create client "in-cluster": KUBERNETES_SERVICE_HOST is not set, want to run in a pod or to be given servers')
   const tokenFile = join(folder, 'token')
   const caFile = join(folder, 'ca.crt')

@@ -1,7 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { KubeClient } from './client.ts'
+import type { KubeConnection } from './client.ts'
 import type { Authorizer } from './credentials.ts'
 import { KubeError } from './errors.ts'
 import { createKubeClient, type KubeClientOptions } from './http-client.ts'
@@ -29,7 +29,7 @@ interface HttpsFields {
  * @param path A kubeconfig file; without one `$KUBECONFIG`, then `~/.kube/config`.
  * @throws {KubeError} `ERR_KUBE_CONFIG` when the file cannot be used.
  */
-export async function kubeconfigClient(path?: string, options: KubeconfigOptions = {}): Promise<KubeClient> {
+export async function kubeconfigClient(path?: string, options: KubeconfigOptions = {}): Promise<KubeConnection> {
   const file = path ?? process.env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config')
   const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()

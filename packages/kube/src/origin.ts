@@ -3,10 +3,9 @@ import { KubeError } from './errors.ts'
 /**
  * Checks server addresses and reduces them to `scheme://host:port`.
  *
- * @throws {KubeError} `ERR_KUBE_CONFIG` when there is none, or one is something else.
+ * @throws {KubeError} `ERR_KUBE_CONFIG` when one is something else.
  */
 export function originsOf(addresses: readonly string[]): readonly string[] {
-  if (addresses.length === 0) throw new KubeError('ERR_KUBE_CONFIG', 'Cannot create client "": no server address, want at least one')
   return addresses.map(originOf)
 }
 

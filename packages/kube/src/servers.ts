@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { type buildConnector, Pool } from 'undici'
 import { createConnector, type TlsOptions } from './tls.ts'
 
 export interface ServersOptions extends TlsOptions {
@@ -17,25 +17,15 @@ export interface Server {
  * agent starts on a real address and need not move once the Service address works as well.
  */
 export class Servers implements AsyncDisposable {
-  readonly #servers: readonly Server[]
+  readonly #options: ServersOptions
+  readonly #connect: buildConnector.connector
+  #servers: readonly Server[]
   #current = 0
 
   constructor(origins: readonly string[], options: ServersOptions) {
-    const connect = createConnector(options, options.connectTimeoutMs)
-    this.#servers = origins.map((origin) => {
-      return {
-        origin,
-        pool: new Pool(origin, {
-          connect,
-          allowH2: false,
-          headersTimeout: options.timeoutMs,
-          bodyTimeout: options.timeoutMs,
-          // Kubernetes closes idle connections after minutes; leaving first avoids the race with its close.
-          keepAliveTimeout: 30_000,
-          keepAliveMaxTimeout: 90_000,
-        }),
-      }
-    })
+    this.#options = options
+    this.#connect = createConnector(options, options.connectTimeoutMs)
+    this.#servers = origins.map((origin) => this.#open(origin))
   }
 
   get count(): number {
@@ -49,6 +39,36 @@ export class Servers implements AsyncDisposable {
   /** Moves on from a server that failed, unless somebody did already. */
   skip(failed: Server): void {
     if (this.current === failed) this.#current = (this.#current + 1) % this.#servers.length
+  }
+
+  /** Other addresses from now on. One that stays keeps its connections; one that goes answers what is under way. */
+  replace(origins: readonly string[]): void {
+    const { current } = this
+    const gone = this.#servers.filter(({ origin }) => !origins.includes(origin))
+    this.#servers = origins.map((origin) => this.#servers.find((server) => server.origin === origin) ?? this.#open(origin))
+    this.#current = Math.max(0, this.#servers.indexOf(current))
+    for (const { pool } of gone) void pool.close().catch(() => undefined)
+  }
+
+  /** Opens connections that are no request: WebSockets. */
+  get connector(): buildConnector.connector {
+    return this.#connect
+  }
+
+  #open(origin: string): Server {
+    const { timeoutMs } = this.#options
+    return {
+      origin,
+      pool: new Pool(origin, {
+        connect: this.#connect,
+        allowH2: false,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+        // Kubernetes closes idle connections after minutes; leaving first avoids the race with its close.
+        keepAliveTimeout: 30_000,
+        keepAliveMaxTimeout: 90_000,
+      }),
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

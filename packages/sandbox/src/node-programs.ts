@@ -57,7 +57,7 @@ export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Progr
   return [
     ...program('agent', agentCapabilities, {
       nodeName: node.name,
-      kube,
+      kube: { ...kube, serversPath: `${paths.folder}/api-servers.json` },
       adminSocket: paths.adminSocket,
       install: { binDir: cniBinFolder(paths.folder), confDir: paths.cniConf, plugin: sources.plugin },
       cni: { socketPath: `${paths.folder}/cni.sock`, spoolPath: `${paths.folder}/cni-spool` },
