@@ -45,18 +45,27 @@ export class Field {
     return this.value !== undefined && this.value !== null
   }
 
-  /** The items of a list; an absent list is empty. An item that is null would read as one that wants everything. */
+  /** The items of a list; an absent list is empty. */
   list(): Field[] {
+    const items = this.items()
+    for (const item of items) item.required()
+    return items
+  }
+
+  /** The items of a list, of which some may be null. */
+  items(): Field[] {
     if (!this.present) return []
     if (!Array.isArray(this.value)) throw this.fail('is not a list')
     const value: readonly unknown[] = this.value
     const items: Field[] = []
-    for (let index = 0; index < value.length; index += 1) {
-      const item = new Field(this.#object, index, value[index], this)
-      if (!item.present) throw item.fail('is null')
-      items.push(item)
-    }
+    for (let index = 0; index < value.length; index += 1) items.push(new Field(this.#object, index, value[index], this))
     return items
+  }
+
+  /** The field itself, unless it is null: an item that is null would read as one that wants everything. */
+  required(): this {
+    if (!this.present) throw this.fail(typeof this.#step === 'number' ? 'is null' : 'is missing')
+    return this
   }
 
   string(): string {

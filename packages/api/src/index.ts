@@ -11,6 +11,10 @@ export { type Namespace, namespaceResource, toNamespace } from './namespace.ts'
 export { type Service, type ServicePort, type ServiceType, type TrafficPolicy, serviceResource, toService } from './service.ts'
 export { type Endpoint, type EndpointPort, type EndpointSlice, endpointSliceResource, toEndpointSlice } from './endpoint-slice.ts'
 export { type NetworkPolicy, type PolicyPeer, type PolicyPort, type PolicyRule, networkPolicyResource, toNetworkPolicy } from './network-policy.ts'
+export {
+  adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, clusterPolicyKey, type ClusterPolicyKind, type ClusterPolicyRule, compareClusterPolicies,
+  type PolicyAction, type PolicyTier, toClusterNetworkPolicy,
+} from './cluster-network-policy.ts'
 export type { Attachment } from './attachment.ts'
 export { type CustomResource, customResource, group, type PrinterColumn, version } from './custom-resource.ts'
 export { type IpBlock, ipBlockName, ipBlockResource, type IpPool, ipPoolResource, toIpBlock, toIpPool } from './ip-pool.ts'

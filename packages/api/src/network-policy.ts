@@ -1,14 +1,20 @@
 import { type Cidr, cidrContains } from '@weft/ip'
 import type { Field } from './field.ts'
 import { type LabelSelector, readLabelSelector } from './label-selector.ts'
-import { type ObjectMeta, openObject } from './object-meta.ts'
+import type { ObjectMeta } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
+import { Problems } from './problems.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
+/** Who is at the other end of a connection. */
 export type PolicyPeer =
   | { readonly kind: 'ipBlock', readonly cidr: Cidr, readonly except: readonly Cidr[] }
   /** Absent `namespaces` means the policy's own namespace; absent `pods` means all pods. */
   | { readonly kind: 'pods', readonly namespaces: LabelSelector | undefined, readonly pods: LabelSelector | undefined }
+  /** All addresses of the nodes with these labels. */
+  | { readonly kind: 'nodes', readonly nodes: LabelSelector }
+  /** Addresses that DNS gave for a name, in lower case and without the last dot; `*.` at its start stands for one or more labels. */
+  | { readonly kind: 'domain', readonly name: string }
 
 export interface PolicyPort {
   readonly protocol: Protocol
@@ -18,7 +24,7 @@ export interface PolicyPort {
   readonly endPort: number | undefined
 }
 
-/** Traffic is allowed when it matches one peer and one port; an empty list there matches everything. */
+/** Traffic is meant when it matches one peer and one port; an empty list there matches everything. */
 export interface PolicyRule {
   readonly peers: readonly PolicyPeer[]
   readonly ports: readonly PolicyPort[]
@@ -29,30 +35,53 @@ export interface NetworkPolicy extends ObjectMeta {
   /** Absent when the policy does not isolate that direction; empty when it isolates and allows nothing. */
   readonly ingress: readonly PolicyRule[] | undefined
   readonly egress: readonly PolicyRule[] | undefined
+  /** What could not be read, and was left out so that less is allowed. */
+  readonly problems: readonly string[]
 }
 
 /**
- * Keeps what the features use of a networking.k8s.io/v1 NetworkPolicy.
+ * Keeps what the features use of a networking.k8s.io/v1 NetworkPolicy. What cannot be read of it fails closed: a peer, port or
+ * rule is left out, a podSelector means the whole namespace and then nothing is allowed, policyTypes mean both directions.
  *
- * @throws {InvalidObjectError} Naming the policy and the field.
+ * @throws {InvalidObjectError} If it has no name by which to hold it.
  */
 export function toNetworkPolicy(object: unknown): NetworkPolicy {
-  const { root, meta } = openObject('NetworkPolicy', object)
-  const spec = root.get('spec')
-  const types = spec.get('policyTypes').list().map((type) => type.oneOf(['Ingress', 'Egress']))
-  // Without policyTypes: ingress always, egress when there is an egress section.
-  const ingress = types.length === 0 || types.includes('Ingress')
-  const egress = types.length === 0 ? spec.get('egress').present : types.includes('Egress')
+  const problems = new Problems()
+  const { root, meta } = problems.open('NetworkPolicy', object)
+  const spec = (name: string): Field => root.get('spec').get(name)
+  const types = problems.attempt(() => spec('policyTypes').list().map((type) => type.oneOf(['Ingress', 'Egress'])))
+  const pods = problems.attempt(() => readLabelSelector(spec('podSelector')))
+  const readRules = (direction: 'ingress' | 'egress'): readonly PolicyRule[] => {
+    const list = problems.attempt(() => spec(direction))
+    // Rules are meant for the pods selected; nobody knows which those are.
+    if (list === undefined || pods === undefined) return []
+    return problems.readable(list, (rule) => readRule(rule, direction === 'ingress' ? 'from' : 'to', problems)).items
+  }
+  // Without policyTypes: ingress always, egress when there are egress rules. A list that cannot be read may be some.
+  const isolates = {
+    ingress: types === undefined || types.length === 0 || types.includes('Ingress'),
+    egress: types === undefined || (types.length === 0 ? hasItems(problems.attempt(() => spec('egress'))) : types.includes('Egress')),
+  }
   return {
     ...meta,
-    pods: readLabelSelector(spec.get('podSelector')),
-    ingress: ingress ? spec.get('ingress').list().map((rule) => readRule(rule, 'from')) : undefined,
-    egress: egress ? spec.get('egress').list().map((rule) => readRule(rule, 'to')) : undefined,
+    pods: pods ?? [],
+    ingress: isolates.ingress ? readRules('ingress') : undefined,
+    egress: isolates.egress ? readRules('egress') : undefined,
+    problems: problems.messages,
   }
 }
 
-function readRule(rule: Field, peers: 'from' | 'to'): PolicyRule {
-  return { peers: rule.get(peers).list().map(readPeer), ports: rule.get('ports').list().map(readPort) }
+function hasItems(list: Field | undefined): boolean {
+  return list === undefined || (list.present && !(Array.isArray(list.value) && list.value.length === 0))
+}
+
+function readRule(rule: Field, to: 'from' | 'to', problems: Problems): PolicyRule {
+  const peers = problems.readable(rule.get(to), readPeer)
+  const ports = problems.readable(rule.get('ports'), readPort)
+  // Of which nothing is left must not become one of everything.
+  for (const { name, items, whole } of [{ name: to, ...peers }, { name: 'ports', ...ports }])
+    if (!whole && items.length === 0) throw rule.get(name).fail('has nothing that can be read, so the rule allows nothing')
+  return { peers: peers.items, ports: ports.items }
 }
 
 function readPeer(peer: Field): PolicyPeer {

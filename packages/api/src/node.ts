@@ -1,4 +1,4 @@
-import type { Cidr, IpAddress } from '@weft/ip'
+import { type Cidr, type IpAddress, parseIp } from '@weft/ip'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
 
@@ -6,6 +6,8 @@ export interface Node extends ObjectMeta {
   /** InternalIP addresses, in the order given (at most one per family is used). */
   readonly internalIps: readonly IpAddress[]
   readonly externalIps: readonly IpAddress[]
+  /** All of `status.addresses` that are IP addresses: what a policy means that selects the node. */
+  readonly addresses: readonly IpAddress[]
   /** `spec.podCIDRs`; empty until the cluster assigns them. */
   readonly podCidrs: readonly Cidr[]
   readonly ready: boolean
@@ -26,8 +28,18 @@ export function toNode(object: unknown): Node {
     ...meta,
     internalIps: ofType('InternalIP'),
     externalIps: ofType('ExternalIP'),
+    addresses: addresses.flatMap((entry) => ipsIn(entry.get('address').value)),
     podCidrs: (podCidrs.length > 0 || !root.get('spec').get('podCIDR').present ? podCidrs : [root.get('spec').get('podCIDR')]).map((entry) => entry.cidr()),
     ready: status.get('conditions').list().some((condition) => condition.get('type').value === 'Ready' && condition.get('status').value === 'True'),
+  }
+}
+
+/** Host names stand in the same list. */
+function ipsIn(text: unknown): readonly IpAddress[] {
+  try {
+    return [parseIp(String(text))]
+  } catch {
+    return []
   }
 }
 

@@ -37,7 +37,7 @@ function passes(objects: readonly any[], direction: 'ingress' | 'egress', pod: a
 
 function typesOf({ spec }: any): readonly string[] {
   if (spec.policyTypes !== undefined) return spec.policyTypes.map((type: string) => type.toLowerCase())
-  return spec.egress === undefined ? ['ingress'] : ['ingress', 'egress']
+  return (spec.egress ?? []).length === 0 ? ['ingress'] : ['ingress', 'egress']
 }
 
 function isPeer(objects: readonly any[], policy: any, peer: any, pod: any, address: string): boolean {
