@@ -7,7 +7,7 @@ import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy } from '@weft/policy'
-import { createProxy } from '@weft/proxy'
+import { createProxy, serveHealth, serviceTarget } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { watchForeignEdits } from './foreign-edits.ts'
@@ -59,10 +59,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values), logger: log('overlay') })
   const proxy = createProxy({
     ...shared, config: config.proxy, services, slices, blocks, nft, flows: conntrack, logger: log('proxy'),
-    onRefused: (key, error) => {
-      const [namespace, name] = key.split('/')
-      recorder.record({ apiVersion: 'v1', kind: 'Service', namespace, name: name!, uid: services.get(key)?.uid }, 'Warning', { reason: 'NotServed', message: error.message })
-    },
+    onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   const policy = createPolicy({ ...shared, config: config.policy, pods, namespaces, policies, services, slices, nft, logger: log('policy') })
   const cni = createCni({
@@ -93,7 +90,8 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       const condition = tellNode({ client, nodeName, ready: announced, clock, logger: log('node') }, signal)
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), servers, condition, ...edits])
+      const health = serveHealth({ ...shared, config: config.proxy, services, slices, proxy, recorder, logger: log('proxy') }, signal)
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), servers, condition, health, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

@@ -30,7 +30,12 @@ export interface EndpointSlice extends ObjectMeta {
   readonly endpoints: readonly Endpoint[]
   /** Ports without a number or name (nil) are left out. */
   readonly ports: readonly EndpointPort[]
+  /** When the oldest change of pods or Service in this version happened, in milliseconds since 1970; undefined when nobody says. */
+  readonly triggeredAtMs: number | undefined
 }
+
+/** Written by the EndpointSlice controller: what latency of network programming is measured from. */
+const triggerAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time'
 
 /**
  * Keeps what the features use of a discovery.k8s.io/v1 EndpointSlice. Slices of type FQDN come out without endpoints:
@@ -70,7 +75,13 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
       protocol: port.get('protocol').present ? port.get('protocol').oneOf(protocols) : 'TCP',
       port: port.get('port').port(),
     })),
+    triggeredAtMs: readTime(root.get('metadata').get('annotations').get(triggerAnnotation).stringOr('')),
   }
+}
+
+function readTime(text: string): number | undefined {
+  const time = Date.parse(text)
+  return Number.isNaN(time) ? undefined : time
 }
 
 export const endpointSliceResource: ObjectResource<EndpointSlice> = { name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }

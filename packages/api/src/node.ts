@@ -11,6 +11,8 @@ export interface Node extends ObjectMeta {
   /** `spec.podCIDRs`; empty until the cluster assigns them. */
   readonly podCidrs: readonly Cidr[]
   readonly ready: boolean
+  /** Keys of `spec.taints`. */
+  readonly taints: readonly string[]
 }
 
 /**
@@ -31,6 +33,7 @@ export function toNode(object: unknown): Node {
     addresses: addresses.flatMap((entry) => ipsIn(entry.get('address').value)),
     podCidrs: (podCidrs.length > 0 || !root.get('spec').get('podCIDR').present ? podCidrs : [root.get('spec').get('podCIDR')]).map((entry) => entry.cidr()),
     ready: status.get('conditions').list().some((condition) => condition.get('type').value === 'Ready' && condition.get('status').value === 'True'),
+    taints: root.get('spec').get('taints').list().map((taint) => taint.get('key').stringOr('')),
   }
 }
 

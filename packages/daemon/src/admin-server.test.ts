@@ -118,7 +118,7 @@ describe('serveAdmin()', () => {
   test('takes neither a living socket nor a file away (D3)', async () => {
     {
       await using _first = await serveAdmin(optionsOf())
-      await expect(serveAdmin(optionsOf())).rejects.toMatchObject({ code: 'ERR_ADMIN_LISTEN', message: `Cannot listen on admin address "${path}": another process answers there, wanted a free path` })
+      await expect(serveAdmin(optionsOf())).rejects.toMatchObject({ code: 'ERR_ADMIN_LISTEN', message: `Cannot listen on address "${path}": another process answers there, wanted a free path` })
       expect(await ask('/healthz')).toMatchObject({ status: 200 })
     }
     await writeFile(path, 'mine')

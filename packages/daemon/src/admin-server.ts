@@ -1,14 +1,8 @@
-import { lstat, unlink } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import { connect } from 'node:net'
 import type { Registry } from 'prom-client'
-import { AdminError } from './admin-error.ts'
 import { type AdminRoute, answerRequest } from './admin-request.ts'
+import { type AdminListen, type AdminServer, serveHttp } from './http-server.ts'
 import type { Logger } from './logger.ts'
 import type { Readiness } from './readiness.ts'
-
-/** A unix socket or a TCP address; port 0 lets the kernel choose. */
-export type AdminListen = { readonly path: string } | { readonly host: string, readonly port: number }
 
 export interface AdminOptions {
   readonly listen: AdminListen
@@ -19,85 +13,15 @@ export interface AdminOptions {
   readonly logger: Logger
 }
 
-export interface AdminServer extends AsyncDisposable {
-  /** Where it listens, with the port the kernel chose. */
-  readonly listen: AdminListen
-}
-
-// Nobody may hold a connection open for nothing, nor take them all (CVE-2023-41378).
-const headersTimeoutMs = 5000
-const requestTimeoutMs = 10_000
-const connectionsCheckingInterval = 2000
-const maxConnections = 64
-
 /**
  * Serves `/healthz` (the process answers), `/readyz` (200, or 503 with what it waits for), `/metrics` (Prometheus text) and
- * the routes given. A unix socket has mode 0600 from its first moment, and replaces the one a killed process left behind.
+ * the routes given.
  *
- * @throws {AdminError} ERR_ADMIN_LISTEN when it cannot listen there, e.g. because another process does.
+ * @throws {AdminError} ERR_ADMIN_LISTEN, as {@link serveHttp} does.
  */
 export async function serveAdmin(options: AdminOptions): Promise<AdminServer> {
-  const { listen } = options
-  const unix = 'path' in listen
-  const server = createServer({ headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs, connectionsCheckingInterval }, (request, response) => {
+  return await serveHttp(options.listen, (request, response) => {
     // answerRequest answers its own failures.
-    void answerRequest({ ...options, trusted: unix }, request, response)
+    void answerRequest({ ...options, trusted: 'path' in options.listen }, request, response)
   })
-  server.maxConnections = maxConnections
-  if (unix) await removeStaleSocket(listen.path)
-  try {
-    await listenOn(server, listen)
-  } catch (error) {
-    throw new AdminError(nameOf(listen), (error as Error).message, { cause: error })
-  }
-  const address = server.address()
-  return {
-    listen: typeof address === 'object' && address !== null && !unix ? { host: listen.host, port: address.port } : listen,
-    async [Symbol.asyncDispose]() {
-      // Closing removes the socket file too.
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeAllConnections()
-      await closed
-    },
-  }
-}
-
-async function listenOn(server: Server, listen: AdminListen): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    if (!('path' in listen)) {
-      server.listen(listen, resolve)
-      return
-    }
-    // bind(2) happens inside listen(): with this mask there is no moment in which others may connect, as there is before a chmod.
-    const mask = process.umask(0o177)
-    try {
-      server.listen(listen.path, resolve)
-    } finally {
-      process.umask(mask)
-    }
-  })
-}
-
-/** A socket file nobody answers at belonged to a process that was killed; anything else is not ours to remove. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const file = await lstat(path).catch(() => undefined)
-  if (file === undefined) return
-  if (!file.isSocket()) throw new AdminError(path, 'a file that is no socket is there, wanted a free path')
-  if (await isAnswered(path)) throw new AdminError(path, 'another process answers there, wanted a free path')
-  await unlink(path).catch(() => undefined)
-}
-
-async function isAnswered(path: string): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect(path, () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}
-
-function nameOf(listen: AdminListen): string {
-  return 'path' in listen ? listen.path : `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
 }

@@ -1,6 +1,12 @@
 import { type Cidr, parseCidr } from '@weft/ip'
 import { z } from 'zod'
 
+/** A TCP address to listen on. */
+export interface ListenConfig {
+  readonly address: string
+  readonly port: number
+}
+
 /** Settings of the service proxy (see the schema for each). */
 export interface ProxyConfig {
   readonly nodePortAddresses: 'primary' | readonly Cidr[]
@@ -10,6 +16,15 @@ export interface ProxyConfig {
   readonly externalIps: readonly Cidr[]
   readonly loadBalancerIps: readonly Cidr[]
   readonly minIntervalMs: number
+  readonly healthz: ListenConfig | 'off'
+  readonly metrics: ListenConfig | 'off'
+}
+
+function listenSchema(address: string, port: number): z.ZodType<ListenConfig | 'off'> {
+  return z.union([z.literal('off'), z.strictObject({
+    address: z.string().default(address).describe('Address to listen on.'),
+    port: z.int().min(1).max(65_535).default(port).describe('TCP port.'),
+  })]).prefault({})
 }
 
 const cidrSchema = z.string().transform((text, context): Cidr => {
@@ -36,4 +51,8 @@ export const proxyConfigSchema: z.ZodType<ProxyConfig> = z.strictObject({
     .describe('Networks that `status.loadBalancer.ingress` may name. Narrow it to the ranges of your load balancers when others than them may write the status of Services.'),
   minIntervalMs: z.int().min(0).max(10_000).default(0)
     .describe('Least time between two commits. The default commits every change at once; raise it only when a controller rewrites EndpointSlices many times a second.'),
+  healthz: listenSchema('::', 10_256)
+    .describe('Where `/healthz` and `/livez` answer as those of kube-proxy do, for load balancers and probes; `off` where something else has the port.'),
+  metrics: listenSchema('127.0.0.1', 10_249)
+    .describe('Where `/metrics` and `/proxyMode` answer, as those of kube-proxy do; `off` where the admin socket is enough or something else has the port.'),
 })

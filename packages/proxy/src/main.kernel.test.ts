@@ -33,7 +33,7 @@ describe.skipIf(reason !== undefined)(`main.ts${reason === undefined ? '' : `: $
       const [url] = await once(lab.spawn('node', 'api-server.ts', [JSON.stringify(objects)]).stdout!, 'data') as [Buffer]
       for (const file of ['token', 'ca.crt']) writeFileSync(join(folder, file), 'test')
       const [config, socket] = [join(folder, 'proxy.yaml'), join(folder, 'proxy.sock')]
-      writeFileSync(config, JSON.stringify({ nodeName: 'here', adminSocket: socket, kube: { servers: [url.toString().trim()], credentialsFolder: folder }, health: { address: '127.0.0.1' } }))
+      writeFileSync(config, JSON.stringify({ nodeName: 'here', adminSocket: socket, kube: { servers: [url.toString().trim()], credentialsFolder: folder }, proxy: { healthz: { address: '127.0.0.1' } } }))
       const child = lab.spawn('node', '../src/main.ts', ['--config', config])
       let log = ''
       child.stdout!.on('data', (chunk: Buffer) => { log += chunk.toString() })

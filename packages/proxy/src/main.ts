@@ -9,6 +9,7 @@ import { NftSocket } from '@weft/nftables'
 import { followEdits } from './follow-edits.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
 import { createProxy } from './proxy.ts'
+import { serveHealth, serviceTarget } from './serve-health.ts'
 import { type ServiceCidr, serviceCidrResource } from './service-cidr.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
@@ -26,14 +27,9 @@ await runMain(logger, async (signal) => {
   using flows = await Conntrack.open()
   const proxy = createProxy({
     ...stores, config: config.proxy, nodeName, nft, flows, clock, logger, registry,
-    onRefused: (key, error) => {
-      const [namespace, name] = key.split('/')
-      recorder.record({ apiVersion: 'v1', kind: 'Service', namespace, name: name!, uid: stores.services.get(key)?.uid }, 'Warning', { reason: 'NotServed', message: error.message })
-    },
+    onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
-  const readiness = { registry, ready: proxy.ready, logger }
-  await using _admin = await serveAdmin({ ...readiness, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump() } })
-  await using _health = config.health === undefined ? undefined : await serveAdmin({ ...readiness, listen: { host: config.health.address, port: config.health.port } })
+  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump() } })
 
   const metrics = createKubeMetrics(registry)
   const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {
@@ -47,6 +43,7 @@ await runMain(logger, async (signal) => {
     follow(serviceCidrResource, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR' }, stores.serviceCidrs),
     recorder.run(signal),
     proxy.run(signal),
+    serveHealth({ ...stores, config: config.proxy, nodeName, proxy, registry, recorder, clock, logger }, signal),
     followEdits({ nft, recheck: proxy.recheck, clock, logger, signal }),
   ])
 })

@@ -6,7 +6,6 @@ export interface ProxyProgramConfig {
   readonly nodeName: string
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
-  readonly health?: { readonly address: string, readonly port: number } | undefined
   readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
   readonly proxy: ProxyConfig
 }
@@ -15,10 +14,6 @@ export const proxyProgramConfigSchema: z.ZodType<ProxyProgramConfig> = z.strictO
   nodeName: z.string().min(1).describe("Name of this machine's Node object."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
   adminSocket: z.string().default('/run/weft/proxy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
-  health: z.strictObject({
-    address: z.string().default('::').describe('Address to listen on.'),
-    port: z.int().min(1).max(65535).default(10256).describe('TCP port; 10256 is where kube-proxy is asked.'),
-  }).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and load balancers. Absent: the socket only.'),
   kube: z.strictObject({
     servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address: the proxy cannot wait for a Service it serves itself.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),

@@ -33,17 +33,17 @@ function inOrder(table: string): string {
 }
 
 describe('createProxy()', () => {
-  test('SVC-10 writes nothing before nodes, Services and slices are all known', async () => {
+  test('SVC-10, SVC-102 writes nothing, and is not healthy, before nodes, Services and slices are all known', async () => {
     const nft = new FakeNft()
     const stores = { nodes: storeOf([toNode(here)]), services: storeOf([toService(web)]), slices: new Store<ReturnType<typeof toEndpointSlice>>() }
     const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: noFlows, clock: new ManualClock(), logger: silentLogger, registry: createRegistry() })
     const stop = new AbortController()
     const done = proxy.run(stop.signal)
     await new Promise((resolve) => setImmediate(resolve))
-    expect([nft.commits, proxy.ready()]).toEqual([0, { ready: false, waiting: ['services in the kernel'] }])
+    expect([nft.commits, proxy.ready(), proxy.health().healthy]).toEqual([0, { ready: false, waiting: ['services in the kernel'] }, false])
     stores.slices.replace([])
     await proxy.whenReady()
-    expect([nft.commits, proxy.ready().ready]).toEqual([1, true])
+    expect([nft.commits, proxy.ready().ready, proxy.health().healthy]).toEqual([1, true, true])
     stop.abort()
     await done
   })

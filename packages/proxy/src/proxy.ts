@@ -5,6 +5,8 @@ import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftabl
 import type { ProxyConfig } from './config.ts'
 import { type FlowTable } from './flow-table.ts'
 import { servedBefore } from './kernel-ports.ts'
+import type { ProxyHealth } from './health-answer.ts'
+import { kubeProxyMetrics, type ProbeCounters } from './kube-proxy-metrics.ts'
 import { proxyMetrics } from './metrics.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
 import { ProxyError } from './proxy-error.ts'
@@ -42,6 +44,12 @@ export interface Proxy {
   whenReady(signal?: AbortSignal): Promise<void>
   /** Resolves when the kernel has everything the stores hold at this moment. */
   settled(signal?: AbortSignal): Promise<void>
+  /** Whether the kernel follows the cluster: what `/healthz` says. */
+  health(): ProxyHealth
+  /** Whether the Service has anything in the kernel. */
+  serves(key: string): boolean
+  /** Where answers of `/healthz` and `/livez` are counted. */
+  readonly probes: ProbeCounters
   /** The table as `nft list table inet weft-proxy` prints it. */
   dump(): string
   /** The kernel's table was edited by somebody else: compare it whole (see `followEdits`). */
@@ -58,13 +66,18 @@ export interface Proxy {
 /** How often the kernel is compared as a whole although nobody told of an edit, in milliseconds. Events tell of most. */
 const resyncMs = 600_000
 
-const byService = 'service'
+/** As in kube-proxy: a change that is not in the kernel after two sync periods makes the node unhealthy, in milliseconds. */
+const lateMs = 60_000
+
+/** Index of slices. */
+export const byService = 'service'
 
 type CompareReason = 'start' | 'failure' | 'edit' | 'node' | 'resync'
 
 export function createProxy(deps: ProxyDeps): Proxy {
   const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, nft, flows, clock, logger, registry } = deps
   const metrics = proxyMetrics(registry)
+  const upstream = kubeProxyMetrics(registry, { pendingServices: () => dirty.size, pendingEndpoints: () => changedSlices, withoutLocal })
   const refusals = new Refusals(logger, deps.onRefused)
   const dirty = new Set<string>()
   let areRangesDirty = false
@@ -75,6 +88,10 @@ export function createProxy(deps: ProxyDeps): Proxy {
   let comparedAt = Number.NEGATIVE_INFINITY
   /** When the oldest change that is not in the kernel yet came. */
   let changedAt: number | undefined
+  let updatedAt: Date | undefined
+  /** EndpointSlices that changed since the last commit, and when what changed them happened. */
+  let changedSlices = 0
+  let triggers: number[] = []
   let writes = 0
   const reconciler = new Reconciler({ name: 'proxy', clock, logger, registry, minIntervalMs: config.minIntervalMs, maxIntervalMs: resyncMs, reconcile })
 
@@ -83,16 +100,40 @@ export function createProxy(deps: ProxyDeps): Proxy {
   async function reconcile(signal: AbortSignal): Promise<void> {
     await Promise.all([nodes.whenSynced(signal), services.whenSynced(signal), slices.whenSynced(signal)])
     const started = clock.now()
-    const since = changedAt
     if (started - comparedAt >= resyncMs) compare ??= 'resync'
-    if (compare === undefined && state !== undefined) applyChanges(state)
-    else compareAll(compare ?? 'start', started)
+    const isWhole = compare !== undefined || state === undefined
+    try {
+      if (compare === undefined && state !== undefined) applyChanges(state)
+      else compareAll(compare ?? 'start', started)
+    } catch (error) {
+      upstream.failures.inc()
+      throw error
+    }
+    observe(started, isWhole)
+  }
+
+  /** All that came before `started` is in the kernel. */
+  function observe(started: number, isWhole: boolean): void {
     const ended = clock.now()
-    metrics.commitSeconds.observe((ended - started) / 1000)
-    if (since !== undefined) metrics.lagSeconds.observe((ended - since) / 1000)
+    const seconds = (ended - started) / 1000
+    for (const histogram of [metrics.commitSeconds, upstream.sync, isWhole ? upstream.fullSync : upstream.partialSync]) histogram.observe(seconds)
+    if (changedAt !== undefined) metrics.lagSeconds.observe((ended - changedAt) / 1000)
     changedAt = undefined
+    updatedAt = clock.wallTime()
+    upstream.lastSync.set(updatedAt.getTime() / 1000)
+    for (const triggeredAt of triggers) upstream.programming.observe(Math.max(0, updatedAt.getTime() - triggeredAt) / 1000)
+    triggers = []
+    changedSlices = 0
     metrics.services.set(state?.size ?? 0)
     metrics.refused.set(refusals.size)
+  }
+
+  function withoutLocal(policy: 'internal' | 'external'): number {
+    let count = 0
+    for (const key of services.keys()) {
+      if (state?.get(key)?.ports.some(({ kind, backends, local, elsewhere }) => (policy === 'internal' ? kind === 'cluster' && elsewhere : local?.length === 0 && backends.length > 0)) === true) count += 1
+    }
+    return count
   }
 
   function nodeModel(): NodeModel | undefined {
@@ -161,7 +202,9 @@ export function createProxy(deps: ProxyDeps): Proxy {
 
   function forget(stale: readonly StalePort[]): void {
     if (stale.length === 0) return
-    metrics.staleFlows.inc(forgetFlows(flows, stale))
+    const forgotten = forgetFlows(flows, stale)
+    metrics.staleFlows.inc(forgotten)
+    upstream.deletedFlows.inc(forgotten)
   }
 
   function tell(keys: readonly string[], { refused, settled }: StateChange, current: ProxyState): void {
@@ -172,6 +215,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
 
   function wake(): void {
     changedAt ??= clock.now()
+    upstream.lastQueued.set(clock.wallTime().getTime() / 1000)
     reconciler.trigger()
   }
 
@@ -188,8 +232,15 @@ export function createProxy(deps: ProxyDeps): Proxy {
   return {
     async run(signal) {
       const ends = [
-        services.subscribe(({ key }) => mark(key)),
+        services.subscribe(({ key }) => {
+          upstream.serviceChanges.inc()
+          mark(key)
+        }),
         slices.subscribe(({ old, new: now }) => {
+          upstream.endpointChanges.inc()
+          changedSlices += 1
+          // What was there before us was programmed by somebody else.
+          if (reconciler.ready && now?.triggeredAtMs !== undefined && now.triggeredAtMs !== old?.triggeredAtMs) triggers.push(now.triggeredAtMs)
           for (const slice of [old, now]) if (slice !== undefined && slice.serviceName !== '') mark(`${slice.namespace}/${slice.serviceName}`)
         }),
         nodes.subscribe(({ old, new: now }) => {
@@ -204,10 +255,13 @@ export function createProxy(deps: ProxyDeps): Proxy {
     ready: () => allReady({ 'services in the kernel': reconciler.ready }),
     whenReady: (signal) => reconciler.whenReady(signal),
     settled: (signal) => reconciler.settled(signal),
+    health: () => ({ healthy: reconciler.ready && (changedAt === undefined || clock.now() - changedAt < lateMs), updatedAt }),
+    serves: (key) => state?.get(key) !== undefined,
+    probes: upstream.probes,
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
     recheck() {
       compare ??= 'edit'
-      reconciler.trigger()
+      wake()
     },
     async useLocalDns(use, signal) {
       useLocalDns = use

@@ -19,17 +19,27 @@ export function watchNode(nodeName: string, sources: NodeSources, config: ProxyC
   const blocks = [...sources.blocks]
   const self = nodes.find(({ name }) => name === nodeName)
   if (self === undefined) return undefined
-  const ips = families.flatMap((family) => self.internalIps.find((ip) => ip.family === family) ?? [])
-  const wanted = config.nodePortAddresses
+  const ips = primaryIps(self)
   const rangesOf = ({ podCidrs, internalIps }: Node): readonly Cidr[] => [...podCidrs.filter(isPlausible), ...internalIps.map(hostCidr)]
   const inBlocks = blocks.filter(({ cidr }) => isPlausible(cidr))
   return {
     ips,
-    nodePortIps: wanted === 'primary' ? ips : [...self.internalIps, ...self.externalIps].filter((ip, index, all) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip)) && all.findIndex((other) => equalIp(ip, other)) === index),
+    nodePortIps: nodePortIps(self, config),
     nearRanges: aggregateCidrs([...rangesOf(self), ...inBlocks.filter(({ node }) => node === nodeName).map(({ cidr }) => cidr)]),
     clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(rangesOf), ...inBlocks.map(({ cidr }) => cidr)]),
     serviceRanges: aggregateCidrs([...config.serviceCidrs, ...[...sources.serviceCidrs].flatMap(({ cidrs }) => cidrs)]),
   }
+}
+
+/** The first InternalIP of each family. */
+function primaryIps({ internalIps }: Node): readonly IpAddress[] {
+  return families.flatMap((family) => internalIps.find((ip) => ip.family === family) ?? [])
+}
+
+/** Where NodePorts and health check ports of a node answer (SVC-70). */
+export function nodePortIps(node: Node, { nodePortAddresses: wanted }: Pick<ProxyConfig, 'nodePortAddresses'>): readonly IpAddress[] {
+  if (wanted === 'primary') return primaryIps(node)
+  return [...node.internalIps, ...node.externalIps].filter((ip, index, all) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip)) && all.findIndex((other) => equalIp(ip, other)) === index)
 }
 
 /** No node has pods in a range so large: one that says so would make all clients pods, whose answers need no NAT. */
