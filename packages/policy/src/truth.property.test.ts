@@ -1,26 +1,37 @@
 import type { TracePacket } from '@weft/nftables/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { formatIp, parseIp } from '@weft/ip'
 import { clusterArbitrary, ownAddress, podNames, strangers } from '../test/arbitraries.ts'
 import { nodeName } from '../test/cluster.ts'
+import { clusterOf } from '../test/evaluated.ts'
 import { kernelOf, stateOf } from '../test/running.ts'
-import { isAllowed, type Probe } from '../test/truth.ts'
+import { createEvaluator, type Judgement, type Packet } from './evaluator/index.ts'
 
 const addresses: Readonly<Record<4 | 6, readonly string[]>> = {
   4: [...podNames.map((name, index) => `10.244.${name === 'y/far' ? 2 : 1}.${index + 2}`), ...strangers[4], ownAddress[4]],
   6: [...podNames.map((name, index) => `fd00:10:244:${name === 'y/far' ? 2 : 1}::${index + 2}`), ...strangers[6], ownAddress[6]],
 }
 
-function probesOf(family: 4 | 6): readonly Probe[] {
-  return addresses[family].flatMap((from) => addresses[family].filter((to) => to !== from || !to.endsWith('11')).flatMap((to): readonly Probe[] => [
-    ...[80, 81].map((port): Probe => ({ from, to, protocol: 'tcp', port })), { from, to, protocol: 'udp', port: 80 }, { from, to, protocol: 'sctp', port: 75 }, { from, to, protocol: 'icmp' },
-  ])).filter(({ from }) => from !== ownAddress[family])
+function packetsOf(family: 4 | 6): readonly Packet[] {
+  const ips = addresses[family].map((address) => parseIp(address))
+  return addresses[family].filter((from) => from !== ownAddress[family]).flatMap((address) => ips.flatMap((to): readonly Packet[] => {
+    const ends = { from: parseIp(address), to }
+    return [
+      { ...ends, protocol: 'TCP', port: 80 }, { ...ends, protocol: 'TCP', port: 81 }, { ...ends, protocol: 'UDP', port: 80 }, { ...ends, protocol: 'SCTP', port: 75 }, { ...ends, protocol: 'ICMP' },
+    ]
+  }))
 }
 
-function packetOf({ from, to, protocol, port }: Probe): TracePacket {
+function tracedPacket({ from, to, protocol, port }: Packet): TracePacket {
   const base = { saddr: from, daddr: to, iif: 'weft1', sport: 40_000 }
-  if (protocol === 'icmp') return from.includes(':') ? { ...base, protocol: 'icmpv6', icmpType: 'echo-request' } : { ...base, protocol: 'icmp', icmpType: 'echo-request' }
-  return { ...base, protocol, dport: port }
+  if (protocol === 'ICMP') return { ...base, protocol: from.family === 6 ? 'icmpv6' : 'icmp', icmpType: 'echo-request' }
+  return { ...base, protocol: protocol.toLowerCase() as 'tcp', dport: port }
+}
+
+/** A node has the policies of its own pods. */
+function isHere({ subject }: Judgement): boolean {
+  return subject?.nodeName === nodeName
 }
 
 describe('the table', () => {
@@ -28,11 +39,13 @@ describe('the table', () => {
     const kinds = new Set<string>()
     fc.assert(fc.property(clusterArbitrary, fc.constantFrom(4 as const, 6 as const), (objects, family) => {
       const nft = kernelOf(stateOf(objects))
-      for (const probe of probesOf(family)) {
-        const { verdict } = nft.trace(packetOf(probe), { local: [ownAddress[4], ownAddress[6]] })
-        const want = isAllowed(objects, nodeName, probe)
-        kinds.add(`${want} ${probe.protocol}`)
-        expect(verdict, JSON.stringify(probe)).toBe(want ? 'accept' : 'drop')
+      const judge = createEvaluator(clusterOf(objects))
+      for (const packet of packetsOf(family)) {
+        const { verdict } = nft.trace(tracedPacket(packet), { local: [ownAddress[4], ownAddress[6]] })
+        const { egress, ingress } = judge(packet)
+        const want = [egress, ingress].every((side) => side.allowed || !isHere(side))
+        kinds.add(`${want} ${packet.protocol}`)
+        expect(verdict, `${formatIp(packet.from)} to ${formatIp(packet.to)} ${packet.protocol} ${packet.port}`).toBe(want ? 'accept' : 'drop')
       }
     }), { numRuns: 40 })
     // Every kind of probe met both answers: the property was not true of nothing.
