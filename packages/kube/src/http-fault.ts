@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { KubeError } from './errors.ts'
 import { readBody } from './lines.ts'
@@ -29,7 +28,7 @@ export function errorOfStatus(status: unknown, what: string, code = 0, retryAfte
   const details = isRecord(fields['details']) ? fields['details'] : {}
   const number = code !== 0 ? code : typeof fields['code'] === 'number' ? fields['code'] : 500
   const named = causeOf(details) ?? fields['reason']
-  const reason = typeof named === 'string' && named !== '' ? named : (STATUS_CODES[number] ?? '').replaceAll(' ', '')
+  const reason = typeof named === 'string' && named !== '' ? named : (process.getBuiltinModule('node:http').STATUS_CODES[number] ?? '').replaceAll(' ', '')
   const message = typeof fields['message'] === 'string' && fields['message'] !== '' ? fields['message'].slice(0, 1024) : `no Status object came with it`
   const seconds = typeof details['retryAfterSeconds'] === 'number' ? details['retryAfterSeconds'] * 1000 : undefined
   const wait = retryAfterMs !== undefined && Number.isFinite(retryAfterMs) ? retryAfterMs : seconds

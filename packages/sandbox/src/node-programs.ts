@@ -1,9 +1,9 @@
 // The one place that knows how the programs of a node are started and what their configuration files say.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import type { Program } from './inside/supervisor.ts'
 import { inNetworkOf } from './inside/command.ts'
 import type { ToolEnvironment } from './inside/tool-environment.ts'
+import { nodeCommand } from './program-files.ts'
 import { type AddressFamilies, clusterRanges, ofFamilies, type UnderlayNode } from './underlay/topology.ts'
 
 export interface ProgramSources {
@@ -47,15 +47,13 @@ export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Progr
   const { run, logs, environment } = sources
   const paths = nodePaths(run, node.name)
   const kube = apiAccess(paths.folder, `system:node:${node.name}`, sources)
-  const program = (name: 'agent' | 'dns', capabilities: string, config: object): Program[] => {
-    const main = mainOf(name)
-    if (main === undefined) return []
+  const program = (name: 'agent' | 'dns', capabilities: string, config: object): Program => {
     const file = writeConfig(`${paths.folder}/${name}.json`, config)
-    const limited = ['setpriv', `--bounding-set=${capabilities}`, '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand(main), '--config', file]
-    return [{ name: `${name} ${node.name}`, command: inNetworkOf(paths.netns, limited), environment: { ...environment, NODE_NAME: node.name }, logPath: `${logs}/${name}-${node.name}.log` }]
+    const limited = ['setpriv', `--bounding-set=${capabilities}`, '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand(name), '--config', file]
+    return { name: `${name} ${node.name}`, command: inNetworkOf(paths.netns, limited), environment: { ...environment, NODE_NAME: node.name }, logPath: `${logs}/${name}-${node.name}.log` }
   }
   return [
-    ...program('agent', agentCapabilities, {
+    program('agent', agentCapabilities, {
       nodeName: node.name,
       kube: { ...kube, serversPath: `${paths.folder}/api-servers.json` },
       adminSocket: paths.adminSocket,
@@ -64,7 +62,7 @@ export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Progr
       ipam: { storePath: `${paths.folder}/attachments.db` },
       proxy: { serviceCidrs: ofFamilies(sources.family, clusterRanges.services) },
     }),
-    ...program('dns', '-all', {
+    program('dns', '-all', {
       kube,
       adminSocket: paths.dnsSocket,
       dns: { reverseRanges: [...ofFamilies(sources.family, clusterRanges.pods), ...ofFamilies(sources.family, clusterRanges.services)] },
@@ -74,15 +72,13 @@ export function nodePrograms(node: UnderlayNode, sources: ProgramSources): Progr
 
 /** The programs of the cluster, which run in the sandbox's own namespace. */
 export function clusterPrograms(sources: ProgramSources): Program[] {
-  const main = mainOf('controller')
-  if (main === undefined) return []
   const folder = `${sources.run}/controller`
   const file = writeConfig(`${folder}/controller.json`, {
     identity: 'weft-controller',
     kube: apiAccess(folder, 'system:serviceaccount:kube-system:weft-controller', sources),
     adminSocket: `${folder}/admin.sock`,
   })
-  const command = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand(main), '--config', file]
+  const command = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand('controller'), '--config', file]
   return [{ name: 'controller', command, environment: sources.environment, logPath: `${sources.logs}/controller.log` }]
 }
 
@@ -96,15 +92,4 @@ function apiAccess(folder: string, user: string, { server, caCertificate, tokenF
 function writeConfig(path: string, config: object): string {
   writeFileSync(path, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 })
   return path
-}
-
-function nodeCommand(main: string): readonly string[] {
-  return [process.execPath, ...process.execArgv.filter((argument) => !argument.startsWith('--inspect')), main]
-}
-
-/** The program of a package beside this one, as source or as built; undefined while there is none. */
-function mainOf(name: string): string | undefined {
-  const extension = import.meta.url.endsWith('.ts') ? 'src/main.ts' : 'dist/main.js'
-  const path = fileURLToPath(new URL(`../../${name}/${extension}`, import.meta.url))
-  return existsSync(path) ? path : undefined
 }

@@ -3,7 +3,6 @@ import { nodeResource } from '@weft/api'
 import type { AgentStatus, Cluster, ClusterNode, Place, RunResult } from '@weft/checks'
 import { parseIp } from '@weft/ip'
 import { createKubeClient, type KubeClient } from '@weft/kube'
-import { parse } from 'yaml'
 import { SandboxClient } from './control/client.ts'
 import type { Target } from './control/protocol.ts'
 import { planTopology } from './underlay/topology.ts'
@@ -48,7 +47,7 @@ function targetOf(place: Place): Target {
  * the library that knows every kubeconfig, which takes longer than a check.
  */
 function kubeClientOf(path: string): KubeClient & AsyncDisposable {
-  const config = parse(readFileSync(path, 'utf8')) as {
+  const config = JSON.parse(readFileSync(path, 'utf8')) as {
     readonly clusters: readonly [{ readonly cluster: { readonly server: string, readonly 'certificate-authority-data': string } }]
     readonly users: readonly [{ readonly user: { readonly token: string } }]
   }

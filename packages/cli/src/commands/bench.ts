@@ -3,7 +3,6 @@ import { glob } from 'node:fs/promises'
 import { arch, cpus, release } from 'node:os'
 import { basename, join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import type { Bench, BenchCase } from '@weft/daemon/bench'
 import { root } from '../paths.ts'
 import { formatTable, ok, Progress } from '../terminal.ts'
@@ -43,7 +42,7 @@ async function measure(file: string): Promise<readonly BenchCase[]> {
   if (file.endsWith('.host.bench.ts')) return await ((await import(path)) as { readonly cases: Bench }).cases()
   // Root keeps its own user namespace: some peers need rights that only the machine's root has (nft's large batches).
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']
-  const child = spawn('unshare', [...user, '--net', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, fileURLToPath(new URL('../bench-child.ts', import.meta.url)), path], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('unshare', [...user, '--net', '--mount', '--propagation', 'private', process.execPath, ...process.execArgv, join(root, 'packages/cli/src/bench-child.ts'), path], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   const [output, code] = await Promise.all([text(child.stdout), new Promise<number | null>((resolve) => child.once('exit', resolve))])
   if (code !== 0) throw new Error(`Cannot measure "${file}": the bench ended with ${code}`)
   return JSON.parse(output.trimEnd().split('\n').at(-1)!) as BenchCase[]

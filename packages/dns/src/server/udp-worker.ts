@@ -37,7 +37,7 @@ export class UdpWorker {
 
   private constructor(start: WorkerStart, logger: Logger) {
     // Beside this file, with its ending: .ts from source, .js when built.
-    this.#worker = new Worker(new URL(import.meta.url.replace(/udp-worker(\.[jt]s).*$/, 'udp-thread$1')), { workerData: start, name: 'weft-dns-udp' })
+    this.#worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './udp-thread.ts' : './udp-thread.js', import.meta.url), { workerData: start, name: 'weft-dns-udp' })
     this.#worker.on('message', (message: FromWorker) => {
       if (message.kind === 'log') logger[message.level](message.fields, message.message)
       else if (message.kind === 'listening') this.#listening.resolve(message.addresses)

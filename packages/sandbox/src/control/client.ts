@@ -1,4 +1,4 @@
-import { type IncomingMessage, request } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { Ask, AskAnswer } from '../probe/question.ts'
 import { codeOf, SandboxError, messageOf } from '../errors.ts'
@@ -6,6 +6,9 @@ import { stateFolder, type StateFolder } from '../host/state-folder.ts'
 import {
   decodeFrames, type EnterAnswer, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target,
 } from './protocol.ts'
+
+// A static import would load Node's fetch too: see daemon's http-server.ts.
+const { request } = process.getBuiltinModule('node:http')
 
 export interface RunOptions {
   readonly stdin?: string | Uint8Array | Readable | undefined

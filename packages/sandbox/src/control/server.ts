@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Buffer } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +7,8 @@ import { messageOf } from '../errors.ts'
 import type { Spawned } from '../inside/command.ts'
 import { encodeFrame, type EnterAnswer, type FrameKind, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target } from './protocol.ts'
 
+// A static import would load Node's fetch too: see daemon's http-server.ts.
+const { createServer, request } = process.getBuiltinModule('node:http')
 const firstPieceMs = 500
 
 /** What the control socket can do; init implements it. */

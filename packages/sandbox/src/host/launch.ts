@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { nodeCommand } from '../program-files.ts'
 import { childrenOf, identifyProcess, type ProcessIdentity } from './process-identity.ts'
 import { searchPath, unshareArguments } from './machine.ts'
 import type { StateFolder } from './state-folder.ts'
@@ -19,9 +19,6 @@ mount -t tmpfs -o ro,mode=000,size=4k weft-hidden "$run/rootfs/.machine\${run%/r
 "$@"
 exit $?`
 
-/** From source the packages are found by their condition; the launcher's own arguments may be a test runner's. */
-const nodeArguments: readonly string[] = [...(import.meta.url.endsWith('.ts') ? ['--conditions=dev'] : []), '--disable-warning=ExperimentalWarning']
-
 /** The process tree's outer end. */
 export interface Launched {
   readonly process: ChildProcess
@@ -34,10 +31,9 @@ export interface Launched {
 /** Starts `unshare … sh … node init.ts`, which then waits for {@link ToInit} messages. */
 export function launch(folder: StateFolder): Launched {
   const log = openSync(`${folder.logs}/init.log`, 'a', 0o600)
-  const script = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../init.ts' : '../init.js', import.meta.url))
   const child = spawn('unshare', [
     ...unshareArguments, 'sh', '-c', firstProcess, 'sh', folder.run,
-    process.execPath, ...nodeArguments, script,
+    ...nodeCommand('init'),
   ], {
     // Ctrl-C at the launcher's terminal is the launcher's affair.
     detached: true,

@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { buildShim } from '@weft/cni'
 import { SandboxClient } from '../control/client.ts'
 import { SandboxError, messageOf } from '../errors.ts'
 import type { ForeignCni, FromInit, ToInit } from '../launch-protocol.ts'
+import { cniPlugin } from '../program-files.ts'
 import { type AddressFamilies, planTopology } from '../underlay/topology.ts'
 import { type Launched, launch } from './launch.ts'
 import { requireMachine } from './machine.ts'
@@ -62,7 +62,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
 
   mkdirSync(folder.root, { recursive: true, mode: 0o700 })
   chmodSync(folder.root, 0o700)
-  const [listener, shim] = await Promise.all([listen(options.port ?? 0), buildShim(join(dirname(folder.root), 'shim'))])
+  const [listener, plugin] = await Promise.all([listen(options.port ?? 0), cniPlugin(join(dirname(folder.root), 'shim'))])
   const server = `https://127.0.0.1:${portOf(listener)}`
   const claim: SandboxState = { phase: 'starting', launcher: identifyProcess(process.pid)!, nodes, family, server, startedAt: new Date().toISOString() }
   const present = claimStateFolder(folder, claim)
@@ -77,7 +77,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
     for (const dir of [folder.logs, folder.run]) mkdirSync(dir, { recursive: true, mode: 0o700 })
     launched = launch(folder)
     writeState(folder, { ...claim, unshare: launched.unshare })
-    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server, cni: options.cni, plugin: shim.kind === 'binary' ? shim.path : 'twin' } } })
+    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server, cni: options.cni, plugin: plugin.kind === 'binary' ? plugin.path : 'twin' } } })
     writeState(folder, { ...claim, phase: 'ready', unshare: launched.unshare, init: launched.init() })
   } catch (error) {
     listener.close()
@@ -91,7 +91,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
   launched.process.unref()
 
   const stop = async (): Promise<void> => void (await stopSandbox(folder.root))
-  const notes = shim.kind === 'binary' ? [] : [`No C compiler here (${shim.reason}): the TypeScript twin stands in for the CNI plugin, a little slower.`]
+  const notes = plugin.kind === 'binary' ? [] : [`No C compiler here (${plugin.reason}): the TypeScript twin stands in for the CNI plugin, a little slower.`]
   return { notes, stateDir: folder.root, kubeconfigPath: folder.kubeconfig, server, nodes, client: new SandboxClient(folder.root), stop, [Symbol.asyncDispose]: stop }
 }
 

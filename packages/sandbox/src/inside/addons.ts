@@ -1,10 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { dnsPort } from '@weft/api'
 import { isAlreadyExists, type KubeClient } from '@weft/kube'
-import { parse } from 'yaml'
 import { clusterRanges, ofFamilies, type Topology, withoutPrefix } from '../underlay/topology.ts'
+import { readManifests } from './manifests.ts'
 
 /** What `deploy/` applies to a real cluster: the same custom resources, and the DNS Service in front of the nodes' servers. */
 export async function installAddons(kube: KubeClient, topology: Topology): Promise<void> {
@@ -12,9 +9,8 @@ export async function installAddons(kube: KubeClient, topology: Topology): Promi
 }
 
 async function installDefinitions(kube: KubeClient): Promise<void> {
-  const folder = fileURLToPath(new URL('../../../../deploy/crds/', import.meta.url))
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.yaml'))
-  await Promise.all(files.map(async (name) => createIfAbsent(kube, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', parse(await readFile(join(folder, name), 'utf8')))))
+  const definitions = (await readManifests()).filter(({ kind }) => kind === 'CustomResourceDefinition')
+  await Promise.all(definitions.map(async (definition) => createIfAbsent(kube, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)))
 }
 
 /** The servers run on every node's own network, so their endpoints are the nodes. */

@@ -42,7 +42,7 @@ export class Prober implements AsyncDisposable {
       this.#waiting.get(data.id)?.(data.failure)
       this.#waiting.delete(data.id)
     })
-    const module = new URL(`./prober-thread${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+    const module = new URL(import.meta.url.endsWith('.ts') ? './prober-thread.ts' : './prober-thread.js', import.meta.url)
     this.#worker.run(this.#netns, { module, name: 'serveProbes', data: { channel: this.#name } }).catch((error: unknown) => {
       reject(error)
       for (const answer of this.#waiting.values()) answer(`OTHER: ${String(error)}`)

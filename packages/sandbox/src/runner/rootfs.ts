@@ -1,6 +1,7 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { dirname, join } from 'node:path'
+import { probeFolder } from '../program-files.ts'
 
 /**
  * What containers see as `/`: folders and links in the sandbox's tmpfs, made once and shared by all.
@@ -139,11 +140,10 @@ function script(path: string, node: string, main: string): void {
  * From a build it is copied.
  */
 function layProbe(to: string): void {
-  const from = new URL('../probe/', import.meta.url)
   mkdirSync(to, { recursive: true })
   writeFileSync(`${to}/package.json`, '{"type":"module"}')
-  for (const file of readdirSync(from).filter((name) => /\.[jt]s$/.test(name) && !/\.(test|d)\./.test(name))) {
-    const text = readFileSync(new URL(file, from), 'utf8')
+  for (const file of readdirSync(probeFolder).filter((name) => /\.[jt]s$/.test(name) && !/\.(test|d)\./.test(name))) {
+    const text = readFileSync(new URL(file, probeFolder), 'utf8')
     const script = file.endsWith('.ts') ? stripTypeScriptTypes(text).replaceAll(/(from|import\()\s*'(\.[^']*)\.ts'/g, "$1 '$2.js'") : text
     writeFileSync(`${to}/${file.replace(/\.ts$/, '.js')}`, script)
   }
