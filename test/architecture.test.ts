@@ -9,7 +9,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
  * Which package may import which (DESIGN.md, "Layers"). An edge that is not here needs a reason in a design document
  * first; features never import features.
  */
-const platform = ['ip', 'daemon', 'netlink', 'nftables', 'api', 'kube']
+const platform = ['ip', 'daemon', 'netlink', 'nftables', 'api', 'allocator', 'kube']
 const allowed: Readonly<Record<string, readonly string[]>> = {
   // ground
   ip: [],
@@ -18,6 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   netlink: ['ip', 'daemon'],
   nftables: ['ip', 'daemon', 'netlink'],
   api: ['ip'],
+  allocator: ['ip', 'daemon', 'api'],
   kube: ['ip', 'daemon', 'api'],
   // features
   cni: platform,

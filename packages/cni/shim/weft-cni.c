@@ -1,6 +1,10 @@
 /*
  * weft-cni: the CNI plugin a container runtime runs. It decides nothing: it hands the call to the agent over a unix
- * socket and prints the answer. One file, no libraries, built static: a process start is all it costs.
+ * socket and prints the answer.
+ *
+ * One file and no C library: what a static glibc does before main (asking the processor for its features traps into
+ * the hypervisor of a virtual machine, some forty times) takes six times as long as everything below. So there is no
+ * heap, no stdio and no errno here; memory is two static buffers, a system call returns -errno.
  *
  * Request   u32 big endian length, then KEY=VALUE entries each ended by NUL, an empty entry, the bytes of stdin.
  *           With ADD, CHECK and DEL two descriptors come along: a NETLINK_ROUTE socket made inside the pod's network
@@ -14,29 +18,28 @@
  * `<this program>.conf`, if there is one, holds lines `socket=<path>` and `spool=<path>`.
  *
  * packages/cni/src/shim-twin.ts does the same in TypeScript; packages/cni/src/shim.kernel.test.ts runs one table of
- * cases against both.
+ * cases against both. shim/fuzz.c runs what reads foreign bytes (-DWEFT_CNI_FUZZ).
  */
 #define _GNU_SOURCE
+#include <asm/unistd.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
 	MAX_STDIN = 1 << 20,       /* a configuration with a large prevResult is some 10 KiB */
+	MAX_ENVIRONMENT = 1 << 18,
 	MAX_REPLY = 1 << 20,
+	MAX_PATH = sizeof((struct sockaddr_un *)0)->sun_path, /* of the socket; the spool's may be as long */
 	CONNECT_MS = 1500,         /* how long ADD waits for an agent that restarts */
 	CONNECT_PAUSE_MS = 50,
 	REPLY_MS = 30000,          /* longer than the agent's own deadline */
@@ -45,15 +48,178 @@ enum {
 
 static const char version_reply[] =
 	"{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.1.0\",\"0.2.0\",\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n";
+static const char about[] = "Weft CNI plugin; CNI protocol versions supported: 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n";
 
-static char socket_path[PATH_MAX] = "/run/weft/cni.sock";
-static char spool_path[PATH_MAX] = "/var/lib/weft/cni-spool";
+/* ---- the kernel ---- */
+
+/* x86-64 and arm64 pass six arguments in registers and return -errno. */
+static long call6(long number, long a, long b, long c, long d, long e, long f)
+{
+#if defined(__x86_64__)
+	long result;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	__asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
+	return result;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = number;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+	return x0;
+#else
+#error "wanted x86-64 or arm64"
+#endif
+}
+
+#define CALL(number, a, b, c, d) call6(number, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+
+static long sys_open(const char *path, int flags, int mode) { return CALL(__NR_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode); }
+static long sys_close(int fd) { return CALL(__NR_close, fd, 0, 0, 0); }
+static long sys_fsync(int fd) { return CALL(__NR_fsync, fd, 0, 0, 0); }
+static long sys_setns(int fd) { return CALL(__NR_setns, fd, CLONE_NEWNET, 0, 0); }
+static long sys_socket(int family, int type, int protocol) { return CALL(__NR_socket, family, type | SOCK_CLOEXEC, protocol, 0); }
+
+/* A signal that somebody catches for us is no reason to stop. */
+static long sys_read(int fd, void *into, size_t size)
+{
+	long n;
+	do n = CALL(__NR_read, fd, into, size, 0);
+	while (n == -EINTR);
+	return n;
+}
+
+static long sys_write(int fd, const void *from, size_t size)
+{
+	long n;
+	do n = CALL(__NR_write, fd, from, size, 0);
+	while (n == -EINTR);
+	return n;
+}
+
+static struct timespec now(int clock)
+{
+	struct timespec t = { 0, 0 };
+	CALL(__NR_clock_gettime, clock, &t, 0, 0);
+	return t;
+}
+
+static long long milliseconds(void)
+{
+	struct timespec t = now(CLOCK_MONOTONIC);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+#ifdef WEFT_CNI_FUZZ
+_Noreturn void leave(int code);
+#else
+static _Noreturn void leave(int code)
+{
+	for (;;) CALL(__NR_exit_group, code, 0, 0, 0);
+}
+
+/* What the compiler takes for granted even where there is no library. */
+__attribute__((used)) void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+	for (size_t i = 0; i < size; i++) ((char *)to)[i] = ((const char *)from)[i];
+	return to;
+}
+
+__attribute__((used)) void *memset(void *to, int byte, size_t size)
+{
+	for (size_t i = 0; i < size; i++) ((char *)to)[i] = (char)byte;
+	return to;
+}
+
+uintptr_t __stack_chk_guard;
+__attribute__((used)) _Noreturn void __stack_chk_fail(void)
+{
+	leave(127);
+}
+#endif
+
+/* ---- text ---- */
+
+static size_t length_of(const char *text)
+{
+	size_t n = 0;
+	while (text[n] != 0) n++;
+	return n;
+}
+
+/* What follows a prefix, or NULL. */
+static const char *after(const char *text, const char *prefix)
+{
+	for (; *prefix != 0; text++, prefix++)
+		if (*text != *prefix) return NULL;
+	return text;
+}
+
+static int equal(const char *a, const char *b)
+{
+	const char *rest = after(a, b);
+	return rest != NULL && *rest == 0;
+}
+
+/* A text that grows in a buffer of fixed size; what does not fit is cut off. Always ended by NUL. */
+struct text {
+	char *bytes;
+	size_t size, room;
+};
+
+static void put(struct text *text, const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size && text->size + 1 < text->room; i++) text->bytes[text->size++] = bytes[i];
+	text->bytes[text->size] = 0;
+}
+
+static void put_text(struct text *text, const char *more)
+{
+	put(text, more, length_of(more));
+}
+
+/* With leading zeros up to a width. */
+static void put_number(struct text *text, unsigned long long number, int width)
+{
+	char digits[20];
+	int at = sizeof digits;
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0 || (int)sizeof digits - at < width);
+	put(text, digits + at, sizeof digits - (size_t)at);
+}
+
+/* Of errno values that a system call here can end with; one string, so that nothing is to be relocated. */
+static const char error_texts[] =
+	"1 Operation not permitted\0" "2 No such file or directory\0" "5 Input/output error\0" "9 Bad file descriptor\0" "12 Cannot allocate memory\0"
+	"13 Permission denied\0" "17 File exists\0" "20 Not a directory\0" "21 Is a directory\0" "22 Invalid argument\0" "23 Too many open files in system\0"
+	"24 Too many open files\0" "28 No space left on device\0" "30 Read-only file system\0" "36 File name too long\0" "40 Too many levels of symbolic links\0"
+	"122 Disk quota exceeded\0";
+
+/* `<errno> <text>`. */
+static void put_error(struct text *text, long error)
+{
+	char bytes[8];
+	struct text number = { bytes, 0, sizeof bytes };
+	put_number(&number, (unsigned long long)error, 0);
+	for (const char *entry = error_texts; *entry != 0; entry += length_of(entry) + 1) {
+		const char *rest = after(entry, bytes);
+		if (rest != NULL && *rest == ' ') return put_text(text, entry);
+	}
+	put_text(text, bytes);
+	put_text(text, " unknown error");
+}
 
 static void print_all(int fd, const char *data, size_t size)
 {
 	while (size > 0) {
-		ssize_t n = write(fd, data, size);
-		if (n < 0 && errno == EINTR) continue;
+		long n = sys_write(fd, data, size);
 		if (n <= 0) return;
 		data += n;
 		size -= (size_t)n;
@@ -61,116 +227,145 @@ static void print_all(int fd, const char *data, size_t size)
 }
 
 /* Prints a CNI error and ends. The text may hold anything: it is escaped, bytes beyond ASCII become '?'. */
-static _Noreturn void fail(int code, const char *format, ...)
+static _Noreturn void fail(int code, const char *what, const char *name, const char *why)
 {
-	char text[2048], out[sizeof text * 6 + 128];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format, arguments);
-	va_end(arguments);
-	int used = snprintf(out, sizeof out, "{\"cniVersion\":\"1.1.0\",\"code\":%d,\"msg\":\"", code);
-	for (const unsigned char *c = (const unsigned char *)text; *c != 0; c++) {
-		if (*c == '"' || *c == '\\') used += snprintf(out + used, sizeof out - (size_t)used, "\\%c", *c);
-		else if (*c < 0x20) used += snprintf(out + used, sizeof out - (size_t)used, "\\u%04x", *c);
-		else out[used++] = (char)(*c < 0x7f ? *c : '?');
+	char bytes[2048], out[sizeof bytes * 6 + 128];
+	static const char hex[] = "0123456789abcdef";
+	struct text message = { bytes, 0, sizeof bytes }, json = { out, 0, sizeof out };
+	put_text(&message, what);
+	put_text(&message, name);
+	put_text(&message, why);
+	put_text(&json, "{\"cniVersion\":\"1.1.0\",\"code\":");
+	put_number(&json, (unsigned long long)code, 0);
+	put_text(&json, ",\"msg\":\"");
+	for (size_t i = 0; i < message.size; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+		char escaped[] = { '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] };
+		if (c < 0x20) put(&json, escaped, sizeof escaped);
+		else if (c >= 0x7f) put(&json, "?", 1);
+		else {
+			if (c == '"' || c == '\\') put(&json, "\\", 1);
+			put(&json, (const char *)&c, 1);
+		}
 	}
-	used += snprintf(out + used, sizeof out - (size_t)used, "\"}\n");
-	print_all(1, out, (size_t)used);
-	exit(1);
+	put_text(&json, "\"}\n");
+	print_all(1, out, json.size);
+	leave(1);
 }
 
-static long long milliseconds(void)
+static _Noreturn void fail_errno(int code, const char *what, const char *name, long error)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+	char bytes[160];
+	struct text why = { bytes, 0, sizeof bytes };
+	put_text(&why, name[0] == 0 ? "" : "\": ");
+	put_error(&why, error);
+	fail(code, what, name, bytes);
 }
 
-static void copy_setting(char *target, const char *line, const char *key)
+/* ---- settings ---- */
+
+static char socket_path[MAX_PATH] = "/run/weft/cni.sock";
+static char spool_path[PATH_MAX] = "/var/lib/weft/cni-spool";
+
+static void take_setting(char *target, size_t room, const char *value, const char *key)
 {
-	size_t length = strlen(key);
-	if (strncmp(line, key, length) != 0) return;
-	if (strlen(line + length) >= PATH_MAX) fail(CODE_IO, "Cannot read plugin settings: the path of %s is too long", key);
-	strcpy(target, line + length);
+	if (value == NULL) return;
+	if (length_of(value) >= room) fail(CODE_IO, "Cannot read plugin settings: the path of ", key, " is too long");
+	struct text text = { target, 0, room };
+	put_text(&text, value);
+}
+
+/* Lines of the settings file, ended by NUL; the lines are cut apart in place. */
+static void parse_settings(char *file)
+{
+	for (char *line = file; *line != 0;) {
+		char *end = line;
+		while (*end != 0 && *end != '\n') end++;
+		char *next = *end == 0 ? end : end + 1;
+		*end = 0;
+		take_setting(socket_path, sizeof socket_path, after(line, "socket="), "socket=");
+		take_setting(spool_path, sizeof spool_path, after(line, "spool="), "spool=");
+		line = next;
+	}
 }
 
 static void read_settings(void)
 {
-	char path[PATH_MAX + 8];
-	ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+	char path[PATH_MAX + 8], file[2 * PATH_MAX + 64];
+	long length = CALL(__NR_readlinkat, AT_FDCWD, "/proc/self/exe", path, PATH_MAX);
 	if (length <= 0) return;
-	strcpy(path + length, ".conf");
-	FILE *file = fopen(path, "re");
-	if (file == NULL) return;
-	char line[PATH_MAX + 16];
-	while (fgets(line, sizeof line, file) != NULL) {
-		line[strcspn(line, "\n")] = 0;
-		copy_setting(socket_path, line, "socket=");
-		copy_setting(spool_path, line, "spool=");
+	struct text text = { path, (size_t)length, sizeof path };
+	put_text(&text, ".conf");
+	long fd = sys_open(path, O_RDONLY, 0);
+	if (fd < 0) return;
+	size_t size = 0;
+	for (long n = 1; n > 0 && size < sizeof file - 1;) {
+		n = sys_read((int)fd, file + size, sizeof file - 1 - size);
+		if (n > 0) size += (size_t)n;
 	}
-	fclose(file);
+	sys_close((int)fd);
+	file[size] = 0;
+	parse_settings(file);
 }
 
-/* The request under construction; room for the length comes first. */
-static char *frame;
-static size_t frame_size, frame_room;
+/* ---- the request ---- */
 
-static void append(const void *data, size_t size)
-{
-	if (frame_size + size > frame_room) {
-		frame_room = (frame_size + size) * 2;
-		frame = realloc(frame, frame_room);
-		if (frame == NULL) fail(CODE_IO, "Cannot read request: out of memory");
-	}
-	memcpy(frame + frame_size, data, size);
-	frame_size += size;
-}
+/* Room for its length comes first. */
+static char frame[4 + MAX_ENVIRONMENT + MAX_STDIN];
+static size_t frame_size;
 
 static void append_entry(const char *key, const char *value)
 {
-	append(key, strlen(key));
-	append("=", 1);
-	append(value, strlen(value) + 1);
+	size_t key_size = length_of(key), value_size = length_of(value) + 1;
+	if (frame_size + key_size + 1 + value_size > MAX_ENVIRONMENT) fail(CODE_ENVIRONMENT, "Cannot pass environment on: ", key, " is too long");
+	memcpy(frame + frame_size, key, key_size);
+	frame[frame_size + key_size] = '=';
+	memcpy(frame + frame_size + key_size + 1, value, value_size);
+	frame_size += key_size + 1 + value_size;
 }
 
 static void append_stdin(void)
 {
-	char part[16384];
-	size_t total = 0;
-	for (;;) {
-		ssize_t n = read(0, part, sizeof part);
-		if (n < 0 && errno == EINTR) continue;
-		if (n < 0) fail(CODE_IO, "Cannot read network configuration: %s", strerror(errno));
+	for (size_t total = 0;;) {
+		/* One byte more than allowed, to see that there are too many. */
+		size_t room = MAX_STDIN + 1 - total, left = sizeof frame - frame_size;
+		long n = sys_read(0, frame + frame_size, room < left ? room : left);
+		if (n < 0) fail_errno(CODE_IO, "Cannot read network configuration: ", "", -n);
 		if (n == 0) return;
 		total += (size_t)n;
-		if (total > MAX_STDIN) fail(CODE_DECODE, "Cannot read network configuration: it has more than %d bytes", MAX_STDIN);
-		append(part, (size_t)n);
+		frame_size += (size_t)n;
+		if (total > MAX_STDIN || frame_size == sizeof frame) fail(CODE_DECODE, "Cannot read network configuration: it has more than 1048576 bytes", "", "");
 	}
 }
 
 /* Opens the pod's namespace and a rtnetlink socket inside it. Returns errno, 0 on success. */
-static int open_pod(const char *path, int fds[2])
+static long open_pod(const char *path, int fds[2])
 {
-	int error = 0, home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), pod = open(path, O_RDONLY | O_CLOEXEC);
-	if (home < 0 || pod < 0 || setns(pod, CLONE_NEWNET) != 0) error = errno;
-	else {
-		fds[0] = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-		if (fds[0] < 0) error = errno;
-		if (setns(home, CLONE_NEWNET) != 0) error = errno;
-		fds[1] = pod;
+	long home = sys_open("/proc/self/ns/net", O_RDONLY, 0), pod = sys_open(path, O_RDONLY, 0);
+	long error = home < 0 ? -home : pod < 0 ? -pod : -sys_setns((int)pod);
+	if (error == 0) {
+		long socket = sys_socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+		long back = sys_setns((int)home);
+		error = socket < 0 ? -socket : -back;
+		fds[0] = (int)socket;
+		fds[1] = (int)pod;
 	}
-	if (home >= 0) close(home);
+	if (home >= 0) sys_close((int)home);
 	return error;
 }
+
+/* ---- the exchange ---- */
 
 /* Waits until the socket is ready or the deadline passes. */
 static int ready(int fd, short events, long long deadline)
 {
 	for (;;) {
 		long long left = deadline - milliseconds();
+		if (left < 0) left = 0;
 		struct pollfd p = { .fd = fd, .events = events };
-		int n = poll(&p, 1, left > 0 ? (int)left : 0);
-		if (n < 0 && errno == EINTR) continue;
+		struct timespec wait = { .tv_sec = (time_t)(left / 1000), .tv_nsec = (long)(left % 1000) * 1000000 };
+		long n = CALL(__NR_ppoll, &p, 1, &wait, NULL);
+		if (n == -EINTR) continue;
 		return n > 0;
 	}
 }
@@ -179,16 +374,16 @@ static int ready(int fd, short events, long long deadline)
 static int connect_agent(long long deadline)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (strlen(socket_path) >= sizeof address.sun_path) fail(CODE_IO, "Cannot connect to the agent: the path %s is too long", socket_path);
-	strcpy(address.sun_path, socket_path);
+	memcpy(address.sun_path, socket_path, length_of(socket_path) + 1);
 	for (;;) {
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
-		int error = errno;
-		if (fd >= 0) close(fd);
-		errno = error;
+		long fd = sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (fd >= 0) {
+			if (CALL(__NR_connect, fd, &address, sizeof address, 0) == 0) return (int)fd;
+			sys_close((int)fd);
+		}
 		if (milliseconds() + CONNECT_PAUSE_MS > deadline) return -1;
-		usleep(CONNECT_PAUSE_MS * 1000);
+		struct timespec pause = { 0, CONNECT_PAUSE_MS * 1000000L };
+		CALL(__NR_nanosleep, &pause, NULL, 0, 0);
 	}
 }
 
@@ -209,121 +404,175 @@ static int send_frame(int fd, const int fds[2], long long deadline)
 			header->cmsg_len = CMSG_LEN(2 * sizeof(int));
 			memcpy(CMSG_DATA(header), fds, 2 * sizeof(int));
 		}
-		ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
+		long n = CALL(__NR_sendmsg, fd, &message, MSG_NOSIGNAL, 0);
 		if (n > 0) sent += (size_t)n;
-		else if (n < 0 && errno == EAGAIN && ready(fd, POLLOUT, deadline)) continue;
-		else if (n < 0 && errno == EINTR) continue;
+		else if (n == -EINTR || (n == -EAGAIN && ready(fd, POLLOUT, deadline))) continue;
 		else return -1;
 	}
 	return 0;
 }
 
-static int receive(int fd, void *data, size_t size, long long deadline)
+static int receive(int fd, char *data, size_t size, long long deadline)
 {
 	for (size_t got = 0; got < size;) {
-		ssize_t n = recv(fd, (char *)data + got, size - got, 0);
+		long n = sys_read(fd, data + got, size - got);
 		if (n > 0) got += (size_t)n;
-		else if (n < 0 && errno == EAGAIN && ready(fd, POLLIN, deadline)) continue;
-		else if (n < 0 && errno == EINTR) continue;
+		else if (n == -EAGAIN && ready(fd, POLLIN, deadline)) continue;
 		else return -1;
 	}
 	return 0;
 }
 
-static uint32_t from_be(const unsigned char *b)
-{
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
+static char reply[MAX_REPLY];
 
-/* Does the exchange; on success prints the reply and ends, else returns. */
-static void ask_agent(const int fds[2], long long connect_deadline)
+/* Sends the request and prints the answer; returns if there is none. */
+static void exchange(int fd, const int fds[2])
 {
-	int fd = connect_agent(connect_deadline);
-	if (fd < 0) return;
 	long long deadline = milliseconds() + REPLY_MS;
 	unsigned char header[4];
-	if (send_frame(fd, fds, deadline) == 0 && receive(fd, header, sizeof header, deadline) == 0) {
-		uint32_t length = from_be(header);
-		char *reply = length >= 1 && length <= MAX_REPLY ? malloc(length) : NULL;
-		if (reply != NULL && receive(fd, reply, length, deadline) == 0) {
-			print_all(1, reply + 1, length - 1);
-			exit((unsigned char)reply[0]);
-		}
-	}
-	close(fd);
+	if (send_frame(fd, fds, deadline) != 0 || receive(fd, (char *)header, sizeof header, deadline) != 0) return;
+	size_t length = (size_t)header[0] << 24 | (size_t)header[1] << 16 | (size_t)header[2] << 8 | header[3];
+	if (length < 1 || length > sizeof reply || receive(fd, reply, length, deadline) != 0) return;
+	print_all(1, reply + 1, length - 1);
+	leave((unsigned char)reply[0]);
+}
+
+/* ---- the spool ---- */
+
+static _Noreturn void fail_spool(long error)
+{
+	fail_errno(CODE_TRY_LATER, "Cannot spool DEL in \"", spool_path, error);
 }
 
 /* Leaves the request for the agent's next start. */
-static void spool(void)
+static _Noreturn void spool(void)
 {
-	struct timespec now;
-	char from[PATH_MAX + 64], to[PATH_MAX + 64];
-	clock_gettime(CLOCK_REALTIME, &now);
-	snprintf(from, sizeof from, "%s/%010lld%09ld-%d.tmp", spool_path, (long long)now.tv_sec, now.tv_nsec, (int)getpid());
-	snprintf(to, sizeof to, "%s/%010lld%09ld-%d.del", spool_path, (long long)now.tv_sec, now.tv_nsec, (int)getpid());
-	mkdir(spool_path, 0700);
-	int fd = open(from, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) fail(CODE_TRY_LATER, "Cannot spool DEL in \"%s\": %s", spool_path, strerror(errno));
-	for (size_t done = 4; done < frame_size;) {
-		ssize_t n = write(fd, frame + done, frame_size - done);
-		if (n < 0 && errno == EINTR) continue;
-		if (n <= 0) {
-			int error = errno;
-			unlink(from);
-			fail(CODE_TRY_LATER, "Cannot spool DEL in \"%s\": %s", spool_path, strerror(error));
-		}
-		done += (size_t)n;
+	struct timespec at = now(CLOCK_REALTIME);
+	char from_bytes[PATH_MAX + 64], to_bytes[PATH_MAX + 64];
+	struct text from = { from_bytes, 0, sizeof from_bytes };
+	put_text(&from, spool_path);
+	put_text(&from, "/");
+	put_number(&from, (unsigned long long)at.tv_sec, 10);
+	put_number(&from, (unsigned long long)at.tv_nsec, 9);
+	put_text(&from, "-");
+	put_number(&from, (unsigned long long)CALL(__NR_getpid, 0, 0, 0, 0), 0);
+	struct text to = { to_bytes, 0, sizeof to_bytes };
+	put(&to, from_bytes, from.size);
+	put_text(&from, ".tmp");
+	put_text(&to, ".del");
+	CALL(__NR_mkdirat, AT_FDCWD, spool_path, 0700, 0);
+	long fd = sys_open(from_bytes, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	if (fd < 0) fail_spool(-fd);
+	long error = 0;
+	for (size_t done = 4; done < frame_size && error == 0;) {
+		long n = sys_write((int)fd, frame + done, frame_size - done);
+		if (n > 0) done += (size_t)n;
+		else error = n < 0 ? -n : ENOSPC;
 	}
-	int folder = open(spool_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fsync(fd) != 0 || close(fd) != 0 || rename(from, to) != 0 || folder < 0 || fsync(folder) != 0) {
-		int error = errno;
-		unlink(from);
-		fail(CODE_TRY_LATER, "Cannot spool DEL in \"%s\": %s", spool_path, strerror(error));
+	if (error == 0) error = -sys_fsync((int)fd);
+	if (error == 0) error = -sys_close((int)fd);
+	if (error == 0) error = -call6(__NR_renameat2, AT_FDCWD, (long)from_bytes, AT_FDCWD, (long)to_bytes, 0, 0);
+	if (error == 0) {
+		long folder = sys_open(spool_path, O_RDONLY | O_DIRECTORY, 0);
+		error = folder < 0 ? -folder : -sys_fsync((int)folder);
+		/* It may or may not outlive a power cut: the runtime comes again, and a DEL carried out twice does no harm. */
 	}
-	exit(0);
+	if (error != 0) {
+		CALL(__NR_unlinkat, AT_FDCWD, from_bytes, 0, 0);
+		fail_spool(error);
+	}
+	leave(0);
 }
 
-int main(void)
+/* ---- the call ---- */
+
+static const char *variable(char **environment, const char *name)
 {
-	static const char *const names[] = { "CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH" };
-	const char *command = getenv("CNI_COMMAND");
+	for (; *environment != NULL; environment++) {
+		const char *rest = after(*environment, name);
+		if (rest != NULL && *rest == '=') return rest + 1;
+	}
+	return NULL;
+}
+
+static _Noreturn void run(char **environment)
+{
+	static const char names[][16] = { "CNI_COMMAND", "CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH" };
+	const char *command = variable(environment, names[0]);
 	if (command == NULL || *command == 0) {
-		fputs("Weft CNI plugin; CNI protocol versions supported: 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n", stderr);
-		return 0;
+		print_all(2, about, sizeof about - 1);
+		leave(0);
 	}
-	if (strcmp(command, "VERSION") == 0) {
+	if (equal(command, "VERSION")) {
 		print_all(1, version_reply, sizeof version_reply - 1);
-		return 0;
+		leave(0);
 	}
-	int is_del = strcmp(command, "DEL") == 0, is_status = strcmp(command, "STATUS") == 0, is_gc = strcmp(command, "GC") == 0;
-	int with_pod = is_del || strcmp(command, "ADD") == 0 || strcmp(command, "CHECK") == 0;
-	if (!with_pod && !is_status && !is_gc) fail(CODE_ENVIRONMENT, "unknown CNI_COMMAND: %s", command);
+	int is_del = equal(command, "DEL"), is_status = equal(command, "STATUS"), is_gc = equal(command, "GC");
+	int with_pod = is_del || equal(command, "ADD") || equal(command, "CHECK");
+	if (!with_pod && !is_status && !is_gc) fail(CODE_ENVIRONMENT, "unknown CNI_COMMAND: ", command, "");
 
 	long long began = milliseconds();
 	read_settings();
-	append("\0\0\0\0", 4);
+	frame_size = 4;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		const char *value = getenv(names[i]);
+		const char *value = variable(environment, names[i]);
 		if (value != NULL) append_entry(names[i], value);
 	}
 	int fds[2] = { -1, -1 };
-	const char *netns = getenv("CNI_NETNS");
+	const char *netns = variable(environment, "CNI_NETNS");
 	if (with_pod && netns != NULL && *netns != 0) {
-		int error = open_pod(netns, fds);
+		long error = open_pod(netns, fds);
 		if (error != 0) {
-			char text[256];
+			char bytes[64];
+			struct text text = { bytes, 0, sizeof bytes };
+			put_error(&text, error);
 			fds[0] = -1;
-			snprintf(text, sizeof text, "%d %s", error, strerror(error));
-			append_entry("WEFT_NETNS_ERROR", text);
+			append_entry("WEFT_NETNS_ERROR", bytes);
 		}
 	}
-	append("", 1);
+	frame[frame_size++] = 0;
 	append_stdin();
 	size_t length = frame_size - 4;
 	for (int i = 0; i < 4; i++) frame[i] = (char)(length >> (24 - 8 * i));
 
 	/* DEL and STATUS have an answer of their own when the agent is away, so they do not wait for it. */
-	ask_agent(fds, is_del || is_status ? began : began + CONNECT_MS);
+	int fd = connect_agent(is_del || is_status ? began : began + CONNECT_MS);
+	if (fd >= 0) exchange(fd, fds);
 	if (is_del) spool();
-	fail(is_status ? CODE_UNAVAILABLE : CODE_TRY_LATER, "Cannot reach the agent at \"%s\": it does not answer, wanted the weft agent of this node", socket_path);
+	fail(is_status ? CODE_UNAVAILABLE : CODE_TRY_LATER, "Cannot reach the agent at \"", socket_path, "\": it does not answer, wanted the weft agent of this node");
 }
+
+/* ---- the start ---- */
+
+#ifndef WEFT_CNI_FUZZ
+extern const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern const Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
+
+#if defined(__x86_64__)
+#define RELATIVE R_X86_64_RELATIVE
+__asm__(".globl _start\n_start:\n\txor %ebp,%ebp\n\tmov %rsp,%rdi\n\tand $-16,%rsp\n\tcall start\n");
+#else
+#define RELATIVE R_AARCH64_RELATIVE
+__asm__(".globl _start\n_start:\n\tmov x29,#0\n\tmov x30,#0\n\tmov x0,sp\n\tb start\n");
+#endif
+
+/* What a dynamic loader would do: the program may lie anywhere. Then the guard of the stack gets the kernel's random bytes. */
+__attribute__((used, no_stack_protector)) _Noreturn void start(long *stack)
+{
+	uintptr_t base = (uintptr_t)__ehdr_start;
+	const Elf64_Rela *relocations = NULL;
+	size_t size = 0;
+	for (const Elf64_Dyn *entry = _DYNAMIC; entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_RELA) relocations = (const Elf64_Rela *)(base + entry->d_un.d_ptr);
+		if (entry->d_tag == DT_RELASZ) size = entry->d_un.d_val;
+	}
+	for (size_t i = 0; i < size / sizeof *relocations; i++)
+		if (ELF64_R_TYPE(relocations[i].r_info) == RELATIVE) *(uintptr_t *)(base + relocations[i].r_offset) = base + (uintptr_t)relocations[i].r_addend;
+
+	char **environment = (char **)(stack + 1 + stack[0] + 1), **end = environment;
+	while (*end != NULL) end++;
+	for (const Elf64_auxv_t *entry = (const Elf64_auxv_t *)(end + 1); entry->a_type != AT_NULL; entry++)
+		if (entry->a_type == AT_RANDOM) __stack_chk_guard = *(const uintptr_t *)entry->a_un.a_val;
+	run(environment);
+}
+#endif

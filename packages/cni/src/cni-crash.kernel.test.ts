@@ -4,10 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Allocator } from '@weft/allocator'
+import { createRegistry } from '@weft/daemon'
+import { silentLogger } from '@weft/daemon/testing'
 import { readSysctls } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { DurableAddresses } from '../test/durable-addresses.ts'
 import { eventually, hostLinks, networkConfig, prepareNode } from '../test/node-fixture.ts'
 import { installPlugin, type InstalledPlugin, type PluginOutput, programs } from '../test/plugin.ts'
 
@@ -89,7 +91,7 @@ describe.skipIf(whyNoKernelTests() !== undefined)('an agent in a process of its 
     for (const pod of pods) await pod[Symbol.asyncDispose]()
     await sleep(100)
     await kill()
-    using addresses = new DurableAddresses(join(folder, 'attachments.db'), [])
+    await using addresses = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger: silentLogger, registry: createRegistry() })
     expect(addresses.attachments()).toEqual([])
     expect(node.route.routes({ protocol: 87 })).toEqual([])
   }, 120_000)

@@ -216,7 +216,7 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     await eventually('stale goes', () => hostLinks(node.namespace).length === 2)
     expect(node.cni.attachments().map(({ containerId }) => containerId)).toEqual(['keep', 'other'])
     expect((await node.call('STATUS', { containerId: 'x' })).exitCode).toBe(0)
-    node.addresses.ready = false
+    node.addresses.setRanges([])
     expect(JSON.parse((await node.call('STATUS', { containerId: 'x' })).stdout)).toMatchObject({ code: 50 })
   })
 })

@@ -34,7 +34,7 @@ export interface AddressReservation {
 }
 
 /**
- * Addresses and the durable list of attachments (`@weft/ipam`). Errors that go away by themselves carry
+ * Addresses and the durable list of attachments (`@weft/allocator`). Errors that go away by themselves carry
  * `retryable: true`.
  */
 export interface AddressPort {

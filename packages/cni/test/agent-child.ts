@@ -1,17 +1,18 @@
 /** An agent as a process of its own, in the namespace it is started in: to be killed. Arguments: folder. */
 import { join } from 'node:path'
+import { Allocator } from '@weft/allocator'
 import { createRegistry, realClock } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { parseCidr } from '@weft/ip'
 import { RouteSocket } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { cniConfigSchema, createCni } from '../src/index.ts'
-import { DurableAddresses } from './durable-addresses.ts'
 import { nodeAddresses, podRanges } from './node-fixture.ts'
 
 const folder = process.argv[2]!
 const registry = createRegistry()
-const address = new DurableAddresses(join(folder, 'attachments.db'), podRanges.map(parseCidr))
+const address = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger: silentLogger, registry })
+address.setRanges(podRanges.map(parseCidr))
 const cni = createCni({
   config: cniConfigSchema.parse({ socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }),
   ports: { address, cover: { ready: true, cover: async () => undefined, uncover: async () => undefined }, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Allocator } from '@weft/allocator'
 import type { Attachment } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
 import { collectingLogger, type LogLine } from '@weft/daemon/testing'
@@ -12,7 +13,6 @@ import { NftSocket } from '@weft/nftables'
 import { type Cni, createCni } from '../src/cni.ts'
 import { cniConfigSchema } from '../src/config.ts'
 import type { CoverPort } from '../src/ports.ts'
-import { DurableAddresses } from './durable-addresses.ts'
 import { installPlugin, type InstalledPlugin, type PluginOutput } from './plugin.ts'
 import type { ShimProgram } from '../src/install.ts'
 
@@ -37,7 +37,7 @@ export interface NodeFixture extends AsyncDisposable {
   /** Runs while an ADD waits for policy. */
   hold: (attachment: Attachment) => Promise<void>
   readonly cni: Cni
-  readonly addresses: DurableAddresses
+  readonly addresses: Allocator
   start(): Promise<void>
   stop(): Promise<void>
   call(command: string, options: CallOptions): Promise<PluginOutput>
@@ -63,7 +63,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
   const logger = collectingLogger()
   const covered: string[] = []
   let ending: (() => Promise<void>) | undefined
-  let parts: { readonly cni: Cni, readonly addresses: DurableAddresses } | undefined
+  let parts: { readonly cni: Cni, readonly addresses: Allocator } | undefined
 
   const fixture: NodeFixture = {
     namespace, plugin, folder, covered, lines: logger.lines,
@@ -75,7 +75,9 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       return parts!.addresses
     },
     async start() {
-      const addresses = new DurableAddresses(join(folder, 'attachments.db'), podRanges.map(parseCidr))
+      const registry = createRegistry()
+      const addresses = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger, registry })
+      addresses.setRanges(podRanges.map(parseCidr))
       const cover: CoverPort = {
         ready: true,
         async cover(attachment) {
@@ -91,7 +93,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       const cni = createCni({
         config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, spoolInterval: '200ms' }),
         ports: { address: addresses, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
-        route: namespace.route, nft, conntrack, clock: realClock, logger, registry: createRegistry(),
+        route: namespace.route, nft, conntrack, clock: realClock, logger, registry,
       })
       parts = { cni, addresses }
       const abort = new AbortController()
@@ -99,7 +101,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       ending = async () => {
         abort.abort()
         await running
-        addresses[Symbol.dispose]()
+        await addresses[Symbol.asyncDispose]()
         nft[Symbol.dispose]()
         conntrack[Symbol.dispose]()
       }

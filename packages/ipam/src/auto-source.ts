@@ -2,7 +2,7 @@ import type { Clock, Logger } from '@weft/daemon'
 import type { Node } from '@weft/api'
 import type { KubeClient, Store } from '@weft/kube'
 import { listOwnBlocks, listPools } from './block-claim.ts'
-import type { RangeSource } from './range-source.ts'
+import type { RangeSource } from '@weft/allocator'
 import type { OnRefused } from './refusals.ts'
 import { messageOf } from './message-of.ts'
 

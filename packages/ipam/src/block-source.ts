@@ -3,7 +3,7 @@ import type { IpBlock } from '@weft/api'
 import { type Family, formatCidr } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
 import { claimBlock, listOwnBlocks } from './block-claim.ts'
-import type { RangeSink, RangeSource } from './range-source.ts'
+import type { RangeSink, RangeSource } from '@weft/allocator'
 import type { OnRefused } from './refusals.ts'
 
 interface BlockSourceOptions {

@@ -1,7 +1,4 @@
 export { type IpamConfig, ipamConfigSchema, type PoolControllerConfig, poolControllerConfigSchema } from './config.ts'
-export { createIpam, Ipam, type IpamDeps, type OpenIpamDeps } from './ipam.ts'
-export { IpamError, type IpamErrorCode } from './ipam-error.ts'
-export type { AllocateRequest, AttachmentKey, AttachmentRecord, AttachmentState, Reservation } from './model.ts'
+export { createIpam, type IpamDeps } from './ipam.ts'
 export { createPoolController, type PoolController, type PoolControllerDeps } from './pool-controller.ts'
 export type { OnRefused } from './refusals.ts'
-export type { RangeSink, RangeSource } from './range-source.ts'

@@ -1,22 +1,13 @@
+import { Allocator } from '@weft/allocator'
 import type { Node } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
-import { type Cidr, type Family, formatCidr, formatIp, type IpAddress, parseIp } from '@weft/ip'
+import type { Cidr } from '@weft/ip'
 import type { KubeClient, Store } from '@weft/kube'
-import { AddressPool } from './address-pool.ts'
-import { AddressRange } from './address-range.ts'
 import { autoSource } from './auto-source.ts'
 import { blockSource } from './block-source.ts'
 import type { IpamConfig } from './config.ts'
-import { formatDump } from './dump.ts'
-import { IpamError } from './ipam-error.ts'
-import { createIpamMetrics, type IpamMetrics } from './metrics.ts'
-import { type AllocateRequest, attachmentStates, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
 import { nodeCidrSource } from './node-cidr-source.ts'
-import type { RangeSource } from './range-source.ts'
 import { type OnRefused, tellOnce } from './refusals.ts'
-import type { StoredAttachment } from './store-message.ts'
-import { AttachmentStore } from './store.ts'
-import { messageOf } from './message-of.ts'
 
 export interface IpamDeps {
   readonly config: IpamConfig
@@ -31,266 +22,15 @@ export interface IpamDeps {
   readonly registry: Registry
 }
 
-/** What {@link createIpam} needs beyond {@link IpamDeps} when the ranges come from elsewhere (tests, the standalone plugin). */
-export type OpenIpamDeps = Pick<IpamDeps, 'config' | 'logger' | 'registry'>
-
-const families: readonly Family[] = [4, 6]
-
-interface StateWrite {
-  durable: AttachmentState
-  last: Promise<void>
-}
-
-/**
- * The addresses of one node. Memory decides (bitmaps), the disk is the truth: nothing counts before
- * {@link Reservation.committed}, and a double allocation cannot be committed (`UNIQUE(address)`).
- */
-export class Ipam implements AsyncDisposable {
-  readonly #config: IpamConfig
-  readonly #logger: Logger
-  readonly #metrics: IpamMetrics
-  readonly #store: AttachmentStore
-  readonly #records = new Map<string, AttachmentRecord>()
-  /** Attachments whose state is being written: what the disk has, and the last write under way. */
-  readonly #stateWrites = new Map<string, StateWrite>()
-  readonly #pools: Readonly<Record<Family, AddressPool>> = { 4: new AddressPool(4), 6: new AddressPool(6) }
-  /** Families that have ranges, primary first. */
-  #families: readonly Family[] = []
-  #source: RangeSource | undefined
-
-  private constructor({ config, logger }: OpenIpamDeps, store: AttachmentStore, metrics: IpamMetrics) {
-    this.#config = config
-    this.#logger = logger
-    this.#metrics = metrics
-    this.#store = store
-    for (const stored of store.attachments) this.#records.set(keyText(stored), fromStored(stored))
-    for (const text of store.cursors) {
-      const last = parseIp(text)
-      this.#pools[last.family].resumeAfter(last)
-    }
-    metrics.watch(() => families.map((family) => ({ family, used: this.#pools[family].capacity - this.#pools[family].free, capacity: this.#pools[family].capacity })))
-  }
-
-  /**
-   * Opens the store. Without {@link Ipam.follow} or {@link Ipam.setRanges} there is nothing to allocate from.
-   *
-   * @throws {IpamError} ERR_IPAM_STORE.
-   */
-  static async open(deps: OpenIpamDeps): Promise<Ipam> {
-    const metrics = createIpamMetrics(deps.registry)
-    const store = await AttachmentStore.open(deps.config.storePath, { onCommit: (ms) => metrics.commitSeconds.observe(ms / 1000) })
-    return new Ipam(deps, store, metrics)
-  }
-
-  /** Every attachment, those being released too. */
-  attachments(): readonly AttachmentRecord[] {
-    return [...this.#records.values()]
-  }
-
-  find(key: AttachmentKey): AttachmentRecord | undefined {
-    return this.#records.get(keyText(key))
-  }
-
-  /** Families this node has ranges for, primary first; empty until they are known. */
-  get families(): readonly Family[] {
-    return this.#families
-  }
-
-  /** True once ranges are known; until then no CNI configuration may be written (IPAM-17). */
-  get ready(): boolean {
-    return this.#families.length > 0
-  }
-
-  /**
-   * Makes these the ranges of this node. One that cannot be used is refused alone. Attachments outside keep their addresses.
-   *
-   * @param cidrs Primary family first.
-   */
-  setRanges(cidrs: readonly Cidr[]): void {
-    const usable = cidrs.filter((cidr) => {
-      try {
-        return new AddressRange(cidr).capacity > 0
-      } catch (error) {
-        this.#logger.error({ range: formatCidr(cidr), error: messageOf(error) }, 'range refused')
-        return false
-      }
-    })
-    for (const family of families) this.#pools[family].setRanges(usable.filter((cidr) => cidr.family === family), this.#addressesInUse())
-    this.#families = [...new Set(usable.map((cidr) => cidr.family))]
-  }
-
-  /** Takes ranges from a source from now on; {@link Ipam.run} runs it. */
-  follow(source: RangeSource): void {
-    this.#source = source
-  }
-
-  /** Families with less room than wanted; a source asks before it takes more. */
-  short(): readonly Family[] {
-    return families.filter((family) => this.#pools[family].free < Math.max(1, this.#config.lowWater))
-  }
-
-  /** Follows the range source until aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    await this.#source?.run(signal)
-  }
-
-  /**
-   * Reserves one address per family, all or nothing.
-   *
-   * @throws {IpamError} ERR_IPAM_DUPLICATE_ALLOCATION (IPAM-5), ERR_IPAM_POOL_EXHAUSTED (IPAM-7),
-   *   ERR_IPAM_ADDRESS_UNAVAILABLE (IPAM-8), ERR_IPAM_NOT_READY.
-   */
-  async allocate(request: AllocateRequest, { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {}): Promise<Reservation> {
-    try {
-      return this.#reserve(request)
-    } catch (error) {
-      if (this.#source === undefined || !(error instanceof IpamError) || error.code !== 'ERR_IPAM_POOL_EXHAUSTED') throw this.#counted(error)
-      for (const family of request.families ?? this.#families) if (this.#pools[family].free === 0) await this.#source.grow(family, signal)
-    }
-    try {
-      return this.#reserve(request)
-    } catch (error) {
-      throw this.#counted(error)
-    }
-  }
-
-  /** The runtime has its answer. A failure to write this down is harmless and only rejects the promise. */
-  confirm(key: AttachmentKey): Promise<void> {
-    return this.#setState(key, 'attached')
-  }
-
-  /**
-   * Notes that an attachment goes away; its addresses stay reserved until {@link Ipam.release}.
-   *
-   * @returns The attachment, or undefined if there is none (IPAM-6), when that is on disk.
-   */
-  async beginRelease(key: AttachmentKey): Promise<AttachmentRecord | undefined> {
-    if (!this.#records.has(keyText(key))) return undefined
-    await this.#setState(key, 'releasing')
-    return this.find(key)
-  }
-
-  /** Frees the addresses of exactly this attachment; nothing happens if there is none (IPAM-6). */
-  async release(key: AttachmentKey): Promise<void> {
-    const text = keyText(key)
-    if (!this.#records.has(text)) return
-    await this.#store.write({ kind: 'delete', containerId: key.containerId, ifname: key.ifname })
-    // Only now: an address that is free in memory and taken on disk could not be committed.
-    const record = this.#records.get(text)
-    this.#records.delete(text)
-    for (const address of record?.ips ?? []) this.#pools[address.family].release(address)
-  }
-
-  /** Ranges and attachments as a table for people. */
-  dump(): string {
-    return formatDump(this.#source?.mode ?? 'static', families.flatMap((family) => this.#pools[family].ranges), this.attachments())
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#store[Symbol.asyncDispose]()
-  }
-
-  #reserve(request: AllocateRequest): Reservation {
-    const key = keyText(request)
-    const known = this.#records.get(key)
-    if (known !== undefined) {
-      throw new IpamError('ERR_IPAM_DUPLICATE_ALLOCATION', `Cannot allocate address for "${key}": ${known.ips.map(formatIp).join(', ')} has been allocated to ${known.containerId}, duplicate allocation is not allowed`)
-    }
-    const addresses = this.#take(request, key)
-    const record: AttachmentRecord = {
-      containerId: request.containerId, ifname: request.ifname, ...request.pod, hostIfname: request.hostIfname, ips: addresses,
-      state: 'pending', netns: request.netns, data: request.data ?? '',
-    }
-    this.#records.set(key, record)
-    this.#metrics.allocations.inc({ result: 'ok' })
-    for (const { family } of addresses) if (this.#pools[family].free === this.#config.lowWater - 1) this.#source?.low()
-    const committed = this.#commit(key, record)
-    // The caller may find another error first and never look at this one.
-    committed.catch(() => undefined)
-    return { addresses, committed }
-  }
-
-  async #commit(key: string, record: AttachmentRecord): Promise<void> {
-    try {
-      await this.#store.write({ kind: 'insert', attachment: toStored(record) })
-    } catch (error) {
-      this.#records.delete(key)
-      for (const address of record.ips) this.#pools[address.family].release(address)
-      throw this.#counted(error)
-    }
-  }
-
-  #take(request: AllocateRequest, who: string): readonly IpAddress[] {
-    const wanted = request.families ?? this.#families
-    if (wanted.length === 0) throw new IpamError('ERR_IPAM_NOT_READY', `Cannot allocate address for "${who}": this node has no range yet, wanted one from its podCIDRs or a pool`)
-    const requested = request.requested ?? []
-    for (const [index, address] of requested.entries()) {
-      // IPAM-8: a request that would not be honoured is an error.
-      if (!wanted.includes(address.family) || requested.findIndex(({ family }) => family === address.family) !== index)
-        throw new IpamError('ERR_IPAM_ADDRESS_UNAVAILABLE', `Cannot allocate address "${formatIp(address)}" for "${who}": one address of each of the families ${wanted.join(', ')} is given, and this one would be left over`)
-    }
-    const taken: IpAddress[] = []
-    try {
-      for (const family of wanted) {
-        const named = requested.find((address) => address.family === family)
-        if (named !== undefined) this.#pools[family].take(named, who)
-        taken.push(named ?? this.#pools[family].next(who))
-      }
-      return taken
-    } catch (error) {
-      for (const address of taken) this.#pools[address.family].release(address)
-      throw error
-    }
-  }
-
-  /** Resolves when the state is on disk, also for the one who asks while another's write of it is under way. */
-  #setState(key: AttachmentKey, state: AttachmentState): Promise<void> {
-    const text = keyText(key)
-    const record = this.#records.get(text)
-    if (record === undefined) return Promise.resolve()
-    const under = this.#stateWrites.get(text)
-    if (record.state === state) return under?.last ?? Promise.resolve()
-    this.#records.set(text, { ...record, state })
-    const write: StateWrite = under ?? { durable: record.state, last: Promise.resolve() }
-    this.#stateWrites.set(text, write)
-    const last = this.#writeState(key, state, write, () => write.last === last)
-    write.last = last
-    return last
-  }
-
-  async #writeState(key: AttachmentKey, state: AttachmentState, write: StateWrite, isLast: () => boolean): Promise<void> {
-    const text = keyText(key)
-    try {
-      await this.#store.write({ kind: 'state', containerId: key.containerId, ifname: key.ifname, state })
-      write.durable = state
-    } finally {
-      // Memory goes back to what the disk has, or a repeated DEL would be answered though nothing is written.
-      if (isLast()) {
-        this.#stateWrites.delete(text)
-        const record = this.#records.get(text)
-        if (record !== undefined) this.#records.set(text, { ...record, state: write.durable })
-      }
-    }
-  }
-
-  #counted(error: unknown): unknown {
-    this.#metrics.allocations.inc({ result: error instanceof IpamError ? error.code : 'error' })
-    return error
-  }
-
-  *#addressesInUse(): Generator<IpAddress> {
-    for (const record of this.#records.values()) yield* record.ips
-  }
-}
-
 /**
  * Opens the allocator of a node with the range source its configuration names.
  *
  * @throws {IpamError} ERR_IPAM_STORE if the store cannot be opened.
  */
-export async function createIpam(deps: IpamDeps): Promise<Ipam> {
-  const ipam = await Ipam.open(deps)
-  const { config, nodeName, nodes, kube, clock, logger } = deps
+export async function createIpam(deps: IpamDeps): Promise<Allocator> {
+  const { config, nodeName, nodes, kube, clock, logger, registry } = deps
+  const { storePath, lowWater } = config
+  const ipam = await Allocator.open({ storePath, lowWater, logger, registry })
   const refuse = tellOnce(deps)
   const sink = (cidrs: readonly Cidr[]): void => ipam.setRanges(cidrs)
   const nodeCidr = nodeCidrSource({ nodeName, nodes, sink })
@@ -309,12 +49,4 @@ export async function createIpam(deps: IpamDeps): Promise<Ipam> {
       config.mode satisfies never
   }
   return ipam
-}
-
-function toStored({ containerId, ifname, state, namespace, name, uid, netns, hostIfname, data, ips }: AttachmentRecord): StoredAttachment {
-  return { containerId, ifname, state, namespace, name, uid, netns, hostIfname, data, addresses: ips.map(formatIp) }
-}
-
-function fromStored({ addresses, state, ...rest }: StoredAttachment): AttachmentRecord {
-  return { ...rest, state: attachmentStates.find((known) => known === state) ?? 'attached', ips: addresses.map(parseIp) }
 }

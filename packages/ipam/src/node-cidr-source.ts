@@ -1,6 +1,6 @@
 import type { Node } from '@weft/api'
 import type { Store } from '@weft/kube'
-import type { RangeSink, RangeSource } from './range-source.ts'
+import type { RangeSink, RangeSource } from '@weft/allocator'
 
 interface NodeCidrOptions {
   readonly nodeName: string

@@ -59,7 +59,7 @@ export class AttachmentStore implements AsyncDisposable {
   static async open(path: string, { onCommit = () => undefined, lockTimeoutMs = 5000 }: StoreOptions = {}): Promise<AttachmentStore> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     const source = import.meta.url.endsWith('.ts') ? './store-worker.ts' : './store-worker.js'
-    const worker = new Worker(new URL(source, import.meta.url), { workerData: { path, lockTimeoutMs }, name: 'weft-ipam-store' })
+    const worker = new Worker(new URL(source, import.meta.url), { workerData: { path, lockTimeoutMs }, name: 'weft-allocator-store' })
     const first = await new Promise<StoreReply>((resolve, reject) => {
       worker.once('message', resolve)
       worker.once('error', reject)

@@ -9,17 +9,16 @@ import { silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseCidr } from '@weft/ip'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ipamConfigSchema } from './config.ts'
-import { Ipam } from './ipam.ts'
+import { Allocator } from './allocator.ts'
 
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'weft-ipam-'))
+  folder = await mkdtemp(join(tmpdir(), 'weft-allocator-'))
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-function open(storePath: string): Promise<Ipam> {
-  return Ipam.open({ config: ipamConfigSchema.parse({ storePath }), logger: silentLogger, registry: createRegistry() })
+function open(storePath: string): Promise<Allocator> {
+  return Allocator.open({ storePath, logger: silentLogger, registry: createRegistry() })
 }
 
 /** Lines of the child until it is killed, after a number of milliseconds from its readiness. */
@@ -39,7 +38,7 @@ async function runAndKill(storePath: string, prefix: string, killAfterMs: number
   return lines
 }
 
-describe('Ipam', () => {
+describe('Allocator', () => {
   it('open() after SIGKILL finds every allocation that was durable, and no address twice (fault 13)', async () => {
     const storePath = join(folder, 'attachments.db')
     const held = new Map<string, string>()
@@ -51,8 +50,8 @@ describe('Ipam', () => {
         else if (what === '?') uncertain.add(containerId)
         else held.delete(containerId)
       }
-      await using ipam = await open(storePath)
-      const found = new Map(ipam.attachments().map(({ containerId, ips }) => [containerId, ips.map(formatIp).join(' ')]))
+      await using allocator = await open(storePath)
+      const found = new Map(allocator.attachments().map(({ containerId, ips }) => [containerId, ips.map(formatIp).join(' ')]))
       const certain = [...held].filter(([containerId]) => !uncertain.has(containerId))
       expect(certain.map(([containerId]) => [containerId, found.get(containerId)])).toEqual(certain)
       const all = [...found.values()].flatMap((addresses) => addresses.split(' '))
@@ -78,21 +77,21 @@ describe('Ipam', () => {
       const model = new Map<number, string>()
       let cursor = -1
       const answers: (readonly [given: string | undefined, wanted: string | undefined])[] = []
-      let ipam = await open(storePath)
+      let allocator = await open(storePath)
       const ranges = ['10.0.0.0/29', '10.0.1.0/29'].map(parseCidr)
-      ipam.setRanges(ranges)
+      allocator.setRanges(ranges)
       for (const { kind, id } of steps) {
         if (kind === 'reopen') {
-          await ipam[Symbol.asyncDispose]()
-          ipam = await open(storePath)
-          ipam.setRanges(ranges)
+          await allocator[Symbol.asyncDispose]()
+          allocator = await open(storePath)
+          allocator.setRanges(ranges)
         } else if (kind === 'release') {
           model.delete(id)
-          await ipam.release({ containerId: `c${id}`, ifname: 'eth0' })
+          await allocator.release({ containerId: `c${id}`, ifname: 'eth0' })
         } else {
           const used = new Set(model.values())
           const next = order.keys().map((index) => (cursor + 1 + index) % order.length).find((index) => !used.has(order[index]!))
-          const given = await ipam.allocate({ containerId: `c${id}`, ifname: 'eth0', pod: { namespace: '', name: '', uid: '' }, hostIfname: '', netns: '' })
+          const given = await allocator.allocate({ containerId: `c${id}`, ifname: 'eth0', pod: { namespace: '', name: '', uid: '' }, hostIfname: '', netns: '' })
             .then(async ({ addresses, committed }) => {
               await committed
               return formatIp(addresses[0]!)
@@ -103,10 +102,10 @@ describe('Ipam', () => {
             cursor = next!
           }
         }
-        expect(Object.fromEntries(ipam.attachments().map(({ containerId, ips }) => [containerId, formatIp(ips[0]!)])))
+        expect(Object.fromEntries(allocator.attachments().map(({ containerId, ips }) => [containerId, formatIp(ips[0]!)])))
           .toEqual(Object.fromEntries([...model].map(([key, address]) => [`c${key}`, address])))
       }
-      await ipam[Symbol.asyncDispose]()
+      await allocator[Symbol.asyncDispose]()
       expect(answers.map(([given]) => given)).toEqual(answers.map(([, wanted]) => wanted))
     }), { numRuns: 15 })
   }, 30_000)

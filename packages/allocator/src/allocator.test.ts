@@ -6,149 +6,147 @@ import { createRegistry } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseCidr, parseIp } from '@weft/ip'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ipamConfigSchema } from './config.ts'
-import { Ipam } from './ipam.ts'
+import { Allocator } from './allocator.ts'
 import type { AllocateRequest } from './model.ts'
 import { AttachmentStore } from './store.ts'
 
 let folder: string
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'weft-ipam-'))
+  folder = await mkdtemp(join(tmpdir(), 'weft-allocator-'))
 })
 afterEach(() => rm(folder, { recursive: true }))
 
-async function open(...cidrs: readonly string[]): Promise<Ipam> {
-  const config = ipamConfigSchema.parse({ storePath: join(folder, 'attachments.db'), lowWater: 0 })
-  const ipam = await Ipam.open({ config, logger: silentLogger, registry: createRegistry() })
-  ipam.setRanges(cidrs.map(parseCidr))
-  return ipam
+async function open(...cidrs: readonly string[]): Promise<Allocator> {
+  const allocator = await Allocator.open({ storePath: join(folder, 'attachments.db'), lowWater: 0, logger: silentLogger, registry: createRegistry() })
+  allocator.setRanges(cidrs.map(parseCidr))
+  return allocator
 }
 
 function request(containerId: string, rest: Partial<AllocateRequest> = {}): AllocateRequest {
   return { containerId, ifname: 'eth0', pod: { namespace: 'default', name: containerId, uid: 'u' }, hostIfname: `weft${containerId}`, netns: `/run/netns/${containerId}`, ...rest }
 }
 
-async function allocate(ipam: Ipam, containerId: string, rest: Partial<AllocateRequest> = {}): Promise<string[]> {
-  const { addresses, committed } = await ipam.allocate(request(containerId, rest))
+async function allocate(allocator: Allocator, containerId: string, rest: Partial<AllocateRequest> = {}): Promise<string[]> {
+  const { addresses, committed } = await allocator.allocate(request(containerId, rest))
   await committed
   return addresses.map(formatIp)
 }
 
-describe('Ipam', () => {
+describe('Allocator', () => {
   it('allocate() gives one address per family, in the order of the ranges (IPAM-1, IPAM-14)', async () => {
-    await using ipam = await open('fd00:10:244:1::/64', '10.244.1.0/24')
-    expect(await allocate(ipam, 'a')).toEqual(['fd00:10:244:1::2', '10.244.1.2'])
-    expect(await allocate(ipam, 'b', { families: [4] })).toEqual(['10.244.1.3'])
+    await using allocator = await open('fd00:10:244:1::/64', '10.244.1.0/24')
+    expect(await allocate(allocator, 'a')).toEqual(['fd00:10:244:1::2', '10.244.1.2'])
+    expect(await allocate(allocator, 'b', { families: [4] })).toEqual(['10.244.1.3'])
   })
 
   it('allocate() refuses a second address for the same interface, not for another one (IPAM-5)', async () => {
-    await using ipam = await open('10.1.2.0/24')
-    await allocate(ipam, 'a')
-    await expect(allocate(ipam, 'a')).rejects.toThrow('10.1.2.2 has been allocated to a, duplicate allocation is not allowed')
-    expect(await allocate(ipam, 'a', { ifname: 'net1' })).toEqual(['10.1.2.3'])
+    await using allocator = await open('10.1.2.0/24')
+    await allocate(allocator, 'a')
+    await expect(allocate(allocator, 'a')).rejects.toThrow('10.1.2.2 has been allocated to a, duplicate allocation is not allowed')
+    expect(await allocate(allocator, 'a', { ifname: 'net1' })).toEqual(['10.1.2.3'])
   })
 
   it('allocate() is all or nothing over families (IPAM-7)', async () => {
-    await using ipam = await open('10.1.2.0/24', 'fd00::/126')
-    await allocate(ipam, 'a')
-    await allocate(ipam, 'b')
-    await expect(allocate(ipam, 'c')).rejects.toThrow('no IP addresses available in range set: fd00::-fd00::3')
-    await ipam.release({ containerId: 'a', ifname: 'eth0' })
-    expect((await allocate(ipam, 'd'))[0]).toBe('10.1.2.5')
-    expect(ipam.attachments()).toHaveLength(2)
+    await using allocator = await open('10.1.2.0/24', 'fd00::/126')
+    await allocate(allocator, 'a')
+    await allocate(allocator, 'b')
+    await expect(allocate(allocator, 'c')).rejects.toThrow('no IP addresses available in range set: fd00::-fd00::3')
+    await allocator.release({ containerId: 'a', ifname: 'eth0' })
+    expect((await allocate(allocator, 'd'))[0]).toBe('10.1.2.5')
+    expect(allocator.attachments()).toHaveLength(2)
   })
 
   it('allocate() honours addresses asked for and refuses those that would be left over (IPAM-8)', async () => {
-    await using ipam = await open('10.1.2.0/24')
-    expect(await allocate(ipam, 'a', { requested: [parseIp('10.1.2.88')] })).toEqual(['10.1.2.88'])
-    await expect(allocate(ipam, 'b', { requested: [parseIp('10.1.2.88')] })).rejects.toMatchObject({ code: 'ERR_IPAM_ADDRESS_UNAVAILABLE' })
-    await expect(allocate(ipam, 'b', { requested: [parseIp('fd00::5')] })).rejects.toMatchObject({ code: 'ERR_IPAM_ADDRESS_UNAVAILABLE' })
-    await expect(allocate(ipam, 'b', { requested: [parseIp('10.1.2.90'), parseIp('10.1.2.91')] })).rejects.toMatchObject({ code: 'ERR_IPAM_ADDRESS_UNAVAILABLE' })
-    expect(await allocate(ipam, 'b')).toEqual(['10.1.2.89'])
+    await using allocator = await open('10.1.2.0/24')
+    expect(await allocate(allocator, 'a', { requested: [parseIp('10.1.2.88')] })).toEqual(['10.1.2.88'])
+    await expect(allocate(allocator, 'b', { requested: [parseIp('10.1.2.88')] })).rejects.toMatchObject({ code: 'ERR_IPAM_ADDRESS_UNAVAILABLE' })
+    await expect(allocate(allocator, 'b', { requested: [parseIp('fd00::5')] })).rejects.toMatchObject({ code: 'ERR_IPAM_ADDRESS_UNAVAILABLE' })
+    await expect(allocate(allocator, 'b', { requested: [parseIp('10.1.2.90'), parseIp('10.1.2.91')] })).rejects.toMatchObject({ code: 'ERR_IPAM_ADDRESS_UNAVAILABLE' })
+    expect(await allocate(allocator, 'b')).toEqual(['10.1.2.89'])
   })
 
   it('release() frees exactly one attachment and minds no unknown one (IPAM-6)', async () => {
-    await using ipam = await open('10.1.2.0/29')
-    for (const id of ['a', 'b', 'c']) await allocate(ipam, id)
-    await ipam.release({ containerId: 'b', ifname: 'eth1' })
-    await ipam.release({ containerId: 'b', ifname: 'eth0' })
-    await ipam.release({ containerId: 'b', ifname: 'eth0' })
-    expect(ipam.attachments().map(({ containerId }) => containerId)).toEqual(['a', 'c'])
-    expect([await allocate(ipam, 'd'), await allocate(ipam, 'e'), await allocate(ipam, 'f')].flat()).toEqual(['10.1.2.5', '10.1.2.6', '10.1.2.3'])
+    await using allocator = await open('10.1.2.0/29')
+    for (const id of ['a', 'b', 'c']) await allocate(allocator, id)
+    await allocator.release({ containerId: 'b', ifname: 'eth1' })
+    await allocator.release({ containerId: 'b', ifname: 'eth0' })
+    await allocator.release({ containerId: 'b', ifname: 'eth0' })
+    expect(allocator.attachments().map(({ containerId }) => containerId)).toEqual(['a', 'c'])
+    expect([await allocate(allocator, 'd'), await allocate(allocator, 'e'), await allocate(allocator, 'f')].flat()).toEqual(['10.1.2.5', '10.1.2.6', '10.1.2.3'])
   })
 
   it('beginRelease() is answered to nobody before the one write is on disk', async () => {
-    await using ipam = await open('10.1.2.0/28')
-    await allocate(ipam, 'a')
+    await using allocator = await open('10.1.2.0/28')
+    await allocate(allocator, 'a')
     const order: string[] = []
     const key = { containerId: 'a', ifname: 'eth0' }
-    const first = ipam.beginRelease(key).then(() => order.push('first'))
-    const second = ipam.beginRelease(key).then(() => order.push('second'))
+    const first = allocator.beginRelease(key).then(() => order.push('first'))
+    const second = allocator.beginRelease(key).then(() => order.push('second'))
     await Promise.all([first, second])
     expect(order).toEqual(['first', 'second'])
   })
 
   it('beginRelease() that could not be written leaves the state as the disk has it, and fails for all who asked', async () => {
     {
-      await using ipam = await open('10.1.2.0/28')
-      await allocate(ipam, 'a')
+      await using allocator = await open('10.1.2.0/28')
+      await allocate(allocator, 'a')
     }
     const database = new DatabaseSync(join(folder, 'attachments.db'))
     database.exec(`CREATE TRIGGER full BEFORE UPDATE ON attachment WHEN NEW.state = 'releasing' BEGIN SELECT RAISE(ABORT, 'disk is full'); END`)
     database.close()
-    await using ipam = await open('10.1.2.0/28')
+    await using allocator = await open('10.1.2.0/28')
     const key = { containerId: 'a', ifname: 'eth0' }
-    const confirmed = ipam.confirm(key)
-    const releases = await Promise.allSettled([ipam.beginRelease(key), ipam.beginRelease(key)])
+    const confirmed = allocator.confirm(key)
+    const releases = await Promise.allSettled([allocator.beginRelease(key), allocator.beginRelease(key)])
     await confirmed
     expect(releases.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
-    expect(ipam.find(key)!.state).toBe('attached')
-    await expect(ipam.beginRelease(key)).rejects.toThrow('disk is full')
+    expect(allocator.find(key)!.state).toBe('attached')
+    await expect(allocator.beginRelease(key)).rejects.toThrow('disk is full')
   })
 
   it('open() finds attachments, states and the place in the round again (IPAM-15)', async () => {
     {
-      await using ipam = await open('10.1.2.0/28')
-      for (const id of ['a', 'b', 'c']) await allocate(ipam, id, { data: `data of ${id}` })
-      await ipam.confirm({ containerId: 'a', ifname: 'eth0' })
-      await ipam.beginRelease({ containerId: 'b', ifname: 'eth0' })
-      await ipam.release({ containerId: 'c', ifname: 'eth0' })
+      await using allocator = await open('10.1.2.0/28')
+      for (const id of ['a', 'b', 'c']) await allocate(allocator, id, { data: `data of ${id}` })
+      await allocator.confirm({ containerId: 'a', ifname: 'eth0' })
+      await allocator.beginRelease({ containerId: 'b', ifname: 'eth0' })
+      await allocator.release({ containerId: 'c', ifname: 'eth0' })
     }
-    await using ipam = await open('10.1.2.0/28')
-    expect(ipam.attachments().map(({ containerId, state, data, ips, hostIfname }) => [containerId, state, data, formatIp(ips[0]!), hostIfname])).toEqual([
+    await using allocator = await open('10.1.2.0/28')
+    expect(allocator.attachments().map(({ containerId, state, data, ips, hostIfname }) => [containerId, state, data, formatIp(ips[0]!), hostIfname])).toEqual([
       ['a', 'attached', 'data of a', '10.1.2.2', 'wefta'], ['b', 'releasing', 'data of b', '10.1.2.3', 'weftb'],
     ])
-    expect(await allocate(ipam, 'd')).toEqual(['10.1.2.5'])
+    expect(await allocate(allocator, 'd')).toEqual(['10.1.2.5'])
   })
 
   it('allocate() of 500 pods at once gives exactly as many addresses as there are (fault 14)', async () => {
-    await using ipam = await open('10.1.2.0/24')
-    const results = await Promise.allSettled(Array.from({ length: 500 }, (_, index) => allocate(ipam, `c${index}`)))
+    await using allocator = await open('10.1.2.0/24')
+    const results = await Promise.allSettled(Array.from({ length: 500 }, (_, index) => allocate(allocator, `c${index}`)))
     const given = results.flatMap((result) => result.status === 'fulfilled' ? result.value : [])
     expect(new Set(given).size).toBe(253)
     expect(given).toHaveLength(253)
-    await ipam.release({ containerId: 'c7', ifname: 'eth0' })
-    expect(await allocate(ipam, 'late')).toHaveLength(1)
+    await allocator.release({ containerId: 'c7', ifname: 'eth0' })
+    expect(await allocate(allocator, 'late')).toHaveLength(1)
   })
 
   it('allocate() asks its source for room and tries again', async () => {
-    await using ipam = await open('10.1.2.0/30')
+    await using allocator = await open('10.1.2.0/30')
     const asked: number[] = []
-    ipam.follow({
+    allocator.follow({
       mode: 'test', run: () => Promise.resolve(), low: () => undefined,
       grow: async (family) => {
         asked.push(family)
-        ipam.setRanges(['10.1.2.0/30', '10.1.3.0/30'].map(parseCidr))
+        allocator.setRanges(['10.1.2.0/30', '10.1.3.0/30'].map(parseCidr))
       },
     })
-    expect([await allocate(ipam, 'a'), await allocate(ipam, 'b')].flat()).toEqual(['10.1.2.2', '10.1.3.2'])
+    expect([await allocate(allocator, 'a'), await allocate(allocator, 'b')].flat()).toEqual(['10.1.2.2', '10.1.3.2'])
     expect(asked).toEqual([4])
-    await expect(allocate(ipam, 'c')).rejects.toMatchObject({ code: 'ERR_IPAM_POOL_EXHAUSTED', retryable: true })
+    await expect(allocate(allocator, 'c')).rejects.toMatchObject({ code: 'ERR_IPAM_POOL_EXHAUSTED', retryable: true })
   })
 
   it('setRanges() refuses one bad range alone', async () => {
-    await using ipam = await open('10.1.2.0/31', '10.1.4.0/24')
-    expect(await allocate(ipam, 'a')).toEqual(['10.1.4.2'])
+    await using allocator = await open('10.1.2.0/31', '10.1.4.0/24')
+    expect(await allocate(allocator, 'a')).toEqual(['10.1.4.2'])
   })
 })
 

@@ -2,8 +2,7 @@
 import { createRegistry } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseCidr } from '@weft/ip'
-import { Ipam } from '../src/ipam.ts'
-import { ipamConfigSchema } from '../src/config.ts'
+import { Allocator } from '../src/allocator.ts'
 
 const [storePath = '', prefix = '', seed = ''] = process.argv.slice(2)
 let state = Number(seed)
@@ -12,13 +11,13 @@ const random = (below: number): number => {
   return (state >>> 8) % below
 }
 
-const ipam = await Ipam.open({ config: ipamConfigSchema.parse({ storePath }), logger: silentLogger, registry: createRegistry() })
-ipam.setRanges([parseCidr('10.1.2.0/26'), parseCidr('fd00:1::/64')])
-const held = ipam.attachments().filter(({ state }) => state !== 'releasing').map(({ containerId }) => containerId)
+const allocator = await Allocator.open({ storePath, logger: silentLogger, registry: createRegistry() })
+allocator.setRanges([parseCidr('10.1.2.0/26'), parseCidr('fd00:1::/64')])
+const held = allocator.attachments().filter(({ state }) => state !== 'releasing').map(({ containerId }) => containerId)
 process.stdout.write('ready\n')
 
 async function allocate(containerId: string): Promise<void> {
-  const { addresses, committed } = await ipam.allocate({ containerId, ifname: 'eth0', pod: { namespace: 'n', name: 'p', uid: 'u' }, hostIfname: 'weft0', netns: '/x' })
+  const { addresses, committed } = await allocator.allocate({ containerId, ifname: 'eth0', pod: { namespace: 'n', name: 'p', uid: 'u' }, hostIfname: 'weft0', netns: '/x' })
   await committed
   process.stdout.write(`+ ${containerId} ${addresses.map(formatIp).join(' ')}\n`)
   held.push(containerId)
@@ -27,7 +26,7 @@ async function allocate(containerId: string): Promise<void> {
 async function release(): Promise<void> {
   const [containerId = ''] = held.splice(random(held.length), 1)
   process.stdout.write(`? ${containerId}\n`)
-  await ipam.release({ containerId, ifname: 'eth0' })
+  await allocator.release({ containerId, ifname: 'eth0' })
   process.stdout.write(`- ${containerId}\n`)
 }
 
