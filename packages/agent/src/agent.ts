@@ -7,7 +7,7 @@ import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy } from '@weft/policy'
-import { createProxy, serveHealth, serviceTarget } from '@weft/proxy'
+import { createProxy, explainRoute, serveHealth, serviceTarget } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { watchForeignEdits } from './foreign-edits.ts'
@@ -36,6 +36,8 @@ export interface Agent extends AsyncDisposable {
   ready(): Readiness
   status(): AgentStatus
   readonly dumps: Readonly<Record<string, () => string>>
+  /** What features answer to a question in a URL's parameters, as text. */
+  readonly explanations: Readonly<Record<string, (url: URL) => string>>
 }
 
 /** Assembles the features of one node. They know each other only as ports; this is the one place that connects them. */
@@ -80,6 +82,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     ready,
     status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
     dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
+    explanations: { proxy: explainRoute(proxy) },
     async run(signal) {
       // Pods are wired when everything a pod needs is in the kernel; until then the plugin answers "try again later".
       const wirePods = async (): Promise<void> => {

@@ -25,7 +25,11 @@ await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) 
     listen: { path: config.adminSocket },
     registry: agent.registry,
     ready: agent.ready,
-    routes: { '/status': () => agent.status(), ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])) },
+    routes: {
+      '/status': () => agent.status(),
+      ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])),
+      ...Object.fromEntries(Object.entries(agent.explanations).map(([name, explain]) => [`/explain/${name}`, explain])),
+    },
     logger,
   })
   await agent.run(signal)

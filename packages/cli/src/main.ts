@@ -67,6 +67,16 @@ program.command('dump')
   .requiredOption('--node <name>', 'the node')
   .action(async (feature: string, options: { node: string }) => run((await import('./commands/dump.ts')).dump(feature, options.node)))
 
+const proxy = program.command('proxy').description('the service proxy of a node')
+
+proxy.command('explain')
+  .description('what happens to a new connection to an address and port, and why: as wanted, and as the kernel has it')
+  .argument('<address:port>', 'e.g. 10.96.0.1:80 or [fd00::1]:80')
+  .option('--from <client>', 'a pod (NAMESPACE/NAME), an address, or `node` for the node itself', 'node')
+  .option('--protocol <protocol>', 'TCP, UDP or SCTP', 'TCP')
+  .option('--node <name>', "the node that is asked; the pod's own by default")
+  .action(async (to: string, options: { from: string, protocol: string, node?: string }) => run((await import('./commands/explain-proxy.ts')).explainProxy(to, options)))
+
 program.command('test')
   .description('run the tests of this repository')
   .argument('[stages...]', 'static, unit, kernel, e2e; all of them by default')

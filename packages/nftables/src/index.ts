@@ -13,7 +13,7 @@ export { baseChain, chain, type CollectionOptions, type Comment, comment, map, n
 export type {
   BaseChain, Chain, CounterDeclaration, Hook, KeyType, MapDeclaration, MapElement, Rule, SetDeclaration, SetElement, SetFlag, Table, TableFamily, TableName,
 } from './table.ts'
-export { formatRule, formatTable } from './format-table.ts'
+export { formatElement, formatRule, formatTable } from './format-table.ts'
 export type { Operation } from './operation.ts'
 export { Transaction } from './transaction.ts'
 export type { Nft, RuleState, TableEvent, TableState } from './nft.ts'
@@ -21,4 +21,7 @@ export { isNftAlreadyExists, isNftBusy, isNftNotFound, NftError, type NftErrorCo
 export { NftSocket, type NftSocketOptions } from './nft-socket.ts'
 export { diffElements } from './diff-elements.ts'
 export { diffTable } from './diff-table.ts'
+export { recogniseRules, type StrangeRule } from './recognise-rules.ts'
+export { traceTables } from './trace/trace-tables.ts'
+export type { Trace, TraceConnection, TraceOptions, TracePacket, TraceStep } from './trace/tracer.ts'
 export { watchTable, type WatchOptions } from './watch-table.ts'

@@ -40,6 +40,7 @@ describe.skipIf(reason !== undefined)(`main.ts${reason === undefined ? '' : `: $
       for (let turn = 0; turn < 200 && !(existsSync(socket) && (await get(socket, '/readyz')).status === 200); turn += 1) await realClock.sleep(50)
       expect(lab.ask('client', { protocol: 'tcp', host: '10.96.0.1', port: 80 })).toEqual(['b1 10.244.0.9'])
       expect((await get(socket, '/dump/proxy')).text).toContain('10.244.0.5 . 8080')
+      expect((await get(socket, '/explain/proxy?to=10.96.0.1:80&from=10.244.0.9')).text).toMatch(/model: {2}sent to 10\.244\.0\.5:8080, source kept\nkernel: sent to 10\.244\.0\.5:8080, source kept\n/)
       expect((await get(socket, '/metrics')).text).toContain('weft_proxy_services 2')
       expect(log).toContain('Cannot serve Service \\"aaa/thief\\" on \\"192.0.2.1\\"')
       for (let turn = 0; turn < 100 && !lab.nft.read('inet', tables.proxy)!.table.sets.some(({ name, elements }) => name === 'range4' && elements.length === 1); turn += 1) await realClock.sleep(50)

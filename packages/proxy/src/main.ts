@@ -6,6 +6,7 @@ import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
 import { Conntrack } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
+import { explainRoute } from './explain-route.ts'
 import { followEdits } from './follow-edits.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
 import { createProxy } from './proxy.ts'
@@ -29,7 +30,7 @@ await runMain(logger, async (signal) => {
     ...stores, config: config.proxy, nodeName, nft, flows, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
-  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump() } })
+  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump(), '/explain/proxy': explainRoute(proxy) } })
 
   const metrics = createKubeMetrics(registry)
   const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {

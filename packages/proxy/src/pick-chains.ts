@@ -26,6 +26,11 @@ export class PickChains {
     for (const code of [service, local]) if (code !== undefined && isPicking(code)) uses.set(code, (uses.get(code) ?? 0) + 1)
   }
 
+  /** The codes in use that pick somebody, in order. */
+  codes(family: Family): readonly number[] {
+    return [...this.#uses[family].keys()].sort((a, b) => a - b)
+  }
+
   /** @returns Which chains are needed from now on, and which no longer. */
   change(changes: { readonly added: readonly Element[], readonly removed: readonly Element[] }): { readonly created: readonly PickChain[], readonly retired: readonly PickChain[] } {
     const before = new Map<string, { readonly chain: PickChain, readonly used: boolean }>()

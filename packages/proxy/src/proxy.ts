@@ -3,6 +3,7 @@ import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Reg
 import type { Store } from '@weft/kube'
 import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftables'
 import type { ProxyConfig } from './config.ts'
+import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
 import { servedBefore } from './kernel-ports.ts'
 import type { ProxyHealth } from './health-answer.ts'
@@ -52,6 +53,8 @@ export interface Proxy {
   readonly probes: ProbeCounters
   /** The table as `nft list table inet weft-proxy` prints it. */
   dump(): string
+  /** What happens to a new connection, and why; undefined before the first Services are known. */
+  explain(question: ExplainQuestion): Explanation | undefined
   /** The kernel's table was edited by somebody else: compare it whole (see `followEdits`). */
   recheck(): void
   /**
@@ -259,6 +262,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     serves: (key) => state?.get(key) !== undefined,
     probes: upstream.probes,
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
+    explain: (question) => (state === undefined ? undefined : explain(state, nft.read('inet', tables.proxy), question)),
     recheck() {
       compare ??= 'edit'
       wake()

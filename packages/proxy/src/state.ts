@@ -1,12 +1,13 @@
-import { tables } from '@weft/api'
+import { type Protocol, tables } from '@weft/api'
+import type { IpAddress } from '@weft/ip'
 import { type MapElement, type SetElement, type Table, Transaction } from '@weft/nftables'
-import { compileTable } from './compile.ts'
+import { compileProxy, compileTable } from './compile.ts'
 import { type Element, hairpinElements, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
-import { sets } from './sets.ts'
+import { allMaps, allSets, sets } from './sets.ts'
 import { SharedElements } from './shared-elements.ts'
-import { pickChain, pickChainName, pickElement } from './table.ts'
+import { pickChain, pickChainName, pickElement, proxyTable } from './table.ts'
 import { type PortChanges, type Refusal, VirtualPorts } from './virtual-ports.ts'
 
 /** A Service that changed: its new model, or undefined when it is gone. */
@@ -62,6 +63,26 @@ export class ProxyState {
   /** The whole table as wanted now. */
   table(): Table {
     return compileTable(this.#node, this.#services.values(), this.#ports)
+  }
+
+  /** Services that name an address, in order. */
+  servicesAt(ip: IpAddress): readonly string[] {
+    return this.#ports.keysAt(ip)
+  }
+
+  /** The port that is served there. */
+  port(ip: IpAddress, protocol: Protocol, port: number): VirtualPort | undefined {
+    return this.#ports.get(ip, protocol, port)
+  }
+
+  /** The part of the table that decides about packets to an address: what other Services have is left out. In the size of that part. */
+  tableAt(ip: IpAddress): Table {
+    return compileProxy(this.#node, this.servicesAt(ip).flatMap((key) => this.#services.get(key) ?? []))
+  }
+
+  /** The table with all its chains, and without elements. */
+  frame(): Table {
+    return proxyTable({ nodeIps: this.#node.ips, codes: { 4: this.#chains.codes(4), 6: this.#chains.codes(6) } }, { sets: allSets, maps: allMaps })
   }
 
   /** Takes all Services in, when there are none yet: what {@link apply} does, without the account of it. */

@@ -55,6 +55,13 @@ export class VirtualPorts {
     return address === undefined || claims === undefined ? undefined : winner(address, claims)?.port
   }
 
+  /** Services that name the address, in order, whether they get it or not. */
+  keysAt(ip: VirtualPort['ip']): readonly string[] {
+    const address = this.#addresses.get(ipKey(ip))
+    if (address === undefined) return []
+    return [...new Set([...address.owners, ...[...address.claims.values()].flatMap((claims) => claims.map(({ key }) => key))])].sort()
+  }
+
   /** All ports that are served, in no particular order. */
   *served(): Generator<VirtualPort, void, undefined> {
     for (const address of this.#addresses.values()) {

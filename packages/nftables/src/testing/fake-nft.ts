@@ -5,8 +5,8 @@ import type { Nft, RuleState, TableEvent, TableState } from '../nft.ts'
 import type { Operation } from '../operation.ts'
 import type { Table, TableFamily, TableName } from '../table.ts'
 import type { Transaction } from '../transaction.ts'
-import { type Refused, FakeTable } from './fake-table.ts'
-import { type Trace, type TraceOptions, type TracePacket, tracePacket } from './tracer.ts'
+import { type Refused, MemoryTable } from '../trace/memory-table.ts'
+import { type Trace, type TraceOptions, type TracePacket, tracePacket } from '../trace/tracer.ts'
 
 type Listener = (event: TableEvent) => void
 
@@ -21,7 +21,7 @@ export class FakeNft implements Nft {
   writes = 0
   /** Text of each transaction, oldest first. */
   readonly log: string[] = []
-  readonly #tables = new Map<string, FakeTable>()
+  readonly #tables = new Map<string, MemoryTable>()
   readonly #listeners = new Set<{ readonly table: TableName, readonly listener: Listener }>()
 
   commit(transaction: Transaction): void {
@@ -104,7 +104,7 @@ export class FakeNft implements Nft {
       else if (operation.verb === 'add' || operation.verb === 'create') {
         if (table !== undefined && operation.verb === 'create') errno = 'EEXIST'
         if (table === undefined) {
-          table = new FakeTable(transaction.table)
+          table = new MemoryTable(transaction.table)
           table.comment = operation.comment
         }
       } else {

@@ -1,2 +1,2 @@
 export { FakeNft } from './fake-nft.ts'
-export type { Trace, TraceConnection, TraceOptions, TracePacket, TraceStep } from './tracer.ts'
+export type { Trace, TraceConnection, TraceOptions, TracePacket, TraceStep } from '../trace/tracer.ts'

@@ -7,7 +7,7 @@ import type { BaseChain, Hook, TableFamily } from '../table.ts'
 import { elementKey } from '../element-encoder.ts'
 import { type AddressValue, type Value } from '../value.ts'
 import { evaluate, find, matches, normal, numberOf, type Surroundings, within } from './evaluate.ts'
-import type { FakeRule, FakeTable } from './fake-table.ts'
+import type { MemoryRule, MemoryTable } from './memory-table.ts'
 import { addressOf, type Endpoint, type Flight, launch, sameAddress, type TraceConnection, type TracePacket, tupleOf } from './trace-packet.ts'
 
 export type { TraceConnection, TracePacket } from './trace-packet.ts'
@@ -60,12 +60,12 @@ const CONNTRACK = -200
 const families: Readonly<Record<4 | 6, readonly TableFamily[]>> = { 4: ['inet', 'ip'], 6: ['inet', 'ip6'] }
 
 /** Runs a packet through the hooks of tables, by priority. */
-export function tracePacket(tables: readonly FakeTable[], packet: TracePacket, options: TraceOptions): Trace {
+export function tracePacket(tables: readonly MemoryTable[], packet: TracePacket, options: TraceOptions): Trace {
   return new Tracer(tables, packet, options).run()
 }
 
 class Tracer {
-  readonly #tables: readonly FakeTable[]
+  readonly #tables: readonly MemoryTable[]
   readonly #options: TraceOptions
   readonly #flight: Flight
   readonly #state: TracePacket['ctState']
@@ -73,7 +73,7 @@ class Tracer {
   readonly #steps: TraceStep[] = []
   #by: TraceStep | undefined
 
-  constructor(tables: readonly FakeTable[], packet: TracePacket, options: TraceOptions) {
+  constructor(tables: readonly MemoryTable[], packet: TracePacket, options: TraceOptions) {
     this.#tables = tables
     this.#options = options
     this.#flight = launch(packet)
@@ -162,14 +162,14 @@ class Tracer {
     return hook === 'prerouting' || hook === 'output' ? ct.dnat === undefined : ct.snat === undefined
   }
 
-  #chain(at: { readonly table: FakeTable, readonly chain: string, readonly rules: readonly FakeRule[], readonly base: BaseChain }): Outcome {
+  #chain(at: { readonly table: MemoryTable, readonly chain: string, readonly rules: readonly MemoryRule[], readonly base: BaseChain }): Outcome {
     const verdict = this.#rules(at)
     if (verdict !== 'continue' && verdict !== 'return') return verdict
     if (at.base.policy === 'drop') this.#by = this.#step(at, 'policy drop')
     return at.base.policy
   }
 
-  #rules(at: { readonly table: FakeTable, readonly chain: string, readonly rules: readonly FakeRule[], readonly base: BaseChain }): Outcome {
+  #rules(at: { readonly table: MemoryTable, readonly chain: string, readonly rules: readonly MemoryRule[], readonly base: BaseChain }): Outcome {
     for (const rule of at.rules) {
       const verdict = this.#rule(at, rule)
       if (verdict !== 'continue') return verdict
@@ -177,7 +177,7 @@ class Tracer {
     return 'continue'
   }
 
-  #rule(at: { readonly table: FakeTable, readonly chain: string, readonly base: BaseChain }, fake: FakeRule): Outcome {
+  #rule(at: { readonly table: MemoryTable, readonly chain: string, readonly base: BaseChain }, fake: MemoryRule): Outcome {
     const surroundings: Surroundings = {
       table: at.table, flight: this.#flight, hook: at.base.hook, random: (modulus) => this.#options.random?.(modulus) ?? 0,
       fibType: (address) => this.#typeOf(address), hasRoute: (address, iif) => this.#options.hasRoute?.(address, iif) ?? true,
@@ -197,7 +197,7 @@ class Tracer {
     return 'continue'
   }
 
-  #obey(at: { readonly table: FakeTable, readonly base: BaseChain }, verdict: Verdict | 'reject', step: TraceStep): Outcome {
+  #obey(at: { readonly table: MemoryTable, readonly base: BaseChain }, verdict: Verdict | 'reject', step: TraceStep): Outcome {
     const word = verdict === 'reject' ? verdict : verdict.verdict
     if (word === 'drop' || word === 'reject') this.#by = step
     if (verdict === 'reject' || verdict.chain === undefined) return word === 'jump' || word === 'goto' ? 'continue' : word
@@ -207,7 +207,7 @@ class Tracer {
     return result === 'return' ? 'continue' : result
   }
 
-  #statement(at: { readonly table: FakeTable, readonly base: BaseChain }, around: Surroundings, statement: Statement): Verdict | 'reject' | 'break' | 'next' {
+  #statement(at: { readonly table: MemoryTable, readonly base: BaseChain }, around: Surroundings, statement: Statement): Verdict | 'reject' | 'break' | 'next' {
     switch (statement.kind) {
       case 'match': return compare(statement, around) ? 'next' : 'break'
       case 'flags': {
@@ -315,7 +315,7 @@ class Tracer {
     return 'next'
   }
 
-  #step(at: { readonly table: FakeTable, readonly chain?: string, readonly base: BaseChain }, rule: string): TraceStep {
+  #step(at: { readonly table: MemoryTable, readonly chain?: string, readonly base: BaseChain }, rule: string): TraceStep {
     const step = { table: at.table.name.name, hook: at.base.hook, chain: at.chain ?? '', rule }
     this.#steps.push(step)
     return step

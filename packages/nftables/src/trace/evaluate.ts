@@ -5,12 +5,12 @@ import { type Ct, type Expression, type Fib, type Meta, type Payload, typesOf } 
 import { keyTypes } from '../key-type.ts'
 import { isVerdict } from '../format-table.ts'
 import { type AddressValue, partsOf, type Tuple, type Value } from '../value.ts'
-import type { FakeElement, FakeSet, FakeTable } from './fake-table.ts'
+import type { MemoryElement, MemorySet, MemoryTable } from './memory-table.ts'
 import type { Flight, Tuple5 } from './trace-packet.ts'
 
 /** What the tracer's surroundings answer. */
 export interface Surroundings {
-  readonly table: FakeTable
+  readonly table: MemoryTable
   readonly flight: Flight
   readonly hook: string
   /** A number from 0 to `modulus - 1`. */
@@ -137,7 +137,7 @@ function fib({ flags, result }: Fib, at: Surroundings): Value | undefined {
 }
 
 /** The element of a set that a key falls on. */
-export function find(set: FakeSet, key: readonly Value[]): FakeElement | undefined {
+export function find(set: MemorySet, key: readonly Value[]): MemoryElement | undefined {
   const types = keyTypes(set.declaration.key)
   if (set.declaration.flags.includes('interval')) return [...set.elements.values()].find((element) => matches(types, element.key, key))
   return set.elements.get(elementKey(set.declaration, { key: key.length === 1 ? key[0]! : key }))
@@ -174,7 +174,7 @@ export function normal(name: DataTypeName, value: Value): Value {
 }
 
 /** Plain data of an element; undefined for verdicts and elements of sets. */
-function dataOf(element: FakeElement | undefined): readonly Value[] | undefined {
+function dataOf(element: MemoryElement | undefined): readonly Value[] | undefined {
   return element?.data === undefined || isVerdict(element.data) ? undefined : partsOf(element.data)
 }
 

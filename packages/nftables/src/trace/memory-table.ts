@@ -9,7 +9,7 @@ import type { Chain, CounterDeclaration, MapDeclaration, MapElement, Rule, SetDe
 import { partsOf } from '../value.ts'
 
 /** A rule and the handle it got. */
-export interface FakeRule {
+export interface MemoryRule {
   readonly handle: bigint
   readonly rule: Rule
   /** Times it ran to its end in a trace. */
@@ -17,35 +17,45 @@ export interface FakeRule {
 }
 
 /** A set or map and its elements by key. */
-export interface FakeSet {
+export interface MemorySet {
   readonly declaration: SetDeclaration | MapDeclaration
-  readonly elements: Map<string, FakeElement>
+  readonly elements: Map<string, MemoryElement>
 }
 
 /** An element of a set, or with data of a map. */
-export interface FakeElement extends SetElement {
+export interface MemoryElement extends SetElement {
   readonly data?: MapElement['data'] | undefined
 }
 
 /** Why an operation was refused: an errno name. */
 export type Refused = 'ENOENT' | 'EEXIST' | 'EBUSY' | 'ENFILE' | 'EINVAL'
 
-/** One table of {@link FakeNft}: what it holds, and what an operation does to it. */
-export class FakeTable {
+/** One table in memory: what it holds, what an operation does to it, and what packets run through. */
+export class MemoryTable {
   readonly name: TableName
   comment: string | undefined
   readonly counters: Map<string, CounterDeclaration> = new Map()
-  readonly sets: Map<string, FakeSet> = new Map()
-  readonly chains: Map<string, { readonly chain: Chain, readonly rules: FakeRule[] }> = new Map()
+  readonly sets: Map<string, MemorySet> = new Map()
+  readonly chains: Map<string, { readonly chain: Chain, readonly rules: MemoryRule[] }> = new Map()
   #nextHandle = 1n
 
   constructor(name: TableName) {
     this.name = name
   }
 
+  /** A table as it is: nothing is checked, as whoever gives it has it from a kernel or is about to load it. */
+  static of(table: Table): MemoryTable {
+    const memory = new MemoryTable({ family: table.family, name: table.name })
+    memory.comment = table.comment
+    for (const counter of table.counters) memory.counters.set(counter.name, counter)
+    for (const set of [...table.sets, ...table.maps]) memory.sets.set(set.name, { declaration: { ...set, elements: [] }, elements: new Map(set.elements.map((element) => [elementKey(set, element), element])) })
+    for (const chain of table.chains) memory.chains.set(chain.name, { chain: { ...chain, rules: [] }, rules: chain.rules.map((rule) => ({ handle: memory.#nextHandle++, rule, hits: 0 })) })
+    return memory
+  }
+
   /** A copy to try a transaction on. */
-  clone(): FakeTable {
-    const copy = new FakeTable(this.name)
+  clone(): MemoryTable {
+    const copy = new MemoryTable(this.name)
     copy.comment = this.comment
     copy.#nextHandle = this.#nextHandle
     for (const [name, counter] of this.counters) copy.counters.set(name, counter)
@@ -124,7 +134,7 @@ export class FakeTable {
     const anchor = operation.verb === 'replace' ? operation.handle : operation.verb === 'add' ? operation.after : operation.before
     const at = anchor === undefined ? (operation.verb === 'add' ? rules.length : 0) : indexOf(anchor)
     if (at < 0) return 'ENOENT'
-    const rule: FakeRule = { handle: this.#nextHandle++, rule: operation.rule, hits: 0 }
+    const rule: MemoryRule = { handle: this.#nextHandle++, rule: operation.rule, hits: 0 }
     if (operation.verb === 'replace') rules[at] = rule
     else rules.splice(anchor !== undefined && operation.verb === 'add' ? at + 1 : at, 0, rule)
     return undefined
@@ -159,7 +169,7 @@ export class FakeTable {
     return undefined
   }
 
-  #addElement(set: FakeSet, element: SetElement | MapElement, exclusive: boolean): Refused | undefined {
+  #addElement(set: MemorySet, element: SetElement | MapElement, exclusive: boolean): Refused | undefined {
     const key = elementKey(set.declaration, element)
     const old = set.elements.get(key)
     if (old !== undefined) return exclusive || elementData(set.declaration, old) !== elementData(set.declaration, element) ? 'EEXIST' : undefined
@@ -189,11 +199,11 @@ function placeOf(chain: Chain): string | undefined {
   return chain.base === undefined ? undefined : formatBase({ ...chain, base: { ...chain.base, policy: 'accept' } })
 }
 
-function targetOf({ data }: FakeElement): string | undefined {
+function targetOf({ data }: MemoryElement): string | undefined {
   return data !== undefined && isVerdict(data) ? data.chain : undefined
 }
 
-function removeElement(set: FakeSet, element: SetElement, lenient: boolean): Refused | undefined {
+function removeElement(set: MemorySet, element: SetElement, lenient: boolean): Refused | undefined {
   return set.elements.delete(elementKey(set.declaration, element)) || lenient ? undefined : 'ENOENT'
 }
 
