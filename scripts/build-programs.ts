@@ -16,7 +16,7 @@ const entry: Readonly<Record<string, string>> = {
   'sandbox-init': 'packages/sandbox/src/init.ts',
   'shim-twin-main': 'packages/cni/src/shim-twin-main.ts',
   'netns-thread': 'packages/netlink/src/netns-thread.ts',
-  'store-worker': 'packages/ipam/src/store-worker.ts',
+  'store-worker': 'packages/allocator/src/store-worker.ts',
   'udp-thread': 'packages/dns/src/server/udp-thread.ts',
   'prober-thread': 'packages/sandbox/src/runner/prober-thread.ts',
 }
@@ -38,7 +38,7 @@ const common: InlineConfig = {
   dts: false,
   report: false,
   logLevel: 'error',
-  deps: { alwaysBundle: [/.*/], neverBundle: ['koffi', 'yaml'] },
+  deps: { alwaysBundle: [/.*/], neverBundle: ['koffi', 'yaml', 'tsdown'] },
   inputOptions: { resolve: { conditionNames: ['dev', 'node', 'import', 'module', 'default'] } },
   outputOptions: { entryFileNames: '[name].js', chunkFileNames: 'part-[hash].js' },
 }

@@ -32,7 +32,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   agent: [...platform, 'cni', 'ipam', 'overlay', 'proxy', 'policy'],
   controller: [...platform, 'ipam'],
   sandbox: [...platform, 'agent', 'controller', 'cni', 'dns', 'checks'],
-  cli: [...platform, 'sandbox', 'checks', 'cni'],
+  image: ['cni'],
+  cli: [...platform, 'sandbox', 'checks', 'cni', 'image'],
 }
 
 /** Outside libraries and the only packages that may load them, where that matters. */
@@ -41,6 +42,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   'pino': ['daemon'],
   'fastify': ['sandbox', 'controller', 'ipam'],
   'commander': ['cli'],
+  'tsdown': ['image'],
   '@kubernetes/client-node': ['kube', 'sandbox'],
   'undici': ['kube', 'sandbox', 'cli'],
 }

@@ -1,10 +1,12 @@
 import { Argument, Command, Option } from 'commander'
+import type { BuildImageOptions } from './commands/image.ts'
 import { reportFailure } from './failure.ts'
+import { version } from './version.ts'
 
 /** Every command is loaded when it is asked for: `weft exec` must not wait for the code of `weft test`. */
 const program = new Command('weft')
   .description('Whole-cluster Kubernetes network: sandbox, status, checks, tests and benches')
-  .version('0.1.0')
+  .version(version)
   .showHelpAfterError('(run `weft --help` for the commands)')
 
 const json = (): Option => new Option('--json', 'print one JSON object on the last line')
@@ -87,6 +89,18 @@ program.command('bench')
   .argument('[areas...]', 'all of them by default')
   .addOption(json())
   .action(async (areas: string[], options: { json?: boolean }) => run((await import('./commands/bench.ts')).bench(areas, { json: options.json ?? false })))
+
+program.command('image')
+  .description('the container image')
+  .command('build')
+  .description('write the image as one archive, without daemon and registry, for `ctr images import`, `kind load image-archive` and `docker load`')
+  .option('-o, --output <file>', 'the archive', 'weft.tar')
+  .addOption(new Option('--platform <platform>', 'for which machines').choices(['linux/amd64', 'linux/arm64']).default(process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'))
+  .option('--name <name>', 'of the image, without tag', 'weft.dev/weft')
+  .option('--tag <tag>', 'instead of the version')
+  .option('--rootfs <folder>', 'write the content as a folder instead, for `docker build`')
+  .addOption(json())
+  .action(async (options: Omit<BuildImageOptions, 'json'> & { json?: boolean }) => run((await import('./commands/image.ts')).imageBuild({ ...options, json: options.json ?? false })))
 
 /** Commands resolve to their exit code. */
 async function run(command: Promise<number>): Promise<void> {

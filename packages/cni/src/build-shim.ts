@@ -41,15 +41,17 @@ export interface NoShim {
  * Compiles the shim, once per content of its source and flags.
  *
  * @param cacheDir Folder for the program, e.g. `.weft/shim`.
+ * @param options.compiler One that makes programs for another machine gets a folder of its own.
+ * @param options.source Where this code does not lie in its package (it was bundled): the C file.
  */
-export async function buildShim(cacheDir: string, { compiler = 'cc' }: { readonly compiler?: string } = {}): Promise<BuiltShim | NoShim> {
-  const hash = createHash('sha256').update(await readFile(shimSource)).update(flags.join(' ')).digest('hex').slice(0, 16)
+export async function buildShim(cacheDir: string, { compiler = 'cc', source = shimSource }: { readonly compiler?: string, readonly source?: string } = {}): Promise<BuiltShim | NoShim> {
+  const hash = createHash('sha256').update(await readFile(source)).update(flags.join(' ')).digest('hex').slice(0, 16)
   const path = join(cacheDir, `weft-cni-${process.arch}-${hash}`)
   if (await exists(path)) return { kind: 'binary', path }
   await mkdir(cacheDir, { recursive: true })
   const temporary = `${path}.${process.pid}.tmp`
   try {
-    await run(compiler, [...flags, '-o', temporary, shimSource])
+    await run(compiler, [...flags, '-o', temporary, source])
   } catch (error) {
     return { kind: 'unavailable', reason: firstLine(error) }
   }

@@ -1,0 +1,8 @@
+export { buildImage, type ImageOptions, type ImageParts, imageParts, writeRootfs } from './build-image.ts'
+export { bundle, type Bundle, type BundledPackage, type BundleOptions, programs } from './bundle.ts'
+export { Apt } from './debian.ts'
+export { ImageError, type ImageErrorCode } from './image-error.ts'
+export { type DebianPackage, type ImageLock, lockPath, type NpmPackage, type PlatformLock, readLock } from './lock.ts'
+export type { ImageArchive } from './oci.ts'
+export { hostPlatform, type Platform, type PlatformName, platforms } from './platform.ts'
+export { type TarEntry, unpackTar } from './tar.ts'
