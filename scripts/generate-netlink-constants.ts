@@ -7,7 +7,7 @@ import { join } from 'node:path'
 
 const HEADERS = [
   'linux/rtnetlink.h', 'linux/if_link.h', 'linux/if_addr.h', 'linux/if_bridge.h', 'linux/fib_rules.h', 'linux/neighbour.h', 'linux/veth.h',
-  'linux/net_namespace.h', 'linux/netfilter/nfnetlink.h', 'linux/netfilter/nfnetlink_conntrack.h', 'linux/netfilter/nf_conntrack_common.h',
+  'linux/net_namespace.h', 'linux/netfilter/nfnetlink.h', 'linux/netfilter/nfnetlink_conntrack.h', 'linux/netfilter/nf_conntrack_common.h', 'linux/netfilter/nfnetlink_log.h',
 ]
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -33,6 +33,8 @@ const NAMES: Readonly<Record<string, string>> = {
     CTA_IP_V4_DST CTA_IP_V6_SRC CTA_IP_V6_DST CTA_PROTO_NUM CTA_PROTO_SRC_PORT CTA_PROTO_DST_PORT CTA_PROTO_ICMP_ID CTA_PROTO_ICMPV6_ID CTA_FILTER_ORIG_FLAGS CTA_FILTER_REPLY_FLAGS
     CTA_PROTOINFO_TCP CTA_PROTOINFO_TCP_STATE CTA_COUNTERS_PACKETS CTA_COUNTERS_BYTES CTA_STATS_GLOBAL_ENTRIES CTA_STATS_GLOBAL_MAX_ENTRIES
     IPS_SEEN_REPLY IPS_ASSURED IPS_CONFIRMED IPS_SRC_NAT IPS_DST_NAT IPS_DYING`,
+  'packet log': `NFNL_SUBSYS_ULOG NFULNL_MSG_PACKET NFULNL_MSG_CONFIG NFULA_PACKET_HDR NFULA_IFINDEX_INDEV NFULA_IFINDEX_OUTDEV NFULA_PAYLOAD NFULA_PREFIX NFULA_CFG_CMD NFULA_CFG_MODE
+    NFULA_CFG_TIMEOUT NFULNL_CFG_CMD_BIND NFULNL_COPY_PACKET`,
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'constants-'))

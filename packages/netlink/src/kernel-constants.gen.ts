@@ -219,3 +219,18 @@ export const IPS_CONFIRMED = 8
 export const IPS_SRC_NAT = 16
 export const IPS_DST_NAT = 32
 export const IPS_DYING = 512
+
+// packet log
+export const NFNL_SUBSYS_ULOG = 4
+export const NFULNL_MSG_PACKET = 0
+export const NFULNL_MSG_CONFIG = 1
+export const NFULA_PACKET_HDR = 1
+export const NFULA_IFINDEX_INDEV = 4
+export const NFULA_IFINDEX_OUTDEV = 5
+export const NFULA_PAYLOAD = 9
+export const NFULA_PREFIX = 10
+export const NFULA_CFG_CMD = 1
+export const NFULA_CFG_MODE = 2
+export const NFULA_CFG_TIMEOUT = 4
+export const NFULNL_CFG_CMD_BIND = 1
+export const NFULNL_COPY_PACKET = 2

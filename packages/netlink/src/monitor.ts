@@ -62,7 +62,12 @@ export async function monitor(options: MonitorOptions): Promise<AsyncIterable<Mo
   const { protocol, numbers } = groupsOf(options.groups)
   const socket = await NetlinkSocket.open(protocol, { netns: options.netns })
   for (const number of numbers) socket.join(number)
-  return new Monitor(socket, options.signal)
+  return follow(socket, options.signal)
+}
+
+/** What the kernel sends to a socket unasked, until the signal aborts; then the socket is closed. */
+export function follow(socket: NetlinkSocket, signal: AbortSignal): AsyncIterable<MonitorEvent> {
+  return new Monitor(socket, signal)
 }
 
 class Monitor implements AsyncIterable<MonitorEvent> {
