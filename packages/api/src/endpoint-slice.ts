@@ -1,4 +1,5 @@
 import type { IpAddress } from '@weft/ip'
+import type { Field } from './field.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
@@ -13,6 +14,9 @@ export interface Endpoint {
   readonly nodeName: string
   readonly hostname: string
   readonly zone: string
+  /** Zones and nodes whose clients it is meant for (`hints`, KEP-2433 and KEP-3015); empty when it is for all. */
+  readonly forZones: readonly string[]
+  readonly forNodes: readonly string[]
   /** `namespace/name` of the pod behind it; empty when it is none. */
   readonly pod: string
 }
@@ -54,6 +58,7 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
     endpoints: type === 'FQDN' ? [] : root.get('endpoints').list().map((endpoint) => {
       const conditions = endpoint.get('conditions')
       const target = endpoint.get('targetRef')
+      const hints = endpoint.get('hints')
       const ready = conditions.get('ready').booleanOr(true)
       return {
         addresses: endpoint.get('addresses').list().map((entry) => {
@@ -67,6 +72,8 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
         nodeName: endpoint.get('nodeName').stringOr(''),
         hostname: endpoint.get('hostname').stringOr(''),
         zone: endpoint.get('zone').stringOr(''),
+        forZones: namesIn(hints.get('forZones')),
+        forNodes: namesIn(hints.get('forNodes')),
         pod: target.get('kind').value === 'Pod' ? `${target.get('namespace').stringOr(meta.namespace)}/${target.get('name').string()}` : '',
       }
     }),
@@ -82,6 +89,14 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
 function readTime(text: string): number | undefined {
   const time = Date.parse(text)
   return Number.isNaN(time) ? undefined : time
+}
+
+// Most endpoints have none, and there may be hundreds of thousands.
+const noNames: readonly string[] = []
+
+function namesIn(field: Field): readonly string[] {
+  const items = field.list()
+  return items.length === 0 ? noNames : items.map((item) => item.get('name').name())
 }
 
 export const endpointSliceResource: ObjectResource<EndpointSlice> = { name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }

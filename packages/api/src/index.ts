@@ -8,7 +8,7 @@ export { type Protocol, protocolNumbers, protocols } from './protocol.ts'
 export { type ContainerPort, type Pod, podResource, toPod } from './pod.ts'
 export { type Node, nodeResource, toNode } from './node.ts'
 export { type Namespace, namespaceResource, toNamespace } from './namespace.ts'
-export { type Service, type ServicePort, type ServiceType, type TrafficPolicy, serviceResource, toService } from './service.ts'
+export { maxAnnotationLength, type Service, type ServicePort, type ServiceType, type TrafficPolicy, serviceResource, toService } from './service.ts'
 export { type Endpoint, type EndpointPort, type EndpointSlice, endpointSliceResource, toEndpointSlice } from './endpoint-slice.ts'
 export { type NetworkPolicy, type PolicyPeer, type PolicyPort, type PolicyRule, networkPolicyResource, toNetworkPolicy } from './network-policy.ts'
 export {

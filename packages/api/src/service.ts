@@ -1,4 +1,5 @@
 import type { Cidr, IpAddress } from '@weft/ip'
+import type { Field } from './field.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
@@ -35,6 +36,8 @@ export interface Service extends ObjectMeta {
   /** ClientIP affinity timeout in seconds; absent without affinity. */
   readonly affinitySeconds: number | undefined
   readonly publishNotReadyAddresses: boolean
+  /** Those of `weft.dev` alone, without that prefix; what is too long is cut, and none of our readers takes it then. */
+  readonly annotations: Readonly<Record<string, string>>
 }
 
 const types = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'] as const
@@ -79,7 +82,21 @@ export function toService(object: unknown): Service {
       ? readAffinitySeconds(spec.get('sessionAffinityConfig').get('clientIP').get('timeoutSeconds'))
       : undefined,
     publishNotReadyAddresses: spec.get('publishNotReadyAddresses').booleanOr(false),
+    annotations: ownAnnotations(root.get('metadata').get('annotations')),
   }
+}
+
+const annotationPrefix = 'weft.dev/'
+/** Annotations of an object may be a quarter of a megabyte, and of one that bypassed the API server's checks more. */
+export const maxAnnotationLength = 8192
+const noAnnotations: Readonly<Record<string, string>> = {}
+
+/** Hostile annotations of others must not cost their Service: they are not looked at. */
+function ownAnnotations(field: Field): Readonly<Record<string, string>> {
+  const { value } = field
+  if (typeof value !== 'object' || value === null) return noAnnotations
+  const own = Object.entries(value).filter((entry): entry is [string, string] => entry[0].startsWith(annotationPrefix) && typeof entry[1] === 'string')
+  return own.length === 0 ? noAnnotations : Object.fromEntries(own.map(([key, text]) => [key.slice(annotationPrefix.length), text.slice(0, maxAnnotationLength + 1)]))
 }
 
 /** Default and bounds of core/v1 ClientIPConfig. */

@@ -17,6 +17,8 @@ export function compileProxy(node: NodeModel, services: Iterable<ServiceModel>):
   return compileTable(node, models, ports)
 }
 
+const dynamic: ReadonlySet<MapDeclaration> = new Set(families.map((family) => sets[family].affinity))
+
 /** The table when it is known already who has which port. */
 export function compileTable(node: NodeModel, models: Iterable<ServiceModel>, ports: VirtualPorts): Table {
   const bySet = new Map<string, Map<string, Element>>([...allSets, ...allMaps].map(({ name }) => [name, new Map<string, Element>()]))
@@ -36,7 +38,7 @@ export function compileTable(node: NodeModel, models: Iterable<ServiceModel>, po
   }
   return proxyTable({ nodeIps: node.ips, codes }, {
     sets: allSets.map((set) => ({ ...set, elements: elementsOf(set) })),
-    maps: allMaps.map((map) => ({ ...map, elements: picks.get(map) ?? elementsOf(map) as MapElement[] })),
+    maps: allMaps.map((map) => ({ ...map, ...(dynamic.has(map) ? { size: node.affinityClients } : {}), elements: picks.get(map) ?? elementsOf(map) as MapElement[] })),
   })
 }
 

@@ -15,6 +15,7 @@ export interface ProxyConfig {
   readonly clusterCidrs: readonly Cidr[]
   readonly externalIps: readonly Cidr[]
   readonly loadBalancerIps: readonly Cidr[]
+  readonly affinityClients: number
   readonly minIntervalMs: number
   readonly healthz: ListenConfig | 'off'
   readonly metrics: ListenConfig | 'off'
@@ -49,6 +50,8 @@ export const proxyConfigSchema: z.ZodType<ProxyConfig> = z.strictObject({
     .describe('Networks that `spec.externalIPs` may name. The default allows none: whoever may write a Service could take any address otherwise (CVE-2020-8554).'),
   loadBalancerIps: z.array(cidrSchema).prefault(['0.0.0.0/0', '::/0'])
     .describe('Networks that `status.loadBalancer.ingress` may name. Narrow it to the ranges of your load balancers when others than them may write the status of Services.'),
+  affinityClients: z.int().min(1024).max(16_777_216).default(262_144)
+    .describe('How many clients session affinity remembers at most, of each family; some 150 bytes of kernel memory each. When there are more, new ones are served without it until others time out. A change replaces the table, and clients are forgotten once.'),
   minIntervalMs: z.int().min(0).max(10_000).default(0)
     .describe('Least time between two commits. The default commits every change at once; raise it only when a controller rewrites EndpointSlices many times a second.'),
   healthz: listenSchema('::', 10_256)

@@ -1,7 +1,8 @@
 import { protocolNumbers } from '@weft/api'
-import type { MapDeclaration, MapElement, SetDeclaration, SetElement } from '@weft/nftables'
-import type { LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
-import { dropCode, localFlag, refuseCode } from './pick.ts'
+import type { MapDeclaration, MapElement, SetDeclaration, SetElement, Value } from '@weft/nftables'
+import { backendKey } from './backends.ts'
+import type { Affinity, Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
+import { codeOf, dropCode, localFlag, refuseCode } from './pick.ts'
 import { sets } from './sets.ts'
 
 /** One element of one of our sets or maps, with the text that identifies it. */
@@ -15,25 +16,32 @@ export interface Element {
 }
 
 /** Codes of one virtual port (see pick.ts): for all clients, and for those that are not on this node if they differ. */
-export function portCodes({ backends, local, elsewhere }: VirtualPort): { readonly service: number, readonly local: number | undefined } {
+export function portCodes({ backends, local, elsewhere, affinity }: VirtualPort): { readonly service: number, readonly local: number | undefined } {
+  const seconds = affinity?.seconds
   return {
-    service: backends.length > 0 ? backends.length : elsewhere ? dropCode : refuseCode,
-    local: local === undefined || backends.length === 0 ? undefined : localFlag + local.length,
+    service: backends.length > 0 ? codeOf({ count: backends.length, local: false, seconds }) : elsewhere ? dropCode : refuseCode,
+    local: local === undefined || backends.length === 0 ? undefined : local.length === 0 ? dropCode : codeOf({ count: local.length, local: true, seconds }),
   }
 }
 
 /** The elements of one virtual port. Pure, and in the size of that port alone (V1 of DESIGN.md). */
 export function portElements(virtual: VirtualPort): readonly Element[] {
-  const { ip, protocol, port, kind, backends, local, sources } = virtual
-  const { service, local: locals, endpoint, public: open, guarded, allowed } = sets[ip.family]
+  const { ip, protocol, port, kind, backends, local, affinity, sources } = virtual
+  const { service, local: locals, endpoint, affinityPort, choice, slot, localSlot, public: open, guarded, allowed } = sets[ip.family]
   const number = protocolNumbers[protocol]
   const id = `${ip.bits}.${number}.${port}`
   const key = [ip, number, port] as const
   const codes = portCodes(virtual)
   const elements: Element[] = [element(service, { key, data: [codes.service] }, id, String(codes.service))]
   const list = (of: VirtualPort['backends'], first: number): void => {
-    for (const [index, backend] of of.entries()) elements.push(element(endpoint, { key: [...key, first + index], data: [backend.ip, backend.port] }, `${id}.${first + index}`, `${backend.ip.bits}.${backend.port}`))
+    for (const [index, backend] of of.entries()) {
+      const at = `${id}.${first + index}`
+      if (affinity === undefined) elements.push(element(endpoint, { key: [...key, first + index], data: [backend.ip, backend.port] }, at, `${backend.ip.bits}.${backend.port}`))
+      else elements.push(element(choice, { key: [...key, first + index], data: [idOf(affinity, backend)] }, at, String(idOf(affinity, backend))))
+    }
+    if (affinity !== undefined) elements.push(...slotElements(first === 0 ? slot : localSlot, { key, id, backends: of, affinity }))
   }
+  if (affinity !== undefined) elements.push(element(affinityPort, { key, data: [affinity.port] }, id, String(affinity.port)))
   list(backends, 0)
   if (local !== undefined && codes.local !== undefined) {
     elements.push(element(locals, { key, data: [codes.local] }, id, String(codes.local)))
@@ -46,6 +54,17 @@ export function portElements(virtual: VirtualPort): readonly Element[] {
     for (const range of sources) elements.push(element(allowed, { key: [...key, range] }, `${id}.${range.bits}/${range.prefix}`))
   }
   return elements
+}
+
+/** What numbers of backends stand for, each once however often its backend is in the list. */
+function slotElements(set: MapDeclaration, { key, id, backends, affinity }: { readonly key: readonly Value[], readonly id: string, readonly backends: readonly Backend[], readonly affinity: Affinity }): readonly Element[] {
+  const byNumber = new Map<number, Backend>()
+  for (const backend of backends) byNumber.getOrInsert(idOf(affinity, backend), backend)
+  return [...byNumber].map(([number, { ip, port }]) => element(set, { key: [...key, number], data: [ip, port] }, `${id}.${number}`, `${ip.bits}.${port}`))
+}
+
+function idOf({ ids }: Affinity, { ip, port }: Backend): number {
+  return ids.get(backendKey(ip, port))!
 }
 
 /** Pods of this node that may be client and backend at once; other ports of theirs may want the same. */

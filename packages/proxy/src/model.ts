@@ -10,6 +10,16 @@ export interface Backend {
   readonly local: boolean
 }
 
+/** Session affinity of one Service port, shared by all its addresses of a family (SVC-77). */
+export interface Affinity {
+  /** How long after its last new connection a client is remembered; 1 to 86400. */
+  readonly seconds: number
+  /** Number of the Service port, its lower bits 0 (see affinity.ts). */
+  readonly port: number
+  /** Number of each backend, by `backendKey`. */
+  readonly ids: ReadonlyMap<string, number>
+}
+
 /**
  * What kind of address a virtual port has, the strongest claim first: a cluster IP, an address of this node (NodePort), an
  * address from outside (external IP, load balancer).
@@ -23,7 +33,7 @@ export interface VirtualPort {
   readonly protocol: Protocol
   readonly port: number
   readonly kind: Kind
-  /** New connections are spread over these; in order of address and port. */
+  /** New connections are spread over these; in order of address and port, and as often as their weight says. */
   readonly backends: readonly Backend[]
   /** With `externalTrafficPolicy: Local`: the only ones for clients that are not on this node. */
   readonly local: readonly Backend[] | undefined
@@ -31,6 +41,8 @@ export interface VirtualPort {
   readonly elsewhere: boolean
   /** They get no new connections, but still serve: UDP flows may stay with them. */
   readonly lingering: readonly Backend[]
+  /** Undefined when every connection is on its own. */
+  readonly affinity: Affinity | undefined
   /** Clients that may connect; absent means all. In order, without overlaps. */
   readonly sources: readonly Cidr[] | undefined
 }
@@ -44,6 +56,8 @@ export interface ServiceModel {
   readonly ports: readonly VirtualPort[]
   /** For the DNS Service: UDP that is answered on this node without connection tracking. */
   readonly localDns: readonly LocalDns[]
+  /** How long UDP flows stay with a backend that no longer serves; undefined: not at all. */
+  readonly drainSeconds: number | undefined
   /** Why some of its addresses are not served. */
   readonly refusals: readonly ProxyError[]
 }
@@ -57,6 +71,10 @@ export interface LocalDns {
 
 /** What the proxy has to know of nodes and ranges; changes seldom. */
 export interface NodeModel {
+  /** Zone of this node; empty when it is in none. */
+  readonly zone: string
+  /** How many clients session affinity remembers at most, of each family. */
+  readonly affinityClients: number
   /** This node's own address, one per family: the source of what must come back through here. */
   readonly ips: readonly IpAddress[]
   /** Where NodePorts answer. */

@@ -1,6 +1,6 @@
 import { type Element, portCodes } from './elements.ts'
 import type { VirtualPort } from './model.ts'
-import { isPicking } from './pick.ts'
+import { pickOf } from './pick.ts'
 import { families, type Family, sets } from './sets.ts'
 
 /** A chain that picks one of several backends (see pick.ts for the code). */
@@ -23,7 +23,7 @@ export class PickChains {
   add(port: VirtualPort): void {
     const { service, local } = portCodes(port)
     const uses = this.#uses[port.ip.family]
-    for (const code of [service, local]) if (code !== undefined && isPicking(code)) uses.set(code, (uses.get(code) ?? 0) + 1)
+    for (const code of [service, local]) if (code !== undefined && pickOf(code) !== undefined) uses.set(code, (uses.get(code) ?? 0) + 1)
   }
 
   /** The codes in use that pick somebody, in order. */
@@ -38,7 +38,7 @@ export class PickChains {
       for (const { set, value } of elements) {
         const family = familyOf.get(set)
         const code = Number(value)
-        if (family === undefined || !isPicking(code)) continue
+        if (family === undefined || pickOf(code) === undefined) continue
         const uses = this.#uses[family].get(code) ?? 0
         const key = `${family} ${code}`
         if (!before.has(key)) before.set(key, { chain: { family, code }, used: uses > 0 })

@@ -8,8 +8,31 @@ export const localFlag = 0x1_0000
 export const maxBackends = 0xffff
 /** Nobody serves on this node, but others do: drop (SVC-33, SVC-34). */
 export const dropCode = 0x1_0000
+/** The same for ports with session affinity, whose numbers also hold for how long. */
+export const maxStickyBackends = 0x1fff
 
-/** Whether it takes a chain that picks one of several. The others are always there. */
-export function isPicking(code: number): boolean {
-  return (code & 0xffff) !== 0
+const stickyFlag = 0x8000_0000
+const stickyLocalFlag = 0x2000
+const stickySecondsShift = 14
+
+/** One list of backends, and how long clients come back to the same of them. */
+export interface Pick {
+  readonly count: number
+  /** Only backends on this node. */
+  readonly local: boolean
+  /** Undefined without session affinity. */
+  readonly seconds: number | undefined
+}
+
+/** The number that stands for a choice; `count` is at least 1. */
+export function codeOf({ count, local, seconds }: Pick): number {
+  if (seconds === undefined) return (local ? localFlag : 0) + count
+  return (stickyFlag | (seconds << stickySecondsShift) | (local ? stickyLocalFlag : 0) | count) >>> 0
+}
+
+/** What a number stands for; undefined for the two that pick nobody. */
+export function pickOf(code: number): Pick | undefined {
+  if (code === refuseCode || code === dropCode) return undefined
+  if (code < stickyFlag) return { count: code & maxBackends, local: code >= localFlag, seconds: undefined }
+  return { count: code & maxStickyBackends, local: (code & stickyLocalFlag) !== 0, seconds: (code & ~stickyFlag) >>> stickySecondsShift }
 }

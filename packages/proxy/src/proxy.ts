@@ -15,7 +15,7 @@ import { Refusals } from './refusals.ts'
 import type { ServiceCidr } from './service-cidr.ts'
 import { allStalePorts, forgetFlows, type StalePort, stalePorts } from './stale-flows.ts'
 import { ProxyState, type ServiceChange, type StateChange } from './state.ts'
-import { hasSameAddresses, isSameNode, watchNode } from './watch-node.ts'
+import { isSamePlace, isSameNode, watchNode } from './watch-node.ts'
 import { watchService } from './watch.ts'
 
 export interface ProxyDeps {
@@ -168,8 +168,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
   /** Only what changed, in one transaction. */
   function applyChanges(current: ProxyState): void {
     const node = areRangesDirty ? nodeModel() ?? current.node : current.node
-    // Its addresses stand in chains and in every Service.
-    if (!hasSameAddresses(node, current.node)) {
+    // Its addresses stand in chains and in every Service, and hints name its zone.
+    if (!isSamePlace(node, current.node)) {
       compareAll('node', clock.now())
       return
     }

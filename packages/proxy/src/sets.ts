@@ -11,6 +11,15 @@ export interface FamilySets {
   readonly local: MapDeclaration
   /** address . protocol . port . index -> backend. */
   readonly endpoint: MapDeclaration
+  /** Ports with session affinity: address . protocol . port -> number of the Service port (see affinity.ts). */
+  readonly affinityPort: MapDeclaration
+  /** client . protocol . Service port -> number of the backend it had last; written by packets, and by nobody else. Its size is configuration. */
+  readonly affinity: MapDeclaration
+  /** address . protocol . port . index -> number of the backend; in place of `endpoint` for ports with session affinity. */
+  readonly choice: MapDeclaration
+  /** address . protocol . port . number -> backend, as long as it is one; the second for those who may only have backends of this node. */
+  readonly slot: MapDeclaration
+  readonly localSlot: MapDeclaration
   /** -> the chain that picks one of so many. */
   readonly pick: MapDeclaration
   /** Cluster addresses: what no port took is refused. */
@@ -41,12 +50,18 @@ function declare(family: Family): FamilySets {
   const address: DataTypeName = family === 4 ? 'ipv4_addr' : 'ipv6_addr'
   const { daddr } = family === 4 ? ip : ip6
   const port: readonly DataTypeName[] = [address, 'inet_proto', 'inet_service']
+  const indexed = typeOf(daddr, meta.l4proto, th.dport, numgen('random', 1))
   return {
     // The code travels as skb priority (`classid`), not as a mark: marks belong to everybody, and forwarding sets the
     // priority anew from TOS anyway. It is back at 0 before the packet leaves our chains.
     service: map(`service${family}`, { key: port, data: ['classid'] }),
     local: map(`local${family}`, { key: port, data: ['classid'] }),
-    endpoint: map(`endpoint${family}`, { key: typeOf(daddr, meta.l4proto, th.dport, numgen('random', 1)), data: [address, 'inet_service'] }),
+    endpoint: map(`endpoint${family}`, { key: indexed, data: [address, 'inet_service'] }),
+    affinityPort: map(`affinityport${family}`, { key: port, data: ['classid'] }),
+    affinity: map(`affinity${family}`, { key: [address, 'inet_proto', 'classid'], data: ['classid'], flags: ['dynamic', 'timeout'] }),
+    choice: map(`choice${family}`, { key: indexed, data: ['classid'] }),
+    slot: map(`slot${family}`, { key: [...port, 'classid'], data: [address, 'inet_service'] }),
+    localSlot: map(`localslot${family}`, { key: [...port, 'classid'], data: [address, 'inet_service'] }),
     pick: map(`pick${family}`, { key: ['classid'], data: 'verdict' }),
     vip: set(`vip${family}`, { key: [address] }),
     public: set(`public${family}`, { key: port }),
@@ -68,6 +83,6 @@ export const allSets: readonly SetDeclaration[] = families.flatMap((family) => {
   return [vip, open, hairpin, guarded, allowed, near, cluster, range]
 })
 export const allMaps: readonly MapDeclaration[] = families.flatMap((family) => {
-  const { service, local, endpoint, pick, dnsPort, dnsServer, dnsVip } = sets[family]
-  return [service, local, endpoint, pick, dnsPort, dnsServer, dnsVip]
+  const { service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, pick, dnsPort, dnsServer, dnsVip } = sets[family]
+  return [service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, pick, dnsPort, dnsServer, dnsVip]
 })

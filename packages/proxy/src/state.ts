@@ -5,6 +5,7 @@ import { compileProxy, compileTable } from './compile.ts'
 import { type Element, hairpinElements, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
+import { pickOf } from './pick.ts'
 import { allMaps, allSets, sets } from './sets.ts'
 import { SharedElements } from './shared-elements.ts'
 import { pickChain, pickChainName, pickElement, proxyTable } from './table.ts'
@@ -124,13 +125,13 @@ export class ProxyState {
     const elements = this.#elements.replace(before, after)
     const { created, retired } = this.#chains.change(elements)
     const transaction = new Transaction({ family: 'inet', name: tables.proxy })
-    for (const { family, code } of created) transaction.addChain(pickChain(family, code)).addElements(sets[family].pick, [pickElement(family, code)])
+    for (const { family, code } of created) transaction.addChain(pickChain(family, pickOf(code)!)).addElements(sets[family].pick, [pickElement(family, code)])
     for (const part of bySet(elements.removed)) transaction.deleteElements(part.set, part.elements)
     for (const part of bySet(elements.added)) {
       if (part.set.kind === 'map') transaction.addElements(part.set, part.elements as MapElement[])
       else transaction.addElements(part.set, part.elements)
     }
-    for (const { family, code } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, code))
+    for (const { family, code } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, pickOf(code)!))
     return transaction
   }
 }

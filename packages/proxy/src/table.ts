@@ -1,10 +1,11 @@
 import { priorities, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import {
-  assign, baseChain, type Chain, chain, concat, ct, dnat, drop, eq, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, notIn, notrack, numgen, oneOf, reject, type Rule, rule, type MapDeclaration,
-  type SetDeclaration, snat, th, type Table, table, udp, vmap,
+  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, notIn, notrack, numgen, oneOf, reject, type Rule, rule, type MapDeclaration,
+  type SetDeclaration, snat, th, type Table, table, udp, updateIn, vmap,
 } from '@weft/nftables'
-import { dropCode, isPicking, localFlag, refuseCode } from './pick.ts'
+import { portMask } from './affinity.ts'
+import { dropCode, localFlag, type Pick, pickOf } from './pick.ts'
 import { families, type Family, sets } from './sets.ts'
 
 const header = { 4: ip, 6: ip6 } as const
@@ -13,26 +14,46 @@ const nat = { 4: 'ip', 6: 'ip6' } as const
 const transports = ['tcp', 'udp', 'sctp'] as const
 const dnsPort = 53
 
-/** Name of the chain that picks one of the backends a code means: `lb4-3`, and `local4-2` for those on this node. */
-export function pickChainName(family: Family, code: number): string {
-  return code < localFlag ? `lb${family}-${code}` : `local${family}-${code - localFlag}`
+/** Name of the chain that picks one of several backends: `lb4-3`, `local4-2` for those on this node, `lb4-3-10800s` with session affinity. */
+export function pickChainName(family: Family, { count, local, seconds }: Pick): string {
+  return `${local ? 'local' : 'lb'}${family}-${count}${seconds === undefined ? '' : `-${seconds}s`}`
 }
 
-/** The chain that spreads new connections over the backends a code means. */
-export function pickChain(family: Family, code: number): Chain {
-  const index = code < localFlag ? numgen('random', code) : numgen('random', code - localFlag, localFlag)
-  return chain(pickChainName(family, code), [
-    rule(
-      oneOf(meta.l4proto, transports),
-      assign(meta.priority, 0),
-      dnat({ family: nat[family], to: lookup(concat(header[family].daddr, meta.l4proto, th.dport, index), sets[family].endpoint) }),
-    ),
-  ])
+/** The chain that spreads new connections over several backends. */
+export function pickChain(family: Family, pick: Pick): Chain {
+  const { count, local, seconds } = pick
+  const { daddr } = header[family]
+  const index = local ? numgen('random', count, localFlag) : numgen('random', count)
+  const key = concat(daddr, meta.l4proto, th.dport, index)
+  const name = pickChainName(family, pick)
+  if (seconds === undefined) return chain(name, [rule(oneOf(meta.l4proto, transports), assign(meta.priority, 0), dnat({ family: nat[family], to: lookup(key, sets[family].endpoint) }))])
+  return chain(name, stickyRules(family, { key, local, seconds }))
+}
+
+/**
+ * The backend this client had last, as long as it is one; else another, which is remembered; else, where no more can be remembered, another all the same.
+ * A lookup that fails ends its rule. The priority is back at 0 in `unknown`, after DNAT.
+ */
+function stickyRules(family: Family, { key, local, seconds }: { readonly key: Expression, readonly local: boolean, readonly seconds: number }): readonly Rule[] {
+  const { saddr, daddr } = header[family]
+  const { affinity, affinityPort, choice, slot, localSlot } = sets[family]
+  const toBackend = dnat({ family: nat[family], to: lookup(concat(daddr, meta.l4proto, th.dport, meta.priority), local ? localSlot : slot) })
+  const client = concat(saddr, meta.l4proto, bitAnd(meta.priority, portMask))
+  const remember = updateIn(affinity, client, { timeoutMs: seconds * 1000, data: meta.priority })
+  const choose = assign(meta.priority, lookup(key, choice))
+  const isTransport = oneOf(meta.l4proto, transports)
+  return [
+    rule(isTransport, assign(meta.priority, lookup(portOf(family), affinityPort)), assign(meta.priority, lookup(concat(saddr, meta.l4proto, meta.priority), affinity)), remember, toBackend),
+    // An update leaves the data of an element that is there as they are.
+    rule(isTransport, choose, deleteFrom(affinity, client, { data: meta.priority }), remember, toBackend),
+    rule(isTransport, choose, toBackend),
+  ]
 }
 
 /** What a code leads to. */
 export function pickElement(family: Family, code: number): MapElement {
-  return { key: [code], data: code === refuseCode ? goTo('refused') : code === dropCode ? drop : goTo(pickChainName(family, code)) }
+  const pick = pickOf(code)
+  return { key: [code], data: pick !== undefined ? goTo(pickChainName(family, pick)) : code === dropCode ? drop : goTo('refused') }
 }
 
 /** What the chains depend on: this node's addresses, and the codes in use. Never on how many Services there are. */
@@ -48,13 +69,14 @@ export function proxyTable({ nodeIps, codes }: TableContext, filled: { readonly 
     name: tables.proxy,
     ...filled,
     chains: [
-      ...families.flatMap((family) => codes[family].filter(isPicking).map((code) => pickChain(family, code))),
+      ...families.flatMap((family) => codes[family].flatMap((code) => pickOf(code) ?? []).map((pick) => pickChain(family, pick))),
       chain('services', families.map((family) => rule(assign(meta.priority, lookup(portOf(family), sets[family].service)), vmap(meta.priority, sets[family].pick)))),
       // Clients on this node pass on to `services`, which sets the priority anew: whatever is in `local` is also there.
       chain('from-outside', families.map((family) =>
         rule(assign(meta.priority, lookup(portOf(family), sets[family].local)), notIn(header[family].saddr, sets[family].near), vmap(meta.priority, sets[family].pick)))),
       // What is still addressed to a cluster IP after DNAT is meant for a port that nobody has.
       chain('unknown', families.flatMap((family) => [
+        forgetBackend(family),
         rule(isIn(header[family].daddr, sets[family].vip), jump('refused')),
         rule(isIn(header[family].daddr, sets[family].range), drop),
       ])),
@@ -77,6 +99,15 @@ export function proxyTable({ nodeIps, codes }: TableContext, filled: { readonly 
   })
 }
 
+/** What the choice with session affinity left in the priority. */
+function forgetBackend(family: Family): Rule {
+  return rule(hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), assign(meta.priority, lookup(concat(originalAddress(family), meta.l4proto, ct.original.protoDst), sets[family].affinityPort)), assign(meta.priority, 0))
+}
+
+function originalAddress(family: Family): Expression {
+  return family === 4 ? ct.original.ipDaddr : ct.original.ip6Daddr
+}
+
 function portOf(family: Family): ReturnType<typeof concat> {
   return concat(header[family].daddr, meta.l4proto, th.dport)
 }
@@ -85,7 +116,7 @@ function portOf(family: Family): ReturnType<typeof concat> {
 function sourceRules(address: IpAddress): readonly Rule[] {
   const { family } = address
   const { saddr, daddr } = header[family]
-  const original = family === 4 ? ct.original.ipDaddr : ct.original.ip6Daddr
+  const original = originalAddress(family)
   const toNode = snat({ family: nat[family], to: address, flags: ['fully-random'] })
   return [
     rule(hasAny(ct.status, 'dnat'), isIn(concat(saddr, daddr), sets[family].hairpin), toNode),

@@ -5,6 +5,8 @@ import type { NodeModel } from './model.ts'
 import type { ServiceCidr } from './service-cidr.ts'
 import { families } from './sets.ts'
 
+const zoneLabel = 'topology.kubernetes.io/zone'
+
 /** Where ranges and addresses come from. */
 export interface NodeSources {
   readonly nodes: Iterable<Node>
@@ -23,6 +25,8 @@ export function watchNode(nodeName: string, sources: NodeSources, config: ProxyC
   const rangesOf = ({ podCidrs, internalIps }: Node): readonly Cidr[] => [...podCidrs.filter(isPlausible), ...internalIps.map(hostCidr)]
   const inBlocks = blocks.filter(({ cidr }) => isPlausible(cidr))
   return {
+    zone: self.labels[zoneLabel] ?? '',
+    affinityClients: config.affinityClients,
     ips,
     nodePortIps: nodePortIps(self, config),
     nearRanges: aggregateCidrs([...rangesOf(self), ...inBlocks.filter(({ node }) => node === nodeName).map(({ cidr }) => cidr)]),
@@ -49,12 +53,14 @@ function isPlausible({ family, prefix }: Cidr): boolean {
 
 /** Whether a change of a Node object can matter; most are heartbeats. */
 export function isSameNode(a: Node | undefined, b: Node | undefined): boolean {
-  return a !== undefined && b !== undefined && sameList(a.podCidrs, b.podCidrs, equalCidr) && sameList(a.internalIps, b.internalIps, equalIp) && sameList(a.externalIps, b.externalIps, equalIp)
+  return a !== undefined && b !== undefined
+    && sameList(a.podCidrs, b.podCidrs, equalCidr) && sameList(a.internalIps, b.internalIps, equalIp) && sameList(a.externalIps, b.externalIps, equalIp)
+    && a.labels[zoneLabel] === b.labels[zoneLabel]
 }
 
 /** Whether only ranges differ: then no Service and no chain changes. */
-export function hasSameAddresses(a: NodeModel, b: NodeModel): boolean {
-  return sameList(a.ips, b.ips, equalIp) && sameList(a.nodePortIps, b.nodePortIps, equalIp)
+export function isSamePlace(a: NodeModel, b: NodeModel): boolean {
+  return a.zone === b.zone && sameList(a.ips, b.ips, equalIp) && sameList(a.nodePortIps, b.nodePortIps, equalIp)
 }
 
 function sameList<T extends Cidr | IpAddress>(a: readonly T[], b: readonly T[], equal: (a: T, b: T) => boolean): boolean {

@@ -1,15 +1,15 @@
 import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
 import { formatIp, ipFromBits } from '@weft/ip'
 import { describe, expect, test } from 'vitest'
-import { node, service, slice } from '../test/cluster.ts'
+import { type EndpointShape, node, service, slice } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
 import type { ServiceModel, VirtualPort } from './model.ts'
 import { watchNode } from './watch-node.ts'
 import { watchService } from './watch.ts'
 
-function watch(from: object, slices: readonly object[], { config = {}, useLocalDns = true }: { readonly config?: object, readonly useLocalDns?: boolean } = {}): ServiceModel | undefined {
+function watch(from: object, slices: readonly object[], { config = {}, useLocalDns = true, zone = 'a' }: { readonly config?: object, readonly useLocalDns?: boolean, readonly zone?: string } = {}): ServiceModel | undefined {
   const parsed = proxyConfigSchema.parse(config)
-  const model = watchNode('here', { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, parsed)!
+  const model = watchNode('here', { nodes: [toNode(node('here', { zone }))], blocks: [], serviceCidrs: [] }, parsed)!
   return watchService(toService(from), slices.map(toEndpointSlice), { nodeName: 'here', node: model, config: parsed, useLocalDns })
 }
 
@@ -55,6 +55,84 @@ describe('watchService()', () => {
     const gone = { ip: '10.244.1.7', ready: false, serving: false, terminating: true }
     expect(show(watch(web(), [slice('shop/web', [{ ip: '10.244.1.5' }, going, gone])]))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.1.5:8080, lingering 10.244.1.6:8080'])
     expect(show(watch(web(), [slice('shop/web', [{ ip: '10.244.1.5', ready: false, serving: false }, going, gone])]))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.1.6:8080'])
+  })
+
+  describe('hints', () => {
+    const local = { ip: '10.244.0.5', node: 'here', zones: ['a'], nodes: ['here'] }
+    const near = { ip: '10.244.1.6', zones: ['a', 'c'], nodes: ['there'] }
+    const far = { ip: '10.244.2.7', zones: ['b'], nodes: ['there'] }
+    const backendsOf = (endpoints: readonly EndpointShape[], options: Parameters<typeof watch>[2] & { readonly spec?: Parameters<typeof service>[2] } = {}): readonly string[] | undefined => show(watch(web(options.spec), [slice('shop/web', endpoints)], options))?.map((line) => line.replace(/^.* -> /, ''))
+
+    test('SVC-86, SVC-89, SVC-90 connections stay in the zone of this node', () => {
+      const zones = [{ ...near, nodes: [] }, { ...far, nodes: [] }]
+      expect(backendsOf(zones)).toEqual(['10.244.1.6:8080, lingering 10.244.2.7:8080'])
+      expect(backendsOf(zones, { zone: 'b' })).toEqual(['10.244.2.7:8080, lingering 10.244.1.6:8080'])
+      expect(backendsOf(zones, { zone: 'c' })).toEqual(['10.244.1.6:8080, lingering 10.244.2.7:8080'])
+    })
+
+    test('SVC-86 zones count only when every ready endpoint has some, and one is for ours', () => {
+      expect(backendsOf([near, { ...far, nodes: [], zones: [] }])).toEqual(['10.244.1.6:8080 10.244.2.7:8080'])
+      expect(backendsOf([near, { ...far, nodes: [], zones: [], ready: false }])).toEqual(['10.244.1.6:8080'])
+      for (const zone of ['d', '']) expect(backendsOf([near, far], { zone })).toEqual(['10.244.1.6:8080 10.244.2.7:8080'])
+    })
+
+    test('SVC-87, SVC-89 nodes come before zones, and fall back to them', () => {
+      expect(backendsOf([local, near, far])).toEqual(['10.244.0.5:8080*, lingering 10.244.1.6:8080 10.244.2.7:8080'])
+      expect(backendsOf([{ ...local, nodes: [] }, near, far])).toEqual(['10.244.0.5:8080* 10.244.1.6:8080, lingering 10.244.2.7:8080'])
+      expect(backendsOf([near, far])).toEqual(['10.244.1.6:8080, lingering 10.244.2.7:8080'])
+    })
+
+    test('SVC-91 they are for those who have a choice: neither for Local policies nor for terminating endpoints', () => {
+      expect(backendsOf([{ ...local, zones: ['b'], nodes: [] }, near], { spec: { internalTrafficPolicy: 'Local' } })).toEqual(['10.244.0.5:8080*, lingering 10.244.1.6:8080'])
+      const going = { ready: false, serving: true, terminating: true }
+      expect(backendsOf([{ ...near, ...going }, { ...far, ...going }])).toEqual(['10.244.1.6:8080 10.244.2.7:8080'])
+    })
+  })
+
+  test('SVC-55, SVC-56 endpoints that are published as ready get connections, whatever else they are', () => {
+    const [line] = show(watch(web({ publishNotReadyAddresses: true }), [slice('shop/web', [{ ip: '10.244.1.5', ready: true, serving: false, terminating: true }])]))!
+    expect(line).toBe('cluster 10.96.0.1:80 TCP -> 10.244.1.5:8080')
+    expect(show(watch(web(), [slice('shop/web', [{ ip: '10.244.1.5', ready: false, serving: false, terminating: true }])]))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody'])
+  })
+
+  describe('annotations of weft.dev', () => {
+    const endpoints = [{ ip: '10.244.0.5', node: 'here', pod: 'web-canary-1' }, { ip: '10.244.1.6', pod: 'web-1' }, { ip: '10.244.1.7', pod: 'web-2' }]
+    const weighted = (weights: string, spec: Parameters<typeof service>[2] = {}): ServiceModel => watch(web({ ...spec, annotations: { 'weft.dev/weights': weights } }), [slice('shop/web', endpoints)])!
+    const counts = (model: ServiceModel): readonly string[] => [...Map.groupBy(model.ports[0]!.backends, ({ ip }) => formatIp(ip))].map(([ip, group]) => `${ip} ${group.length}`)
+
+    test('weights repeat a backend, the first part that fits says how often', () => {
+      expect(counts(weighted('web-canary-*=1, web-*=9'))).toEqual(['10.244.0.5 1', '10.244.1.6 9', '10.244.1.7 9'])
+      expect(counts(weighted('10.244.1.7=40 10.244.1.0/24=20 *=60'))).toEqual(['10.244.0.5 3', '10.244.1.6 1', '10.244.1.7 2'])
+      expect(counts(weighted('*-canary-*=0'))).toEqual(['10.244.1.6 1', '10.244.1.7 1'])
+      expect(counts(weighted('*=0'))).toEqual([])
+    })
+
+    test('who has weight 0 keeps UDP flows', () => {
+      expect(weighted('web-1=0').ports[0]!.lingering.map(({ ip }) => formatIp(ip))).toEqual(['10.244.1.6'])
+    })
+
+    test('long lists are scaled down, and nobody is left out', () => {
+      const many = Array.from({ length: 100 }, (_, index) => ({ ip: `10.244.1.${index + 1}`, pod: `p-${index}` }))
+      const [port] = watch(web({ annotations: { 'weft.dev/weights': 'p-0=1 *=1000' }, sessionAffinity: 'ClientIP' }), [slice('shop/web', many)])!.ports
+      expect(port!.backends.length).toBeLessThanOrEqual(8191)
+      expect(new Set(port!.backends.map(({ ip }) => ip.bits)).size).toBe(100)
+    })
+
+    test('drainSeconds: nobody new goes to an endpoint that terminates, and its flows may stay', () => {
+      const going = { ip: '10.244.1.6', ready: false, serving: true, terminating: true }
+      const drained = watch(web({ annotations: { 'weft.dev/drainSeconds': '30' } }), [slice('shop/web', [going])])!
+      expect([drained.drainSeconds, show(drained)]).toEqual([30, ['cluster 10.96.0.1:80 TCP -> nobody, lingering 10.244.1.6:8080']])
+    })
+
+    test.each([
+      ['weights', 'web', 'Cannot parse weight "web": wanted a pod\'s name, address or network, "=" and a number from 0 to 1000'], ['weights', '', 'Cannot parse weights: there are 0, wanted 1 to 100'], ['weights', 'a=1001', 'Cannot parse weight "'],
+      ['weights', '(a+)+$=1', 'Cannot parse weight "'], ['weights', 'a=1 '.repeat(4000), 'Cannot parse weights: they are longer than 8192 letters'], ['drainSeconds', '-1', 'Cannot parse seconds "-1": wanted a whole number from 1 to 86400'], ['drainSeconds', '86401', 'Cannot parse seconds "86401": wanted'],
+    ])('%s "%s" is told, and the Service is served without it', (name, text, message) => {
+      const model = watch(web({ annotations: { [`weft.dev/${name}`]: text } }), [slice('shop/web', endpoints)])!
+      expect([model.ports[0]!.backends.length, model.drainSeconds]).toEqual([3, undefined])
+      expect(model.refusals.map(({ code }) => code)).toEqual(['ERR_PROXY_ANNOTATION_INVALID'])
+      expect(model.refusals[0]!.message).toContain(`annotation "weft.dev/${name}" of Service "shop/web": ${message}`)
+    })
   })
 
   test('SVC-11 addresses get backends of their own family', () => {
@@ -137,5 +215,8 @@ describe('watchService()', () => {
     const config = proxyConfigSchema.parse({})
     const model = watchNode('here', { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, config)!
     expect(watchService(from, [endpoints], { nodeName: 'here', node: model, config, useLocalDns: true })!.ports[0]!.backends).toHaveLength(65_535)
+    const sticky = watchService({ ...from, affinitySeconds: 60 }, [endpoints], { nodeName: 'here', node: model, config, useLocalDns: true })!
+    expect([sticky.ports[0]!.backends.length, sticky.ports[0]!.affinity!.ids.size]).toEqual([4096, 4096])
+    expect(sticky.refusals.map(({ message }) => message)).toEqual(['Cannot serve Service "shop/web" port "" by 65904 of its endpoints: there are more than 4096'])
   })
 })

@@ -1,9 +1,12 @@
 import { type EndpointSlice, objectKey, type Service, type ServicePort } from '@weft/api'
 import { aggregateCidrs, type Cidr, cidrContains, equalIp, formatIp, type IpAddress } from '@weft/ip'
+import { affinityOf, slotCount } from './affinity.ts'
 import { backendKey, type Backends, findBackends } from './backends.ts'
 import type { ProxyConfig } from './config.ts'
-import type { Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
+import type { Affinity, Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
+import { maxBackends, maxStickyBackends } from './pick.ts'
 import { ProxyError } from './proxy-error.ts'
+import { serviceOptions } from './service-options.ts'
 import { families, type Family } from './sets.ts'
 
 export interface ServiceContext {
@@ -31,14 +34,24 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
   const ours = slices.filter((slice) => slice.labels[headlessLabel] === undefined)
   const withLocal = service.internalTrafficPolicy === 'Local' || service.externalTrafficPolicy === 'Local'
   const refusals: ProxyError[] = []
+  const { weights, drainSeconds } = serviceOptions(service, refusals)
   const places = addressesOf(service, context, refusals)
+  const limits = service.affinitySeconds === undefined ? { backends: maxBackends, list: maxBackends } : { backends: slotCount, list: maxStickyBackends }
   const ports = service.ports.flatMap((port) => families.flatMap((family) => {
     const here = places.filter(({ ip }) => ip.family === family)
-    return here.length === 0 ? [] : portsAt(here, port, { service, backends: findBackends(ours, { port, family, nodeName, withLocal }) })
+    if (here.length === 0) return []
+    const backends = findBackends(ours, { port, family, nodeName, zone: context.node.zone, withLocal, drains: drainSeconds !== undefined, weights, limits })
+    if (backends.excess > 0) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${objectKey(service)}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
+    return portsAt(here, port, { service, backends, affinity: affinityAt(service, port, { family, backends }) })
   }))
   const key = objectKey(service)
-  const model: ServiceModel = { key, vips: service.clusterIps, ports, localDns: [], refusals }
+  const model: ServiceModel = { key, vips: service.clusterIps, ports, localDns: [], drainSeconds, refusals }
   return key === config.dnsService ? withDns(model, context) : model
+}
+
+/** One for all addresses of a port, so that a client gets the same backend through each of them. */
+function affinityAt(service: Service, { name, protocol }: ServicePort, { family, backends: { all, local } }: { readonly family: Family, readonly backends: Backends }): Affinity | undefined {
+  return service.affinitySeconds === undefined ? undefined : affinityOf(`${objectKey(service)} ${name} ${protocol} ${family}`, service.affinitySeconds, [...all, ...local])
 }
 
 interface Place {
@@ -74,7 +87,7 @@ function sourcesOf({ loadBalancerSourceRanges }: Service, { family }: IpAddress)
 }
 
 /** Internal policy is for cluster IPs, external policy for all others (SVC-84). */
-function portsAt(places: readonly Place[], port: ServicePort, { service, backends: { all, local, serving } }: { readonly service: Service, readonly backends: Backends }): readonly VirtualPort[] {
+function portsAt(places: readonly Place[], port: ServicePort, { service, backends: { all, local, serving }, affinity }: { readonly service: Service, readonly backends: Backends, readonly affinity: Affinity | undefined }): readonly VirtualPort[] {
   const staysInside = service.internalTrafficPolicy === 'Local'
   const staysOutside = service.externalTrafficPolicy === 'Local'
   return places.flatMap(({ ip, kind, sources }): readonly VirtualPort[] => {
@@ -83,7 +96,7 @@ function portsAt(places: readonly Place[], port: ServicePort, { service, backend
     const isCluster = kind === 'cluster'
     const backends = isCluster && staysInside ? local : all
     return [{
-      ip, protocol: port.protocol, port: number, kind, backends, sources,
+      ip, protocol: port.protocol, port: number, kind, backends, affinity, sources,
       local: !isCluster && staysOutside ? local : undefined,
       elsewhere: backends.length === 0 && all.length > 0,
       lingering: without(serving, backends),

@@ -25,10 +25,11 @@ const metadata = (key: string, rest: object = {}): object => {
 export interface NodeShape {
   readonly ips?: readonly string[]
   readonly podCidrs?: readonly string[]
+  readonly zone?: string
 }
 
-export function node(name: string, { ips = ['172.30.1.11', 'fd00:172:30:1::11'], podCidrs = ['10.244.0.0/24', 'fd00:10:244::/64'] }: NodeShape = {}): object {
-  return { kind: 'Node', metadata: metadata(name), spec: { podCIDRs: podCidrs }, status: { addresses: ips.map((address) => ({ type: 'InternalIP', address })) } }
+export function node(name: string, { ips = ['172.30.1.11', 'fd00:172:30:1::11'], podCidrs = ['10.244.0.0/24', 'fd00:10:244::/64'], zone }: NodeShape = {}): object {
+  return { kind: 'Node', metadata: metadata(name, { labels: zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone } }), spec: { podCIDRs: podCidrs }, status: { addresses: ips.map((address) => ({ type: 'InternalIP', address })) } }
 }
 
 export interface PortShape {
@@ -39,9 +40,9 @@ export interface PortShape {
 }
 
 /** A Service; `rest` goes into its spec. */
-export function service(key: string, ips: readonly string[], { ports = [{ port: 80 }], labels, balancers, ...rest }: { readonly ports?: readonly PortShape[], readonly labels?: object, readonly balancers?: readonly string[], readonly [field: string]: unknown } = {}): object {
+export function service(key: string, ips: readonly string[], { ports = [{ port: 80 }], labels, annotations, balancers, ...rest }: { readonly ports?: readonly PortShape[], readonly labels?: object, readonly annotations?: object, readonly balancers?: readonly string[], readonly [field: string]: unknown } = {}): object {
   return {
-    kind: 'Service', metadata: metadata(key, { labels }),
+    kind: 'Service', metadata: metadata(key, { labels, annotations }),
     spec: { clusterIP: ips[0], clusterIPs: ips, ports, ...rest },
     status: { loadBalancer: { ingress: (balancers ?? []).map((ip) => ({ ip })) } },
   }
@@ -53,6 +54,10 @@ export interface EndpointShape {
   readonly ready?: boolean
   readonly serving?: boolean
   readonly terminating?: boolean
+  /** Hints. */
+  readonly zones?: readonly string[]
+  readonly nodes?: readonly string[]
+  readonly pod?: string
 }
 
 export function slice(key: string, endpoints: readonly (string | EndpointShape)[], { ports = [{ port: 8080 }], suffix = 'a', labels = {} }: { readonly ports?: readonly PortShape[], readonly suffix?: string, readonly labels?: object } = {}): object {
@@ -61,6 +66,10 @@ export function slice(key: string, endpoints: readonly (string | EndpointShape)[
     kind: 'EndpointSlice', metadata: metadata(`${key}-${suffix}`, { labels: { 'kubernetes.io/service-name': key.split('/')[1], ...labels } }),
     addressType: all.some(({ ip }) => ip.includes(':')) ? 'IPv6' : 'IPv4',
     ports: ports.map((port) => ({ protocol: 'TCP', ...port })),
-    endpoints: all.map(({ ip, node: nodeName = 'other', ...conditions }) => ({ addresses: [ip], nodeName, conditions })),
+    endpoints: all.map(({ ip, node: nodeName = 'other', zones, nodes, pod, ...conditions }) => ({
+      addresses: [ip], nodeName, conditions,
+      ...(zones === undefined && nodes === undefined ? {} : { hints: { forZones: zones?.map((name) => ({ name })), forNodes: nodes?.map((name) => ({ name })) } }),
+      ...(pod === undefined ? {} : { targetRef: { kind: 'Pod', name: pod } }),
+    })),
   }
 }

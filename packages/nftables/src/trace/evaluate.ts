@@ -17,6 +17,8 @@ export interface Surroundings {
   readonly random: (modulus: number) => number
   readonly fibType: (address: AddressValue, iif: string | undefined) => string
   readonly hasRoute: (address: AddressValue, iif: string | undefined) => boolean
+  /** When: elements that packets made end after a while. */
+  readonly nowMs: number
 }
 
 /** Value of an expression, one for each part; undefined where the kernel would end the rule. */
@@ -47,7 +49,7 @@ export function evaluate(expression: Expression, at: Surroundings, expected: rea
     case 'lookup': {
       const key = evaluate(expression.key, at)
       const set = at.table.sets.get(expression.map)
-      const found = key === undefined || set === undefined ? undefined : find(set, key)
+      const found = key === undefined || set === undefined ? undefined : find(set, key, at.nowMs)
       return dataOf(found)
     }
     case 'anonymous-map': {
@@ -137,10 +139,11 @@ function fib({ flags, result }: Fib, at: Surroundings): Value | undefined {
 }
 
 /** The element of a set that a key falls on. */
-export function find(set: MemorySet, key: readonly Value[]): MemoryElement | undefined {
+export function find(set: MemorySet, key: readonly Value[], nowMs: number): MemoryElement | undefined {
   const types = keyTypes(set.declaration.key)
   if (set.declaration.flags.includes('interval')) return [...set.elements.values()].find((element) => matches(types, element.key, key))
-  return set.elements.get(elementKey(set.declaration, { key: key.length === 1 ? key[0]! : key }))
+  const found = set.elements.get(elementKey(set.declaration, { key: key.length === 1 ? key[0]! : key }))
+  return found?.endsMs !== undefined && found.endsMs <= nowMs ? undefined : found
 }
 
 /** True if every part of `key` lies in the same part of `candidate`. */

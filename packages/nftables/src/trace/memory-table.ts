@@ -25,6 +25,8 @@ export interface MemorySet {
 /** An element of a set, or with data of a map. */
 export interface MemoryElement extends SetElement {
   readonly data?: MapElement['data'] | undefined
+  /** Of an element that a packet made: when it is gone, in milliseconds of {@link TraceOptions.nowMs}. */
+  readonly endsMs?: number | undefined
 }
 
 /** Why an operation was refused: an errno name. */

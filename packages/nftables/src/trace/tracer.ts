@@ -22,6 +22,8 @@ export interface TraceOptions {
   readonly random?: ((modulus: number) => number) | undefined
   /** An earlier packet's connection, which this packet belongs to. */
   readonly connection?: TraceConnection | undefined
+  /** When the packet comes, in milliseconds: elements that packets made end after their timeout. @default 0 */
+  readonly nowMs?: number | undefined
   /** Interface the packet leaves by, once routed. @default the packet's own `oif` */
   readonly route?: ((daddr: AddressValue) => string | undefined) | undefined
 }
@@ -180,7 +182,7 @@ class Tracer {
   #rule(at: { readonly table: MemoryTable, readonly chain: string, readonly base: BaseChain }, fake: MemoryRule): Outcome {
     const surroundings: Surroundings = {
       table: at.table, flight: this.#flight, hook: at.base.hook, random: (modulus) => this.#options.random?.(modulus) ?? 0,
-      fibType: (address) => this.#typeOf(address), hasRoute: (address, iif) => this.#options.hasRoute?.(address, iif) ?? true,
+      fibType: (address) => this.#typeOf(address), hasRoute: (address, iif) => this.#options.hasRoute?.(address, iif) ?? true, nowMs: this.#options.nowMs ?? 0,
     }
     for (const { statement, network, transport } of resolveRule(at.table.name.family, fake.rule)) {
       if (network !== undefined && (network === 'ip') !== (this.#flight.saddr.family === 4)) return 'continue'
@@ -220,7 +222,7 @@ class Tracer {
         if (key === undefined) return 'break'
         const { set } = statement
         const types = typesOf(statement.left)
-        const isMember = typeof set === 'string' ? find(at.table.sets.get(set)!, key) !== undefined : set.some((element) => matches(types, element, key))
+        const isMember = typeof set === 'string' ? find(at.table.sets.get(set)!, key, around.nowMs) !== undefined : set.some((element) => matches(types, element, key))
         return isMember === statement.negated ? 'break' : 'next'
       }
       case 'vmap': {
@@ -228,7 +230,7 @@ class Tracer {
         if (key === undefined) return 'break'
         const { map } = statement
         const types = typesOf(statement.key)
-        const element = typeof map === 'string' ? find(at.table.sets.get(map)!, key) : undefined
+        const element = typeof map === 'string' ? find(at.table.sets.get(map)!, key, around.nowMs) : undefined
         const data = typeof map === 'string' ? element?.data : map.find(([candidate]) => matches(types, candidate, key))?.[1]
         if (data === undefined || !isVerdict(data)) return 'break'
         return data.verdict === 'continue' ? 'next' : data
@@ -367,8 +369,14 @@ function dynamic(around: Surroundings, { operation, set: name, key, timeoutMs, d
     ...(value === undefined ? {} : { data: value.length === 1 ? value[0]! : value }),
   }
   const at = elementKey(set.declaration, element)
-  if (operation === 'delete') set.elements.delete(at)
-  else if (!set.elements.has(at)) set.elements.set(at, element)
+  const old = find(set, parts, around.nowMs)
+  if (old === undefined || operation === 'delete') set.elements.delete(at)
+  if (operation === 'delete') return 'next'
+  if (old !== undefined && operation === 'add') return 'next'
+  // As in the kernel: a set that is full ends the rule, and an update leaves the data as they are.
+  if (old === undefined && set.declaration.size !== undefined && set.elements.size >= set.declaration.size) return 'break'
+  const lifeMs = timeoutMs ?? set.declaration.timeoutMs
+  set.elements.set(at, { ...(old ?? element), ...(lifeMs === undefined ? {} : { endsMs: around.nowMs + lifeMs }) })
   return 'next'
 }
 
