@@ -24,6 +24,17 @@ export interface StoreRequest {
   readonly operation: StoreOperation
 }
 
+/**
+ * What is done again when a power cut takes it back: that an ADD was answered, and that an attachment is gone. It waits for
+ * no disk; whatever is written after it, and waited for, takes it along.
+ */
+export function isRepeatable(operation: StoreOperation): boolean {
+  return operation.kind === 'delete' || (operation.kind === 'state' && operation.state === 'attached')
+}
+
+/** What was asked for in one turn of the event loop, in order; or the end. */
+export type StoreMessage = readonly StoreRequest[] | 'close'
+
 export interface StoreResult {
   readonly id: number
   /** Message of SQLite's error; absent on success. */

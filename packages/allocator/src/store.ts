@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { IpamError } from './ipam-error.ts'
-import type { StoredAttachment, StoreOperation, StoreReply, StoreRequest } from './store-message.ts'
+import type { StoredAttachment, StoreMessage, StoreOperation, StoreReply, StoreRequest } from './store-message.ts'
 import { messageOf } from './message-of.ts'
 
 interface Waiter {
@@ -27,6 +27,7 @@ export class AttachmentStore implements AsyncDisposable {
   readonly #onCommit: (ms: number) => void
   readonly #waiting = new Map<number, Waiter>()
   readonly #exited: Promise<void>
+  #outbox: StoreRequest[] = []
   #lastId = 0
   #closed = false
 
@@ -78,16 +79,25 @@ export class AttachmentStore implements AsyncDisposable {
     const id = this.#lastId
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      this.#worker.postMessage({ id, operation } satisfies StoreRequest)
+      // One message for all that is asked in one turn: a message costs more than what it asks for.
+      if (this.#outbox.push({ id, operation }) === 1) queueMicrotask(() => this.#flush())
     })
+  }
+
+  #flush(): void {
+    if (this.#outbox.length > 0) this.#post(this.#outbox.splice(0))
+  }
+
+  #post(message: StoreMessage): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    this.#worker.postMessage(message)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#closed) {
       this.#closed = true
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-      this.#worker.postMessage('close')
+      this.#flush()
+      this.#post('close')
     }
     await this.#exited
   }

@@ -27,7 +27,7 @@ function handler(remove: () => Promise<void>): CallHandler {
     config: { addTimeout: 1000 }, clock: new ManualClock(), logger: silentLogger, metrics: createCniMetrics(createRegistry(), () => 0),
     hostPorts: { remove: () => undefined }, teardown: { remove },
   } as unknown as VerbContext
-  return new CallHandler(context, new Spool(folder))
+  return new CallHandler(context, new Spool(folder), new AbortController().signal)
 }
 
 describe('CallHandler', () => {
@@ -53,13 +53,13 @@ describe('CallHandler', () => {
   it('ADD closes its descriptors when the spool cannot be read', async () => {
     mkdirSync(join(folder, '1.del'))
     const fds = [openSync('/dev/null', 'r'), openSync('/dev/null', 'r')]
-    expect(await handler(() => Promise.resolve()).handle(call('ADD'), fds, new AbortController().signal)).toMatchObject({ exitCode: 1 })
+    expect(await handler(() => Promise.resolve()).handle(call('ADD'), fds)).toMatchObject({ exitCode: 1 })
     for (const fd of fds) expect(() => fstatSync(fd)).toThrow('EBADF')
   })
 
   it('ADD waits for a DEL of the same container that stays in the spool (C7)', async () => {
     writeSpool(folder, '1', encodeCall(call('DEL')))
-    const { exitCode, stdout } = await handler(() => Promise.reject(new Error('EIO'))).handle(call('ADD'), [], new AbortController().signal)
+    const { exitCode, stdout } = await handler(() => Promise.reject(new Error('EIO'))).handle(call('ADD'), [])
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11 }])
   })
 })

@@ -1,4 +1,4 @@
-import type { Clock } from '@weft/daemon'
+import { Deadlines } from '@weft/daemon'
 import { CniError, toCniError } from './cni-error.ts'
 import { type AttachmentRequest, type CniRequest, parseRequest } from './cni-request.ts'
 import { encodeResult } from './cni-result.ts'
@@ -20,11 +20,15 @@ export class CallHandler {
   readonly #context: VerbContext
   readonly #spool: Spool
   readonly #queue = new KeyedQueue()
+  readonly #deadlines: Deadlines
   #replaying: Promise<ReadonlySet<string>> | undefined
 
-  constructor(context: VerbContext, spool: Spool) {
+  /** @param signal Calls under way end with it. */
+  constructor(context: VerbContext, spool: Spool, signal: AbortSignal) {
     this.#context = context
     this.#spool = spool
+    this.#deadlines = new Deadlines(context.clock)
+    signal.addEventListener('abort', () => this.#deadlines.callOff(signal.reason), { once: true })
   }
 
   /**
@@ -32,7 +36,7 @@ export class CallHandler {
    *
    * @param fds Taken over: all are closed when the answer is there.
    */
-  async handle(call: CallFrame, fds: readonly number[], signal: AbortSignal): Promise<ReplyFrame> {
+  async handle(call: CallFrame, fds: readonly number[]): Promise<ReplyFrame> {
     const { clock, metrics, logger } = this.#context
     const verb = call.environment.get('CNI_COMMAND') ?? ''
     const began = clock.now()
@@ -40,7 +44,7 @@ export class CallHandler {
     try {
       const request = parseOrClose(call, fds)
       version = request.config?.cniVersion ?? version
-      const stdout = await this.#dispatch(request, fds, signal)
+      const stdout = await this.#dispatch(request, fds)
       metrics.verbs.inc({ verb, result: 'ok' })
       return { exitCode: 0, stdout }
     } catch (error) {
@@ -113,16 +117,16 @@ export class CallHandler {
     }
   }
 
-  async #dispatch(request: CniRequest, fds: readonly number[], signal: AbortSignal): Promise<string> {
+  async #dispatch(request: CniRequest, fds: readonly number[]): Promise<string> {
     const context = this.#context
     switch (request.command) {
       case 'ADD': {
         await this.#replayBefore(request, fds)
-        const result = await this.#timed(request, fds, signal, (deadline) => add(context, request, fds, deadline))
+        const result = await this.#timed(request, fds, (deadline) => add(context, request, fds, deadline))
         return `${JSON.stringify(encodeResult(result, request.config.cniVersion))}\n`
       }
       case 'CHECK':
-        await this.#timed(request, fds, signal, () => Promise.resolve(check(context, request, fds)))
+        await this.#timed(request, fds, () => Promise.resolve(check(context, request, fds)))
         return ''
       case 'DEL':
         closeAll(fds)
@@ -149,16 +153,15 @@ export class CallHandler {
   }
 
   /** The time in the queue counts. */
-  #timed<T>(request: AttachmentRequest, fds: readonly number[], signal: AbortSignal, job: (deadline: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock, config } = this.#context
-    const late = new CniError('ERR_CNI_TRY_AGAIN', `Cannot finish ${request.command}: it takes longer than ${config.addTimeout} ms`)
-    return withDeadline(clock, { ms: config.addTimeout, reason: late, signal }, (deadline) => this.#inTurn(request, async () => {
-      if (deadline.aborted) {
-        closeAll(fds)
-        throw late
-      }
-      return await job(deadline)
-    }))
+  async #timed<T>(request: AttachmentRequest, fds: readonly number[], job: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { addTimeout } = this.#context.config
+    using deadline = this.#deadlines.start(addTimeout, () => new CniError('ERR_CNI_TRY_AGAIN', `Cannot finish ${request.command}: it takes longer than ${addTimeout} ms`))
+    const { signal } = deadline
+    return await this.#inTurn(request, async () => {
+      if (!signal.aborted) return await job(signal)
+      closeAll(fds)
+      throw signal.reason
+    })
   }
 }
 
@@ -174,22 +177,4 @@ function parseOrClose(call: CallFrame, fds: readonly number[]): CniRequest {
 /** Labels come from a list, never from the caller. */
 function knownVerb(verb: string): string {
   return ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'].includes(verb) ? verb : 'unknown'
-}
-
-interface Deadline {
-  readonly ms: number
-  readonly reason: Error
-  readonly signal: AbortSignal
-}
-
-async function withDeadline<T>(clock: Clock, { ms, reason, signal }: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const late = new AbortController()
-  const finished = new AbortController()
-  const timer = clock.sleep(ms, { signal: finished.signal }).then(() => late.abort(reason), () => undefined)
-  try {
-    return await work(AbortSignal.any([signal, late.signal]))
-  } finally {
-    finished.abort()
-    await timer
-  }
 }

@@ -1,5 +1,5 @@
 import { type Attachment, tables } from '@weft/api'
-import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
+import { allReady, type Clock, Deadlines, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import { formatIp } from '@weft/ip'
 import { type Conntrack, type FdRequest, netnsOfSocket, type RouteSocket, UnixFdServer } from '@weft/netlink'
 import type { Nft } from '@weft/nftables'
@@ -79,7 +79,7 @@ export function createCni(deps: CniDeps): Cni {
   async function serve(handler: CallHandler, signal: AbortSignal): Promise<void> {
     await using server = UnixFdServer.listen({
       path: config.socketPath,
-      clock,
+      deadlines: new Deadlines(clock),
       onFault: (error, peer) => logger.warn({ error: String(error), peer }, 'plugin connection closed'),
     })
     const stop = (): void => void server[Symbol.asyncDispose]()
@@ -89,14 +89,14 @@ export function createCni(deps: CniDeps): Cni {
     logger.info({ path: config.socketPath }, 'listening for the CNI plugin')
     const underWay = new Set<Promise<void>>()
     for await (const request of server) {
-      const answered = answer(handler, request, signal).finally(() => underWay.delete(answered))
+      const answered = answer(handler, request).finally(() => underWay.delete(answered))
       underWay.add(answered)
     }
     await Promise.allSettled(underWay)
     listening = false
   }
 
-  async function answer(handler: CallHandler, request: FdRequest, signal: AbortSignal): Promise<void> {
+  async function answer(handler: CallHandler, request: FdRequest): Promise<void> {
     let call
     try {
       call = decodeCall(request.data)
@@ -104,7 +104,7 @@ export function createCni(deps: CniDeps): Cni {
       closeAll(request.fds)
       return await request.reply(encodeReply({ exitCode: 1, stdout: `${JSON.stringify({ cniVersion: '1.1.0', code: 6, msg: messageOf(error) })}\n` }))
     }
-    await request.reply(encodeReply(await handler.handle(call, request.fds, signal)))
+    await request.reply(encodeReply(await handler.handle(call, request.fds)))
   }
 
   /** A plugin may have missed the agent by a moment and spooled; the timeout of the runtime does not matter to a DEL. */
@@ -123,7 +123,7 @@ export function createCni(deps: CniDeps): Cni {
     async run(signal) {
       using nodeNetns = netnsOfSocket(route.socket.fd)
       const context: VerbContext = { config, ports, route, nodeNetnsFd: nodeNetns.fd, hostPorts, teardown, clock, logger, metrics }
-      const handler = new CallHandler(context, spool)
+      const handler = new CallHandler(context, spool, signal)
       await spool.prepare()
       hostPorts.adopt(attachments())
       teardown.adopt()

@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { realClock } from '@weft/daemon'
+import { Deadlines, realClock } from '@weft/daemon'
 import { closeFd, RouteSocket, UnixFdServer } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -21,7 +21,7 @@ interface Received {
 
 /** An agent that notes what it gets and answers always the same. */
 function fakeAgent(path: string, reply: Buffer | undefined): AsyncDisposable & { readonly received: readonly Received[] } {
-  const server = UnixFdServer.listen({ path, clock: realClock })
+  const server = UnixFdServer.listen({ path, deadlines: new Deadlines(realClock) })
   const received: Received[] = []
   const serving = (async () => {
     for await (const request of server) {
@@ -64,6 +64,12 @@ describe.skipIf(reason !== undefined).each(await programs())('%s', (_, program) 
   })
   afterEach(() => rm(folder, { recursive: true }))
 
+  /** What starting the program takes on this machine, now; on a busy one that is most of any call. */
+  async function idleMs(): Promise<number> {
+    const runs = await Promise.all([1, 2, 3].map(() => plugin.run({ environment: { CNI_COMMAND: 'VERSION' } })))
+    return 3 * Math.max(...runs.map(({ ms }) => ms))
+  }
+
   const errorOf = (stdout: string): unknown => {
     const error: object = JSON.parse(stdout)
     return { ...error, msg: undefined }
@@ -92,14 +98,14 @@ describe.skipIf(reason !== undefined).each(await programs())('%s', (_, program) 
   it.each(['ADD', 'CHECK', 'GC'])('%s without an agent is code 11 within 2 s', async (command) => {
     const { exitCode, stdout, ms } = await plugin.run({ environment: { ...ids, CNI_COMMAND: command, CNI_NETNS: pod.path }, stdin: config })
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 11 }])
-    expect(ms).toBeLessThan(2000)
+    expect(ms).toBeLessThan(2000 + await idleMs())
     expect(await readdir(folder)).not.toContain('spool')
   })
 
   it('STATUS without an agent is code 50 at once', async () => {
     const { exitCode, stdout, ms } = await plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 50 }])
-    expect(ms).toBeLessThan(2000)
+    expect(ms).toBeLessThan(2000 + await idleMs())
   })
 
   it('DEL without an agent is spooled, in order, and succeeds', async () => {

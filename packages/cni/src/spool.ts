@@ -1,9 +1,12 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CallFrame, decodeCall } from './frame.ts'
 
 const suffix = '.del'
+
+/** Longer than a tick of any kernel's coarse clock. */
+const clockTickMs = 50
 
 export interface SpooledCall {
   readonly path: string
@@ -14,6 +17,8 @@ export interface SpooledCall {
 /** DELs that arrived while no agent was there, as files in a folder whose names sort by time. */
 export class Spool {
   readonly #folder: string
+  /** Modification time of the folder when nothing was in it. */
+  #emptyAt: number | undefined
 
   constructor(folder: string) {
     this.#folder = folder
@@ -31,10 +36,16 @@ export class Spool {
     }
   }
 
-  /** True if nothing waits; synchronous and cheap, for every ADD asks. */
+  /** True if nothing waits; synchronous and cheap, for every ADD asks: a folder that is as it was when it was empty is not read again. */
   isEmpty(): boolean {
     try {
-      return !readdirSync(this.#folder).some((name) => name.endsWith(suffix))
+      const { mtimeMs } = statSync(this.#folder)
+      if (mtimeMs === this.#emptyAt) return true
+      const lookedAt = Date.now()
+      const isEmpty = !readdirSync(this.#folder).some((name) => name.endsWith(suffix))
+      // A file that comes within the same tick of the file system's clock would leave the time as it is.
+      this.#emptyAt = isEmpty && lookedAt - mtimeMs > clockTickMs ? mtimeMs : undefined
+      return isEmpty
     } catch {
       return true
     }

@@ -1,4 +1,4 @@
-/** An agent as a process of its own, in the namespace it is started in: to be killed. Arguments: folder. */
+/** An agent as a process of its own, in the namespace it is started in: to be killed. Arguments: folder, ranges. */
 import { join } from 'node:path'
 import { Allocator } from '@weft/allocator'
 import { createRegistry, realClock } from '@weft/daemon'
@@ -9,10 +9,10 @@ import { NftSocket } from '@weft/nftables'
 import { cniConfigSchema, createCni } from '../src/index.ts'
 import { nodeAddresses, podRanges } from './node-fixture.ts'
 
-const folder = process.argv[2]!
+const [folder = '', ...ranges] = process.argv.slice(2)
 const registry = createRegistry()
 const address = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger: silentLogger, registry })
-address.setRanges(podRanges.map(parseCidr))
+address.setRanges((ranges.length > 0 ? ranges : podRanges).map(parseCidr))
 const cni = createCni({
   config: cniConfigSchema.parse({ socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }),
   ports: { address, cover: { ready: true, cover: async () => undefined, uncover: async () => undefined }, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },

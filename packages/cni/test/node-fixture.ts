@@ -129,9 +129,9 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
   return fixture
 }
 
-/** Waits until a condition holds; fails after three seconds. */
-export async function eventually(what: string, condition: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 300; turn += 1) {
+/** Waits until a condition holds, looking every 10 ms. */
+export async function eventually(what: string, condition: () => boolean, turns = 300): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) {
     if (condition()) return
     await realClock.sleep(10)
   }

@@ -29,6 +29,9 @@ export interface FrameLimits {
   readonly maxFds: number
 }
 
+/** Of all sockets: what is received is copied out before anybody else can receive. */
+const chunk = new Uint8Array(CHUNK_BYTES)
+
 /**
  * A connected unix stream that carries frames: four bytes of length, big-endian, then the bytes; descriptors
  * (SCM_RIGHTS) ride on the first byte of their frame. One reader and one writer at a time.
@@ -36,7 +39,6 @@ export interface FrameLimits {
 export class FrameSocket implements Disposable {
   readonly #fd: number
   readonly #limits: FrameLimits
-  readonly #chunk = new Uint8Array(CHUNK_BYTES)
   #buffered: Uint8Array = new Uint8Array(0)
   #fds: number[] = []
   #open = true
@@ -62,7 +64,7 @@ export class FrameSocket implements Disposable {
       const frame = this.#takeFrame()
       if (frame !== undefined) return frame
       // One more than allowed, to see that there are too many.
-      const received = libc.recvmsg(this.#fd, this.#chunk, this.#limits.maxFds + 1)
+      const received = libc.recvmsg(this.#fd, chunk, this.#limits.maxFds + 1)
       if (received === undefined) {
         await this.#ready('readable', signal)
         continue
@@ -73,7 +75,7 @@ export class FrameSocket implements Disposable {
         if (this.#buffered.length === 0) return undefined
         throw new FrameError('ERR_FRAME_CUT_SHORT', `Cannot read frame: the peer closed after ${this.#buffered.length} bytes of it`)
       }
-      this.#buffered = Buffer.concat([this.#buffered, this.#chunk.subarray(0, received.length)])
+      this.#buffered = Buffer.concat([this.#buffered, chunk.subarray(0, received.length)])
     }
   }
 

@@ -36,6 +36,6 @@ export type { MonitorEvent, MonitorOptions, NetfilterGroup, RouteGroup } from '.
 export { decodeRouteEvent } from './route-event.ts'
 export type { RouteEvent } from './route-event.ts'
 export { UnixFdServer, sendWithFds } from './unix-fd-server.ts'
-export type { FdRequest, PeerCredentials, Sleeper, UnixFdServerOptions } from './unix-fd-server.ts'
+export type { FdRequest, PeerCredentials, UnixFdServerOptions } from './unix-fd-server.ts'
 export { probeCapabilities } from './capabilities.ts'
 export type { Capability } from './capabilities.ts'

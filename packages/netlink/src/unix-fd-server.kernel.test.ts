@@ -2,14 +2,12 @@ import { existsSync, mkdtempSync, openSync, readlinkSync, rmSync, statSync, writ
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { Deadlines, realClock } from '@weft/daemon'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { closeFd } from './netns.ts'
 import { trackDescriptors } from './testing/index.ts'
 import { UnixFdServer, sendWithFds } from './unix-fd-server.ts'
 import type { FdRequest, UnixFdServerOptions } from './unix-fd-server.ts'
-
-const clock = { sleep: (ms: number, options?: { readonly signal?: AbortSignal }): Promise<void> => delay(ms, undefined, options) }
 
 describe('UnixFdServer', () => {
   let folder: string
@@ -29,7 +27,7 @@ describe('UnixFdServer', () => {
   })
 
   async function serving<T>(options: Partial<UnixFdServerOptions>, handle: (request: FdRequest) => Promise<void>, run: () => Promise<T>): Promise<T> {
-    const server = UnixFdServer.listen({ path, clock, ...options })
+    const server = UnixFdServer.listen({ path, deadlines: new Deadlines(realClock), ...options })
     const serve = async (): Promise<void> => {
       for await (const request of server) await handle(request)
     }
@@ -76,7 +74,7 @@ describe('UnixFdServer', () => {
 
   it('listen() takes a stale socket file over and refuses a live one', async () => {
     await serving({}, echo, async () => {
-      expect(() => UnixFdServer.listen({ path, clock })).toThrow('EADDRINUSE')
+      expect(() => UnixFdServer.listen({ path, deadlines: new Deadlines(realClock) })).toThrow('EADDRINUSE')
       await sendWithFds(path, Buffer.from('still there'))
     })
   })

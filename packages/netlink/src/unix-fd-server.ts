@@ -1,4 +1,5 @@
 import { chmodSync, rmSync } from 'node:fs'
+import type { Deadlines } from '@weft/daemon'
 import { NetlinkError, isNotFound } from './errors.ts'
 import { FrameError, FrameSocket, connectUnix, unixAddress } from './frame-socket.ts'
 import type { Frame, FrameLimits } from './frame-socket.ts'
@@ -12,11 +13,6 @@ const BACKLOG = 128
 const UCRED_LENGTH = 12
 /** How long accepting rests when the process has run out of descriptors. */
 const REST_MS = 100
-
-/** What deadlines are measured with: `Clock` of @weft/daemon is one. */
-export interface Sleeper {
-  sleep(ms: number, options?: { readonly signal?: AbortSignal }): Promise<void>
-}
 
 /** Who is at the other end (SO_PEERCRED), as the kernel knows it. */
 export interface PeerCredentials {
@@ -36,7 +32,8 @@ export interface FdRequest extends Frame {
 
 export interface UnixFdServerOptions {
   readonly path: string
-  readonly clock: Sleeper
+  /** Its own: disposing the server calls them off. */
+  readonly deadlines: Deadlines
   /** @default 0o600 */
   readonly mode?: number | undefined
   /** @default 1 MiB */
@@ -112,6 +109,7 @@ export class UnixFdServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#stop.signal.aborted) return
     this.#stop.abort()
+    this.#options.deadlines.callOff(this.#stop.signal.reason)
     this.#rest()
     libc.close(this.#fd)
     rmSync(this.#options.path, { force: true })
@@ -139,7 +137,7 @@ export class UnixFdServer implements AsyncDisposable {
         // Out of descriptors: the peer stays in the queue, and looking again at once would only spin.
         if (!(error instanceof NetlinkError)) throw error
         this.#rest()
-        void this.#listenAgain()
+        this.#listenAgain()
         return
       }
       if (fd === undefined) return
@@ -150,9 +148,9 @@ export class UnixFdServer implements AsyncDisposable {
     this.#rest()
   }
 
-  async #listenAgain(): Promise<void> {
-    await quietly(this.#options.clock.sleep(REST_MS, { signal: this.#stop.signal }))
-    this.#listen()
+  #listenAgain(): void {
+    // Aborted by time or by the end of the server, which no longer listens.
+    this.#options.deadlines.start(REST_MS, () => new FrameError('ERR_FRAME_TIMEOUT', 'Cannot rest longer: it is time to listen')).signal.addEventListener('abort', () => this.#listen(), { once: true })
   }
 
   async #forget(connection: Promise<void>): Promise<void> {
@@ -203,18 +201,8 @@ export class UnixFdServer implements AsyncDisposable {
   /** Runs a step with the deadline and the end of the server as its signal. */
   async #timed<T>(step: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const ms = this.#options.deadlineMs ?? DEFAULT_DEADLINE_MS
-    const done = new AbortController()
-    const late = new AbortController()
-    const watchClock = async (): Promise<void> => {
-      await quietly(this.#options.clock.sleep(ms, { signal: AbortSignal.any([done.signal, this.#stop.signal]) }))
-      late.abort(new FrameError('ERR_FRAME_TIMEOUT', `Cannot finish frame: ${ms} ms are over`))
-    }
-    void watchClock()
-    try {
-      return await step(AbortSignal.any([late.signal, this.#stop.signal]))
-    } finally {
-      done.abort()
-    }
+    using deadline = this.#options.deadlines.start(ms, () => new FrameError('ERR_FRAME_TIMEOUT', `Cannot finish frame: ${ms} ms are over`))
+    return await step(deadline.signal)
   }
 }
 
@@ -247,13 +235,4 @@ const EADDRINUSE = 98
 
 function closeAll(fds: readonly number[]): void {
   for (const fd of fds) libc.close(fd)
-}
-
-/** An aborted sleep is a sleep that is over. */
-async function quietly(promise: Promise<void>): Promise<void> {
-  try {
-    await promise
-  } catch {
-    // Aborted.
-  }
 }
