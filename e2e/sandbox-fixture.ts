@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { type Cluster, deployDemo } from '@weft/checks'
-import { type AddressFamilies, sandboxCluster, type SandboxHandle, startSandbox } from '@weft/sandbox'
+import { type AddressFamilies, type ProgramConfigs, sandboxCluster, type SandboxHandle, startSandbox } from '@weft/sandbox'
 
 export interface RunningSandbox extends AsyncDisposable {
   readonly handle: SandboxHandle
@@ -15,9 +15,9 @@ export interface RunningSandbox extends AsyncDisposable {
 const parent = fileURLToPath(new URL('../.weft/', import.meta.url))
 
 /** Starts a cluster with the demo, in a folder of its own; it ends with the test process at the latest. */
-export async function startDemoSandbox(family: AddressFamilies, options: { readonly nodes?: number } = {}): Promise<RunningSandbox> {
+export async function startDemoSandbox(family: AddressFamilies, options: { readonly nodes?: number, readonly programs?: ProgramConfigs } = {}): Promise<RunningSandbox> {
   const stateDir = await mkdtemp(join(parent, 'e2e-'))
-  const handle = await startSandbox({ stateDir, family, nodes: options.nodes ?? 3, attached: true })
+  const handle = await startSandbox({ stateDir, family, nodes: options.nodes ?? 3, programs: options.programs, attached: true })
   const cluster = await sandboxCluster(stateDir)
   await deployDemo(cluster, { signal: AbortSignal.timeout(60_000), timeoutMs: 60_000 })
   return {

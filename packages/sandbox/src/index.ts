@@ -5,7 +5,7 @@ export { interactiveCommand, type InteractiveCommand } from './host/interactive.
 export { SandboxClient, type RunOptions, type RunResult } from './control/client.ts'
 export type { LogRequest, LogSource, NodeStatus, PodTarget, ProgramStatus, SandboxStatus, Target } from './control/protocol.ts'
 export { SandboxError, type SandboxErrorCode } from './errors.ts'
-export type { ForeignCni } from './launch-protocol.ts'
+export type { ForeignCni, ProgramConfigs } from './launch-protocol.ts'
 export { type AddressFamilies, apiServerPort, clusterRanges } from './underlay/topology.ts'
 export type { Ask, AskAnswer, DnsAskType } from './probe/question.ts'
 export type { LoadAsk, LoadReport } from './probe/load.ts'

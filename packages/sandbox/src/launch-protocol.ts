@@ -16,6 +16,14 @@ export interface InitOptions {
   readonly cni?: ForeignCni | undefined
   /** Path of the compiled CNI plugin, or `twin`. */
   readonly plugin: string
+  readonly programs?: ProgramConfigs | undefined
+}
+
+/** Configuration of Weft's programs, laid over what the sandbox gives them: keys as in their configuration files. */
+export interface ProgramConfigs {
+  readonly agent?: object | undefined
+  readonly dns?: object | undefined
+  readonly controller?: object | undefined
 }
 
 /** Another network than Weft's: its plugins wire the pods, and none of Weft's programs run. */

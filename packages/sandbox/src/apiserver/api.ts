@@ -1,4 +1,6 @@
 import type { Clock, Logger } from '@weft/daemon'
+import type { Audit } from './authorization/audit.ts'
+import type { RbacAuthorizer } from './authorization/rbac.ts'
 import type { Faults } from './faults.ts'
 import type { PodRuntime } from './pod-runtime.ts'
 import type { DispatchContext } from './request.ts'
@@ -9,6 +11,8 @@ import type { Credentials } from './tls/credentials.ts'
 export interface Api {
   readonly context: DispatchContext
   readonly credentials: Credentials
+  readonly authorizer: RbacAuthorizer
+  readonly audit: Audit
   readonly faults: Faults
   readonly watches: RunningWatches
   readonly clock: Clock

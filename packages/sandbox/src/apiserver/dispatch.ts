@@ -20,7 +20,8 @@ import { answerSubresource } from './subresource.ts'
  *
  * @throws {ApiError} Whatever the request deserves; 404 when no kind is served there.
  */
-export function dispatch(context: DispatchContext, request: ApiRequest): Answer {
+export function dispatch(server: DispatchContext, request: ApiRequest): Answer {
+  const context = { ...server, review: { user: request.user, policies: server.policies } }
   const path = parseResourcePath(request.path)
   const kind = path === undefined ? undefined : context.registry.find(path.group, path.version, path.resource)
   if (path === undefined || kind === undefined) throw unknownPath()

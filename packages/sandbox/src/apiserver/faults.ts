@@ -1,11 +1,15 @@
+import { nodeNameClaim, type User } from './tls/credentials.ts'
+
 /** What goes wrong on purpose. Every part is absent in the beginning. */
 export interface FaultPlan {
   /** Milliseconds that requests wait, by the start of their path; the longest start that fits counts. */
   readonly latencyMs?: Readonly<Record<string, number>> | undefined
   /** Requests answered 429: those whose path starts so, until `times` of them were. */
   readonly throttle?: { readonly path: string, readonly times: number, readonly retryAfterSeconds: number } | undefined
-  /** Users (by name) who cannot be reached: `reset` cuts their connections, `hang` says nothing until the plan changes. */
+  /** Who cannot be reached, users by name or everything on a node as `node/<name>`: `reset` cuts their connections, `hang` says nothing until the plan changes. */
   readonly partition?: Readonly<Record<string, 'reset' | 'hang'>> | undefined
+  /** Watches that ask for the initial state are refused, as servers before Kubernetes 1.32 do: clients list. */
+  readonly refuseWatchList?: boolean | undefined
   /** How many lines of garbage to put into watches, one before each of the next events. */
   readonly garbageLines?: number | undefined
 }
@@ -62,8 +66,9 @@ export class Faults {
     return true
   }
 
-  partitionOf(user: string | undefined): 'reset' | 'hang' | undefined {
-    return user === undefined ? undefined : this.#plan.partition?.[user]
+  partitionOf(user: User): 'reset' | 'hang' | undefined {
+    const node = user.extra?.[nodeNameClaim]?.[0]
+    return this.#plan.partition?.[user.name] ?? (node === undefined ? undefined : this.#plan.partition?.[`node/${node}`])
   }
 
   /** Calls `listener` at every change of the plan. */

@@ -1,3 +1,4 @@
+import type { AdmissionPolicies } from './admission/admission-policies.ts'
 import { asObject, type Json, type JsonObject } from './json.ts'
 import type { Kind } from './kind.ts'
 import { badRequest } from './status.ts'
@@ -30,6 +31,7 @@ export type Answer =
 /** What answering needs. */
 export interface DispatchContext extends VerbContext {
   readonly pages: PagedLists
+  readonly policies: AdmissionPolicies
   /** The token of a user, for ServiceAccounts. */
   issueToken(user: User): string
 }

@@ -1,11 +1,10 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createServer } from 'node:net'
-import { Agent, request } from 'undici'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createKubeClient } from '@weft/kube'
 import type { JsonObject, KubeObject } from './json.ts'
-import { CONFIG_MAPS, configMap, failure, makeDefaultNamespace, pod, PODS, startServer, type StartedServer } from './testing/start-server.ts'
+import { CONFIG_MAPS, configMap, failure, makeDefaultNamespace, pod, PODS, rawGet, startServer, type StartedServer } from './testing/start-server.ts'
 
 let started: StartedServer
 
@@ -17,13 +16,7 @@ afterAll(async () => {
   await started[Symbol.asyncDispose]()
 })
 
-const get = async (path: string, headers: Record<string, string> = {}): Promise<{ status: number, body: string, headers: Record<string, unknown> }> => {
-  const dispatcher = new Agent({ connect: { ca: started.server.ca } })
-  const answer = await request(`${started.url}${path}`, { headers, dispatcher })
-  const body = await answer.body.text()
-  await dispatcher.close()
-  return { status: answer.statusCode, body, headers: answer.headers }
-}
+const get = (path: string, headers: Record<string, string> = {}): ReturnType<typeof rawGet> => rawGet(started, path, headers)
 
 describe('createApiServer()', () => {
   test('answers health to strangers and nothing else', async () => {
@@ -53,8 +46,9 @@ describe('createApiServer()', () => {
   })
 
   test('knows a component by its token', async () => {
-    const token = started.server.tokenFor('system:node:n1', ['system:nodes'])
-    expect(started.server.tokenFor('system:node:n1')).toBe(token)
+    const node = { name: 'system:node:n1', groups: ['system:masters'] }
+    const token = started.server.tokenFor(node)
+    expect(started.server.tokenFor({ ...node })).toBe(token)
     const review = await get('/api', { authorization: `Bearer ${token}` })
     expect(review.status).toBe(200)
   })

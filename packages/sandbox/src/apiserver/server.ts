@@ -6,8 +6,11 @@ import { join } from 'node:path'
 import type { Clock, Logger } from '@weft/daemon'
 import type { KubeClient } from '@weft/kube'
 import { parseCidr } from '@weft/ip'
+import { AdmissionPolicies } from './admission/admission-policies.ts'
 import { ServiceAddresses } from './admission/service-addresses.ts'
 import type { Api } from './api.ts'
+import { Audit } from './authorization/audit.ts'
+import { RbacAuthorizer } from './authorization/rbac.ts'
 import { InProcessClient } from './client.ts'
 import { Faults } from './faults.ts'
 import { buildApp } from './http/app.ts'
@@ -66,8 +69,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly ca: string
   /** The token that may do everything. */
   readonly adminToken: string
-  /** The token of a component, e.g. `system:node:n1`; the same at every call and after a restart. */
-  tokenFor(user: string, groups?: readonly string[]): string
+  /** The token of a user; the same at every call and after a restart. */
+  tokenFor(user: User): string
   /** Writes a kubeconfig (mode 0600) with the admin token. @param server E.g. `https://127.0.0.1:6443`. */
   writeKubeconfig(path: string, server: string): void
   /** A client in this process, without HTTP. */
@@ -89,7 +92,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
   const { stateDir, clock, logger, config = {} } = options
   const credentials = Credentials.open(stateDir, { names: [...USUAL_NAMES, ...(config.names ?? [])], now: clock.wallTime() })
   const store = ObjectStore.open({ journalPath: join(stateDir, 'journal.jsonl'), ringSize: config.watchHistory ?? 4096 })
-  const registry = new KindRegistry([...builtinKinds, definitionKind(() => clock.wallTime()), ...reviewKinds(credentials)])
+  const authorizer = new RbacAuthorizer(store)
+  const registry = new KindRegistry([...builtinKinds, definitionKind(() => clock.wallTime()), ...reviewKinds(credentials, authorizer)])
   followDefinitions(store, registry)
   const serviceAddresses = new ServiceAddresses(store, { ranges: (config.serviceRanges ?? DEFAULT_SERVICE_RANGES).map(text => parseCidr(text)), nodePorts: config.nodePorts ?? [30_000, 32_767] })
   const admission: readonly Admission[] = [request => serviceAddresses.admit(request)]
@@ -98,8 +102,8 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     store.forgetHistory()
     watches.expireAll()
   })
-  const context = { store, registry, admission, pages: new PagedLists(), wallTime: () => clock.wallTime(), newUid: () => randomUUID(), newSuffix, issueToken: (user: User) => credentials.tokenOf(user) }
-  const api: Api = { context, credentials, faults, watches, clock, logger, podRuntime: options.podRuntime }
+  const context = { store, registry, admission, pages: new PagedLists(), policies: new AdmissionPolicies(store), wallTime: () => clock.wallTime(), newUid: () => randomUUID(), newSuffix, issueToken: (user: User) => credentials.tokenOf(user) }
+  const api: Api = { context, credentials, authorizer, audit: new Audit(), faults, watches, clock, logger, podRuntime: options.podRuntime }
   const app = buildApp(api)
   await app.ready()
   const servers = new Set<HttpsServer>()
@@ -126,7 +130,7 @@ export async function createApiServer(options: ApiServerOptions): Promise<ApiSer
     },
     ca: credentials.ca,
     get adminToken() { return credentials.adminToken },
-    tokenFor: (user, groups = ['system:authenticated']) => credentials.tokenOf({ name: user, groups }),
+    tokenFor: (user) => credentials.tokenOf(user),
     writeKubeconfig: (path, server) => writeKubeconfig(path, { server, ca: credentials.ca, token: credentials.adminToken, name: 'weft-sandbox' }),
     client: new InProcessClient(api),
     storage: storagePort(store, registry),

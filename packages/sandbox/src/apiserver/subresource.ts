@@ -3,6 +3,7 @@ import type { Kind } from './kind.ts'
 import { bodyOf, writeOptions, type Answer, type ApiRequest, type DispatchContext } from './request.ts'
 import { badRequest, methodNotAllowed, unknownPath } from './status.ts'
 import type { Stored } from './stored.ts'
+import { serviceAccountUser } from './tls/credentials.ts'
 import { deleteObject, readDeleteOptions } from './verbs/delete.ts'
 import { mergePatch } from './patch/merge-patch.ts'
 import { jsonPatch } from './patch/json-patch.ts'
@@ -81,8 +82,7 @@ function issueToken(context: DispatchContext, target: Target, request: ApiReques
   getObject(context, target)
   const body = bodyOf(request)
   const seconds = asNumber(valueAt(body, 'spec.expirationSeconds')) ?? 3600
-  const name = `system:serviceaccount:${target.namespace}:${target.name}`
-  const token = context.issueToken({ name, groups: ['system:serviceaccounts', `system:serviceaccounts:${target.namespace}`, 'system:authenticated'] })
+  const token = context.issueToken(serviceAccountUser(target.namespace ?? '', target.name))
   const expirationTimestamp = timestamp(new Date(context.wallTime().getTime() + seconds * 1000))
   return { kind: 'status', code: 201, body: { ...body, kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', status: { token, expirationTimestamp } } }
 }

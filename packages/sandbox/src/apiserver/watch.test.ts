@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { ManualClock } from '@weft/daemon/testing'
 import { createKubeClient, type KubeClient, type Query, type WatchEvent } from '@weft/kube'
 import type { KubeObject } from './json.ts'
+import { nodeNameClaim } from './tls/credentials.ts'
 import { CONFIG_MAPS, configMap, failure, makeDefaultNamespace, startServer } from './testing/start-server.ts'
 
 interface Seen {
@@ -99,14 +100,14 @@ describe('watch', () => {
     await using started = await startServer()
     const { client, server } = started
     await makeDefaultNamespace(client)
-    const node = createKubeClient({ server: started.url, ca: server.ca, token: server.tokenFor('system:node:n1'), timeoutMs: 300 })
+    const node = createKubeClient({ server: started.url, ca: server.ca, token: server.tokenFor({ name: 'agent', groups: ['system:masters'], extra: { [nodeNameClaim]: ['n1'] } }), timeoutMs: 300 })
     const iterator = client.watch(CONFIG_MAPS, { resourceVersion: String(1) })[Symbol.asyncIterator]()
     const next = iterator.next()
     await client.request('POST', CONFIG_MAPS, { body: configMap('a') })
     expect((await next).value).toMatchObject({ type: 'ADDED' })
     server.faults.expireWatches()
     expect((await iterator.next()).value).toMatchObject({ type: 'ERROR', object: { code: 410 } })
-    server.faults.set({ partition: { 'system:node:n1': 'reset' } })
+    server.faults.set({ partition: { 'node/n1': 'reset' } })
     expect(await failure(node.request('GET', CONFIG_MAPS))).toMatchObject({ status: 0 })
     await client.request('GET', CONFIG_MAPS)
     server.faults.set({ throttle: { path: CONFIG_MAPS, times: 1, retryAfterSeconds: 1 } })

@@ -1,5 +1,6 @@
 import { isAlreadyExists, isNotFound, type KubeClient } from '@weft/kube'
 import type { JsonObject } from '../apiserver/json.ts'
+import { bootstrapBindings, bootstrapRoles } from './bootstrap-roles.ts'
 
 /** What the cluster says about itself. */
 export interface BootstrapOptions {
@@ -13,11 +14,14 @@ export interface BootstrapOptions {
   readonly kubernetesAddresses: readonly string[]
 }
 
+const RBAC = '/apis/rbac.authorization.k8s.io/v1'
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 
-/** Makes what every cluster has from the start: namespaces, the ServiceCIDR, the `kubernetes` Service and its slices. */
+/** Makes what every cluster has from the start: namespaces, roles, the ServiceCIDR, the `kubernetes` Service and its slices. */
 export async function bootstrap(client: KubeClient, options: BootstrapOptions): Promise<void> {
   for (const name of NAMESPACES) await createIfAbsent(client, '/api/v1/namespaces', { metadata: { name } })
+  for (const role of bootstrapRoles) await createIfAbsent(client, `${RBAC}/clusterroles`, role)
+  for (const binding of bootstrapBindings) await createIfAbsent(client, `${RBAC}/clusterrolebindings`, binding)
   await createIfAbsent(client, '/apis/networking.k8s.io/v1/servicecidrs', { metadata: { name: 'kubernetes' }, spec: { cidrs: [...options.serviceRanges] } })
   const [first] = options.kubernetesAddresses
   if (first === undefined) return

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { SandboxClient } from '../control/client.ts'
 import { SandboxError, messageOf } from '../errors.ts'
-import type { ForeignCni, FromInit, ToInit } from '../launch-protocol.ts'
+import type { ForeignCni, FromInit, ProgramConfigs, ToInit } from '../launch-protocol.ts'
 import { cniPlugin } from '../program-files.ts'
 import { type AddressFamilies, planTopology } from '../underlay/topology.ts'
 import { type Launched, launch } from './launch.ts'
@@ -30,6 +30,8 @@ export interface StartOptions {
   readonly attached?: boolean | undefined
   /** Runs the nodes with another network plugin instead of Weft. */
   readonly cni?: ForeignCni | undefined
+  /** Settings of agent, DNS and controller that differ from the sandbox's own. */
+  readonly programs?: ProgramConfigs | undefined
 }
 
 /** A running sandbox. */
@@ -77,7 +79,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
     for (const dir of [folder.logs, folder.run]) mkdirSync(dir, { recursive: true, mode: 0o700 })
     launched = launch(folder)
     writeState(folder, { ...claim, unshare: launched.unshare })
-    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server, cni: options.cni, plugin: plugin.kind === 'binary' ? plugin.path : 'twin' } } })
+    await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server, cni: options.cni, programs: options.programs, plugin: plugin.kind === 'binary' ? plugin.path : 'twin' } } })
     writeState(folder, { ...claim, phase: 'ready', unshare: launched.unshare, init: launched.init() })
   } catch (error) {
     listener.close()

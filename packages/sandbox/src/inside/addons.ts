@@ -3,14 +3,31 @@ import { isAlreadyExists, type KubeClient } from '@weft/kube'
 import { clusterRanges, ofFamilies, type Topology, withoutPrefix } from '../underlay/topology.ts'
 import { readManifests } from './manifests.ts'
 
-/** What `deploy/` applies to a real cluster: the same custom resources, and the DNS Service in front of the nodes' servers. */
+/** What `deploy/` applies to a real cluster: the same custom resources, rights and policies, and the DNS Service in front of the nodes' servers. */
 export async function installAddons(kube: KubeClient, topology: Topology): Promise<void> {
-  await Promise.all([installDefinitions(kube), installDns(kube, topology)])
+  await Promise.all([installManifests(kube), installDns(kube, topology)])
 }
 
-async function installDefinitions(kube: KubeClient): Promise<void> {
-  const definitions = (await readManifests()).filter(({ kind }) => kind === 'CustomResourceDefinition')
-  await Promise.all(definitions.map(async (definition) => createIfAbsent(kube, '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition)))
+async function installManifests(kube: KubeClient): Promise<void> {
+  for (const manifest of await readManifests()) {
+    const collection = collections[manifest.kind]
+    if (collection === undefined) throw new TypeError(`Cannot apply ${manifest.kind} "${manifest.metadata.name}" of deploy/: kinds known here are ${Object.keys(collections).join(', ')}`)
+    const { namespace } = manifest.metadata
+    const base = manifest.apiVersion.includes('/') ? `/apis/${manifest.apiVersion}` : `/api/${manifest.apiVersion}`
+    await createIfAbsent(kube, `${base}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${collection}`, manifest)
+  }
+}
+
+/** REST collections of the kinds in `deploy/`. */
+const collections: Readonly<Record<string, string>> = {
+  CustomResourceDefinition: 'customresourcedefinitions',
+  ServiceAccount: 'serviceaccounts',
+  Role: 'roles',
+  RoleBinding: 'rolebindings',
+  ClusterRole: 'clusterroles',
+  ClusterRoleBinding: 'clusterrolebindings',
+  ValidatingAdmissionPolicy: 'validatingadmissionpolicies',
+  ValidatingAdmissionPolicyBinding: 'validatingadmissionpolicybindings',
 }
 
 /** The servers run on every node's own network, so their endpoints are the nodes. */

@@ -3,6 +3,7 @@ import type { Server } from 'node:net'
 import type { Clock, Logger } from '@weft/daemon'
 import { reflect, Store } from '@weft/kube'
 import { createApiServer } from '../apiserver/index.ts'
+import { serviceAccountUser } from '../apiserver/tls/credentials.ts'
 import { createControllers } from '../controllers/index.ts'
 import type { ControlPort } from '../control/server.ts'
 import { SandboxError } from '../errors.ts'
@@ -88,6 +89,7 @@ export async function startCluster({ options, listener, report, clock, logger, s
     caCertificate: api.ca,
     tokenFor: (user) => api.tokenFor(user),
     plugin: options.plugin,
+    configs: options.programs ?? {},
   }
   for (const node of topology.nodes) mkdirSync(nodePaths(run, node.name).cniConf, { recursive: true })
   const programs = new Map(topology.nodes.map((node) => [node.name, weft ? nodePrograms(node, sources).map((program) => new Supervisor(program)) : []]))
@@ -121,7 +123,7 @@ export async function startCluster({ options, listener, report, clock, logger, s
         domain: 'cluster.local',
         apiService: ofFamilies(options.family, clusterRanges.kubernetesService)[0]!,
         caCertificate: api.ca,
-        tokenFor: (namespace, account) => api.tokenFor(`system:serviceaccount:${namespace}:${account}`, ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated']),
+        tokenFor: (namespace, account) => api.tokenFor(serviceAccountUser(namespace, account, node.name)),
         outerProc: process.env['WEFT_SANDBOX_OUTER_PROC'] === '1',
       },
       logger: logger.child({ node: node.name }),

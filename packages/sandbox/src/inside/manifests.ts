@@ -9,7 +9,7 @@ export interface Manifest {
 }
 
 /** What of `deploy/` is applied to a sandbox too, in that order. Programs and their Services are the sandbox's own affair. */
-const applied: readonly string[] = ['crds', 'rbac.yaml']
+const applied: readonly string[] = ['crds', 'rbac.yaml', 'admission.yaml']
 
 /** The manifests of `deploy/` that a sandbox starts with. */
 export async function readManifests(): Promise<readonly Manifest[]> {

@@ -51,7 +51,7 @@ function writerOf(api: Api, kind: Kind, form: string, query: URLSearchParams): E
 function serveWatch(api: Api, answer: Extract<Answer, { kind: 'watch' }>, how: { request: ApiRequest, exchange: Exchange, writer: EventWriter }): FastifyReply {
   const { reply, user } = how.exchange
   const response = reply.raw
-  const stream = new WatchStream(response, how.writer, { faults: api.faults, user: user.name })
+  const stream = new WatchStream(response, how.writer, { faults: api.faults, user })
   const start = (): Watch => answer.start(stream)
   response.setHeader('content-type', 'application/json')
   response.setHeader('cache-control', 'no-cache, private')

@@ -1,8 +1,9 @@
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import type { Api } from '../api.ts'
+import { attributesOf } from '../authorization/attributes.ts'
 import { ApiError, unknownPath } from '../status.ts'
 import type { User } from '../tls/credentials.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, authorize } from './authenticate.ts'
 import { readBody } from './body.ts'
 import { servePodLog } from './pod-log.ts'
 import { isPodStream } from './pod-target.ts'
@@ -33,8 +34,9 @@ export function buildApp(api: Api): FastifyInstance {
     const url = new URL(request.url, 'https://apiserver')
     if (isHealthPath(url.pathname)) return reply.type('text/plain; charset=utf-8').send('ok')
     const user = authenticate(api, request.raw)
-    await applyFaults(api, user, url.pathname, reply)
+    await applyFaults(api, user, url, reply)
     if (reply.raw.destroyed) return reply.hijack()
+    authorize(api, user, attributesOf({ method: request.method, path: url.pathname, query: url.searchParams }))
     const { body, contentType } = await readBody(Buffer.isBuffer(request.body) ? request.body : undefined, request.headers['content-type'])
     const apiRequest = { method: request.method, path: url.pathname, query: url.searchParams, body, contentType, user, onWarning: (text: string) => addWarning(reply, text) }
     if (request.method === 'GET' && isPodStream(url.pathname, 'log')) return servePodLog(api, apiRequest, reply)
@@ -48,21 +50,22 @@ function addWarning(reply: FastifyReply, text: string): void {
   reply.header('warning', [...sent, `299 - ${JSON.stringify(text)}`])
 }
 
-async function applyFaults(api: Api, user: User, path: string, reply: FastifyReply): Promise<void> {
+async function applyFaults(api: Api, user: User, { pathname: path, searchParams: query }: URL, reply: FastifyReply): Promise<void> {
   // The way to heal must not be broken itself.
   if (path.startsWith('/weft/')) return
   const latency = api.faults.latencyOf(path)
   if (latency > 0) await api.clock.sleep(latency)
-  const partition = api.faults.partitionOf(user.name)
+  const partition = api.faults.partitionOf(user)
   if (partition === 'reset') reply.raw.destroy()
-  if (partition === 'hang') await healed(api, user.name)
+  if (partition === 'hang') await healed(api, user)
+  if (api.faults.plan.refuseWatchList === true && query.has('sendInitialEvents')) throw new ApiError(422, 'Invalid', 'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled')
   const retryAfterSeconds = api.faults.takeThrottle(path)
   if (retryAfterSeconds === undefined) return
   reply.header('retry-after', String(retryAfterSeconds))
   throw new ApiError(429, 'TooManyRequests', 'Too many requests, please try again later.', { retryAfterSeconds })
 }
 
-async function healed(api: Api, user: string): Promise<void> {
+async function healed(api: Api, user: User): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const unsubscribe = api.faults.subscribe(() => {
     if (api.faults.partitionOf(user) !== 'hang') resolve()

@@ -14,11 +14,12 @@ export function isHealthPath(path: string): boolean {
   return HEALTH_PATHS.has(path)
 }
 
-/** Answers what is about the API itself (version, discovery, OpenAPI, faults); undefined for everything else. */
+/** Answers what is about the API itself (version, discovery, OpenAPI, faults, audit); undefined for everything else. */
 export async function answerMeta(api: Api, request: ApiRequest, accept: string | undefined, reply: FastifyReply): Promise<FastifyReply | undefined> {
   const { path } = request
   const json = (body: JsonObject, type = 'application/json'): FastifyReply => reply.type(type).send(JSON.stringify(body))
   if (path === '/weft/faults') return json(onFaults(api, request))
+  if (path === '/weft/audit') return json(api.audit.toJson())
   if (request.method !== 'GET') return undefined
   if (path === '/version') return json(versionInfo)
   const { registry } = api.context

@@ -3,11 +3,12 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer, type WebSocket } from 'ws'
 import type { Api } from '../api.ts'
+import { attributesOf } from '../authorization/attributes.ts'
 import { EventQueue } from '../event-queue.ts'
 import type { JsonObject } from '../json.ts'
 import { ApiError, unknownPath } from '../status.ts'
 import { isTrue } from '../verbs/watch.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, authorize } from './authenticate.ts'
 import { isPodStream, podTarget, type PodTarget } from './pod-target.ts'
 
 const STDIN = 0
@@ -24,8 +25,10 @@ export function serveExec(api: Api, server: Server): void {
   server.on('upgrade', (request, socket, head) => {
     try {
       const url = new URL(request.url ?? '/', 'https://apiserver')
-      authenticate(api, request)
+      const user = authenticate(api, request)
       if (!isPodStream(url.pathname, 'exec')) throw unknownPath()
+      // Running a command is a write, though WebSockets start as a GET (since Kubernetes 1.35).
+      authorize(api, user, attributesOf({ method: 'POST', path: url.pathname, query: url.searchParams }))
       const target = podTarget(api, url.pathname, url.searchParams)
       sockets.handleUpgrade(request, socket, head, webSocket => void run(api, webSocket, { target, query: url.searchParams }))
     } catch (error) {

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Faults } from '../faults.ts'
 import type { JsonObject } from '../json.ts'
 import type { Stored } from '../stored.ts'
+import type { User } from '../tls/credentials.ts'
 import type { WatchSink } from '../verbs/watch.ts'
 
 /** Bytes a slow client may leave unread before its watch is cut; it lists again then. */
@@ -18,10 +19,10 @@ export class WatchStream implements WatchSink {
   readonly #response: ServerResponse
   readonly #writer: EventWriter
   readonly #faults: Faults
-  readonly #user: string | undefined
+  readonly #user: User
   #held: string[] = []
 
-  constructor(response: ServerResponse, writer: EventWriter, options: { faults: Faults, user: string | undefined }) {
+  constructor(response: ServerResponse, writer: EventWriter, options: { faults: Faults, user: User }) {
     this.#response = response
     this.#writer = writer
     this.#faults = options.faults

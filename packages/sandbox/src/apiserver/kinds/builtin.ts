@@ -1,3 +1,4 @@
+import { validatePolicy, validatePolicyBinding } from '../admission/admission-policies.ts'
 import type { Kind } from '../kind.ts'
 import { coreKinds } from './core.ts'
 import { defineKind } from './define.ts'
@@ -29,8 +30,8 @@ export const builtinKinds: readonly Kind[] = [
   groupEventKind,
   defineKind({ group: 'policy', version: 'v1', kind: 'PodDisruptionBudget', resource: 'poddisruptionbudgets', shortNames: ['pdb'], subresources: ['status'] }),
   defineKind({ group: 'scheduling.k8s.io', version: 'v1', kind: 'PriorityClass', resource: 'priorityclasses', shortNames: ['pc'], namespaced: false }),
-  defineKind({ ...admission, kind: 'ValidatingAdmissionPolicy', resource: 'validatingadmissionpolicies', namespaced: false, subresources: ['status'] }),
-  defineKind({ ...admission, kind: 'ValidatingAdmissionPolicyBinding', resource: 'validatingadmissionpolicybindings', namespaced: false }),
+  defineKind({ ...admission, kind: 'ValidatingAdmissionPolicy', resource: 'validatingadmissionpolicies', namespaced: false, subresources: ['status'], validate: validatePolicy }),
+  defineKind({ ...admission, kind: 'ValidatingAdmissionPolicyBinding', resource: 'validatingadmissionpolicybindings', namespaced: false, validate: validatePolicyBinding }),
   defineKind({ ...rbac, kind: 'Role', resource: 'roles' }),
   defineKind({ ...rbac, kind: 'RoleBinding', resource: 'rolebindings', validate: validateRoleBinding }),
   defineKind({ ...rbac, kind: 'ClusterRole', resource: 'clusterroles', namespaced: false }),

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Agent, request } from 'undici'
 import { realClock, type Clock } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { createKubeClient, type KubeClient } from '@weft/kube'
@@ -33,6 +34,15 @@ export async function startServer(options: { config?: ApiServerConfig, clock?: C
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** A GET with the headers given and no others, whatever it answers. */
+export async function rawGet({ url, server }: StartedServer, path: string, headers: Record<string, string>): Promise<{ status: number, body: string, headers: Record<string, unknown> }> {
+  const dispatcher = new Agent({ connect: { ca: server.ca } })
+  const answer = await request(`${url}${path}`, { headers, dispatcher })
+  const body = await answer.body.text()
+  await dispatcher.close()
+  return { status: answer.statusCode, body, headers: answer.headers }
 }
 
 /** Makes the namespace that most tests use. */

@@ -7,6 +7,17 @@ import { makeAuthority, makeServerCertificate, type KeyPair } from './certificat
 export interface User {
   readonly name: string
   readonly groups: readonly string[]
+  /** What else is known, e.g. the node of the pod that a token was given to. */
+  readonly extra?: Readonly<Record<string, readonly string[]>> | undefined
+}
+
+/** The claim of a ServiceAccount's token that names the node of its pod. */
+export const nodeNameClaim = 'authentication.kubernetes.io/node-name'
+
+/** A ServiceAccount as a user. @param node Of the pod that the token is for. */
+export function serviceAccountUser(namespace: string, name: string, node?: string): User {
+  const groups = ['system:serviceaccounts', `system:serviceaccounts:${namespace}`, 'system:authenticated']
+  return { name: `system:serviceaccount:${namespace}:${name}`, groups, ...(node === undefined ? {} : { extra: { [nodeNameClaim]: [node] } }) }
 }
 
 interface Kept {
@@ -66,7 +77,7 @@ export class Credentials {
 
   /** The token of a user, made at the first request and the same ever after. */
   tokenOf(user: User): string {
-    for (const [token, known] of Object.entries(this.#kept.tokens)) if (known.name === user.name) return token
+    for (const [token, known] of Object.entries(this.#kept.tokens)) if (known.name === user.name && JSON.stringify(known.extra) === JSON.stringify(user.extra)) return token
     const token = newToken()
     this.#kept.tokens[token] = user
     this.#write()

@@ -1,7 +1,9 @@
+import type { AdmissionPolicies } from '../admission/admission-policies.ts'
 import type { KubeObject } from '../json.ts'
 import type { Kind } from '../kind.ts'
 import type { KindRegistry } from '../registry.ts'
 import type { ObjectStore } from '../store.ts'
+import type { User } from '../tls/credentials.ts'
 
 /** What a write is about to do, shown to admission before validation. */
 export interface AdmissionRequest {
@@ -14,11 +16,19 @@ export interface AdmissionRequest {
 /** A hook that fills or refuses objects: allocators of Service addresses, node pod ranges. Runs inside the write, synchronously. */
 export type Admission = (request: AdmissionRequest) => void
 
+/** Who writes, and what may refuse it after validation. */
+interface Review {
+  readonly user: User
+  readonly policies: AdmissionPolicies
+}
+
 /** What every verb needs. */
 export interface VerbContext {
   readonly store: ObjectStore
   readonly registry: KindRegistry
   readonly admission: readonly Admission[]
+  /** Absent for what the server does by itself. */
+  readonly review?: Review | undefined
   wallTime(): Date
   newUid(): string
   /** Five characters that end a generated name. */

@@ -39,18 +39,20 @@ export function createObject(context: VerbContext, target: { kind: Kind, namespa
   delete metadata.deletionGracePeriodSeconds
   delete metadata['selfLink']
   if (kind.subresources.has('status') && kind.keepsStatusOnCreate !== true) delete object['status']
-  const stored = admitAndValidate(context, kind, object, undefined)
+  const stored = admitAndValidate(context, kind, object, { options })
   const key = keyOf(namespace, metadata.name)
   if (context.store.get(kind.storage, key) !== undefined) throw alreadyExists(kind, metadata.name)
   return commit(context, kind, key, stored, options)
 }
 
-/** Defaults, admission and validation; gives the storage form. */
-export function admitAndValidate(context: VerbContext, kind: Kind, object: KubeObject, old: KubeObject | undefined): KubeObject {
+/** Defaults, admission, validation and policies; gives the storage form. */
+export function admitAndValidate(context: VerbContext, kind: Kind, object: KubeObject, { old, options }: { readonly old?: KubeObject, readonly options: WriteOptions }): KubeObject {
   kind.applyDefaults?.(object, old)
   for (const admit of context.admission) admit({ kind, object, old })
   const causes = [...validateMetadata(kind, object), ...(kind.validate?.(object, old) ?? [])]
   if (causes.length > 0) throw invalid(kind, object.metadata.name, causes)
+  const { name, namespace } = object.metadata
+  context.review?.policies.review({ operation: old === undefined ? 'CREATE' : 'UPDATE', kind, subresource: options.subresource, namespace, name, user: context.review.user, dryRun: options.dryRun === true, object, old })
   return kind.toStorage?.(object) ?? object
 }
 

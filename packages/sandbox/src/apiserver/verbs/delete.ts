@@ -48,6 +48,7 @@ export function deleteObject(context: VerbContext, target: Target, options: Dele
   if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
     throw conflict(kind, name, `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${metadata.resourceVersion}`)
   }
+  context.review?.policies.review({ operation: 'DELETE', kind, namespace: target.namespace, name, user: context.review.user, dryRun: options.dryRun === true, old: current.object })
   const marked = markForDeletion(context, kind, current.object, options)
   if (readyToGo(kind, marked)) {
     if (options.dryRun !== true) context.store.remove(kind.storage, current.key)

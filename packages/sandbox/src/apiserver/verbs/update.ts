@@ -42,7 +42,7 @@ export function updateObject(context: VerbContext, target: Target, body: JsonObj
   const wanted = chooseParts(kind, object, old, options.subresource)
   keepSystemMetadata(wanted, old, options.keepsManagedFields === true ? SYSTEM_METADATA : [...SYSTEM_METADATA, 'managedFields'])
   refuseNewFinalizers(kind, wanted, old)
-  const stored = admitAndValidate(context, kind, wanted, old)
+  const stored = admitAndValidate(context, kind, wanted, { old, options })
   // Metadata and status do not count: generation tells controllers that their input changed.
   if (stored['spec'] !== undefined && !equalBut(stored, current.object, ['metadata', 'status'])) stored.metadata.generation = (current.object.metadata.generation ?? 0) + 1
   if (equalJson(stored, current.object)) return current
