@@ -50,7 +50,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const conntrack = stack.use(await Conntrack.open())
   const recorder = new EventRecorder({ client, source: { component: 'weft-agent', host: nodeName }, clock, logger })
   const stores = createStores({ client, withBlocks: config.ipam.mode !== 'node-cidr', clock, logger, registry, recorder })
-  const { nodes, pods, namespaces, services, slices, policies, blocks } = stores
+  const { nodes, pods, namespaces, services, slices, policies, blocks, serviceCidrs } = stores
   const shared = { nodeName, nodes, clock, registry }
   const log = (component: string): Logger => logger.child({ component })
 
@@ -60,7 +60,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: tellRefused('IPBlock', ipBlockResource.apiVersion) }))
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values), logger: log('overlay') })
   const proxy = createProxy({
-    ...shared, config: config.proxy, services, slices, blocks, nft, flows: conntrack, logger: log('proxy'),
+    ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   const policy = createPolicy({ ...shared, config: config.policy, pods, namespaces, policies, services, slices, nft, logger: log('policy') })

@@ -1,6 +1,7 @@
 import { type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
 import { createKubeMetrics, type EventRecorder, type KubeClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { type ServiceCidr, serviceCidrResource } from '@weft/proxy'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
 export interface Stores {
@@ -12,6 +13,7 @@ export interface Stores {
   readonly policies: Store<NetworkPolicy>
   /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
+  readonly serviceCidrs: Store<ServiceCidr>
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -48,6 +50,8 @@ export function createStores({ client, withBlocks, clock, logger, registry, reco
     services: keep(serviceResource, 'Service'),
     slices: keep(endpointSliceResource, 'EndpointSlice', 'discovery.k8s.io/v1'),
     policies: keep(networkPolicyResource, 'NetworkPolicy', 'networking.k8s.io/v1'),
+    // Kubernetes has them since 1.33.
+    serviceCidrs: keep(serviceCidrResource, 'ServiceCIDR', 'networking.k8s.io/v1', { optional: true }),
     // Clusters that assign podCIDRs may not have the CRD at all.
     blocks: withBlocks ? keep(ipBlockResource, ipBlockResource.kind, ipBlockResource.apiVersion, { optional: true }) : undefined,
     run: async (signal) => void await Promise.all(loops.map((loop) => loop(signal))),

@@ -126,14 +126,15 @@ export class Field {
     return map
   }
 
+  /** An address as Kubernetes takes it: parts are decimal, whatever zeros lead them (CVE-2021-29923). */
   ip(): IpAddress {
-    return this.#parse(parseIp)
+    return this.#parse((text) => parseIp(decimal(text)))
   }
 
-  /** A network as Kubernetes takes it: host bits count for nothing, so `10.0.0.7/24` is `10.0.0.0/24`. */
+  /** A network as Kubernetes takes it: host bits count for nothing, so `10.0.0.7/24` is `10.0.0.0/24`; nor does whitespace around. */
   cidr(): Cidr {
     return this.#parse((text) => {
-      const { address, prefix } = parseInterfaceAddress(text)
+      const { address, prefix } = parseInterfaceAddress(decimal(text.trim()))
       return cidrFrom(address, prefix)
     })
   }
@@ -166,6 +167,10 @@ export class Field {
       throw this.fail(`is ${show(this.value)}: ${cut((error as Error).message)}`, error)
     }
   }
+}
+
+function decimal(text: string): string {
+  return text.includes(':') ? text : text.replace(/(?<![/\d])0+(?=\d)/g, '')
 }
 
 /** Text of a value for a message, whatever it is; objects may be megabytes, and a log line may not. */

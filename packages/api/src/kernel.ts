@@ -32,6 +32,8 @@ export const priorities = {
   hostPortDnat: -99,
   /** Policy filters after DNAT and before SNAT: it sees pods, not VIPs. */
   policyEgress: 0,
+  /** What conntrack cannot place would pass untranslated. */
+  serviceInvalid: 0,
   policyIngress: 1,
   loopbackReply: 150,
   serviceSnat: 100,
@@ -44,6 +46,12 @@ export const priorities = {
  * `proto` of routes of ours (rtnetlink rtm_protocol), one number per owner; both are free in iproute2's rt_protos and not used by peers.
  */
 export const routeProtocols = { cni: 87, overlay: 88 } as const
+
+/**
+ * Addresses on `lo` that stand for 127.0.0.1 and ::1 while a local client of a node's port is on its way: loopback addresses may not leave the machine,
+ * and replies to them are no longer accepted.
+ */
+export const loopbackStandIns = { ipv4: '169.254.87.1', ipv6: 'fd77:6566:7400::1' } as const
 
 /** Packet mark bits that belong to Weft; every other bit is kept as found. */
 export const marks = {

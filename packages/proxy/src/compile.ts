@@ -36,7 +36,7 @@ export function compileTable(node: NodeModel, models: Iterable<ServiceModel>, po
     if (flags.includes('interval')) elements.sort(([a], [b]) => (a < b ? -1 : 1))
     return elements.map(([, { element }]) => element)
   }
-  return proxyTable({ nodeIps: node.ips, codes }, {
+  return proxyTable({ node, codes }, {
     sets: allSets.map((set) => ({ ...set, elements: elementsOf(set) })),
     maps: allMaps.map((map) => ({ ...map, ...(dynamic.has(map) ? { size: node.affinityClients } : {}), elements: picks.get(map) ?? elementsOf(map) as MapElement[] })),
   })

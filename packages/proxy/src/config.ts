@@ -10,6 +10,7 @@ export interface ListenConfig {
 /** Settings of the service proxy (see the schema for each). */
 export interface ProxyConfig {
   readonly nodePortAddresses: 'primary' | readonly Cidr[]
+  readonly nodePortLoopback: boolean
   readonly dnsService: string
   readonly serviceCidrs: readonly Cidr[]
   readonly clusterCidrs: readonly Cidr[]
@@ -40,6 +41,8 @@ const cidrSchema = z.string().transform((text, context): Cidr => {
 export const proxyConfigSchema: z.ZodType<ProxyConfig> = z.strictObject({
   nodePortAddresses: z.union([z.literal('primary'), z.array(cidrSchema)]).default('primary')
     .describe('Addresses of the node on which NodePorts answer: `primary` (the InternalIP of each family) or a list of networks, e.g. ["10.0.0.0/8"].'),
+  nodePortLoopback: z.boolean().default(false)
+    .describe('Whether NodePorts answer on 127.0.0.1 and ::1 of the node, too. For programs that pull images from `localhost:<port>` and the like; route_localnet stays off, an address of ours on `lo` stands in.'),
   dnsService: z.string().default('kube-system/kube-dns')
     .describe('Service whose UDP port 53 is answered by the DNS server on the host network of the same node without connection tracking; empty to treat it as any other.'),
   serviceCidrs: z.array(cidrSchema).default([])

@@ -1,4 +1,5 @@
 import { protocolNumbers } from '@weft/api'
+import { isLoopback } from '@weft/ip'
 import type { MapDeclaration, MapElement, SetDeclaration, SetElement, Value } from '@weft/nftables'
 import { backendKey } from './backends.ts'
 import type { Affinity, Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
@@ -27,7 +28,7 @@ export function portCodes({ backends, local, elsewhere, affinity }: VirtualPort)
 /** The elements of one virtual port. Pure, and in the size of that port alone (V1 of DESIGN.md). */
 export function portElements(virtual: VirtualPort): readonly Element[] {
   const { ip, protocol, port, kind, backends, local, affinity, sources } = virtual
-  const { service, local: locals, endpoint, affinityPort, choice, slot, localSlot, public: open, guarded, allowed } = sets[ip.family]
+  const { service, local: locals, endpoint, affinityPort, choice, slot, localSlot, public: open, kept, loopback, guarded, allowed } = sets[ip.family]
   const number = protocolNumbers[protocol]
   const id = `${ip.bits}.${number}.${port}`
   const key = [ip, number, port] as const
@@ -48,7 +49,8 @@ export function portElements(virtual: VirtualPort): readonly Element[] {
     list(local, localFlag)
   }
   elements.push(...hairpinElements(virtual))
-  if (kind !== 'cluster' && local === undefined) elements.push(element(open, { key }, id))
+  if (kind !== 'cluster') elements.push(element(local === undefined ? open : kept, { key }, id))
+  if (isLoopback(ip) && backends.length > 0) elements.push(element(loopback, { key }, id))
   if (sources !== undefined) {
     elements.push(element(guarded, { key }, id))
     for (const range of sources) elements.push(element(allowed, { key: [...key, range] }, `${id}.${range.bits}/${range.prefix}`))

@@ -4,7 +4,7 @@ import { type EndpointSlice, endpointSliceResource, type Node, nodeResource, typ
 import { createRegistry, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
-import { Conntrack } from '@weft/netlink'
+import { Conntrack, RouteSocket } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { explainRoute } from './explain-route.ts'
 import { followEdits } from './follow-edits.ts'
@@ -26,8 +26,9 @@ await runMain(logger, async (signal) => {
   const stores = { nodes: new Store<Node>(), services: new Store<Service>(), slices: new Store<EndpointSlice>(), serviceCidrs: new Store<ServiceCidr>() }
   using nft = await NftSocket.open()
   using flows = await Conntrack.open()
+  using addresses = await RouteSocket.open()
   const proxy = createProxy({
-    ...stores, config: config.proxy, nodeName, nft, flows, clock, logger, registry,
+    ...stores, config: config.proxy, nodeName, nft, flows, addresses, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump(), '/explain/proxy': explainRoute(proxy) } })

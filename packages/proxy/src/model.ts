@@ -77,7 +77,7 @@ export interface NodeModel {
   readonly affinityClients: number
   /** This node's own address, one per family: the source of what must come back through here. */
   readonly ips: readonly IpAddress[]
-  /** Where NodePorts answer. */
+  /** Where NodePorts answer, loopback addresses among them if they do there. */
   readonly nodePortIps: readonly IpAddress[]
   /** Pods of this node and the node itself. Like all ranges here: in order, without overlaps. */
   readonly nearRanges: readonly Cidr[]

@@ -3,6 +3,7 @@ import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Reg
 import type { Store } from '@weft/kube'
 import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftables'
 import type { ProxyConfig } from './config.ts'
+import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
 import { servedBefore } from './kernel-ports.ts'
@@ -13,6 +14,7 @@ import type { NodeModel, ServiceModel } from './model.ts'
 import { ProxyError } from './proxy-error.ts'
 import { Refusals } from './refusals.ts'
 import type { ServiceCidr } from './service-cidr.ts'
+import { type AddressTable, putStandIns } from './stand-ins.ts'
 import { allStalePorts, forgetFlows, type StalePort, stalePorts } from './stale-flows.ts'
 import { ProxyState, type ServiceChange, type StateChange } from './state.ts'
 import { isSamePlace, isSameNode, watchNode } from './watch-node.ts'
@@ -30,6 +32,8 @@ export interface ProxyDeps {
   readonly serviceCidrs?: Store<ServiceCidr> | undefined
   readonly nft: Nft
   readonly flows: FlowTable
+  /** Where stand-ins of loopback addresses are put; needed with `nodePortLoopback`. */
+  readonly addresses?: AddressTable | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -78,10 +82,11 @@ export const byService = 'service'
 type CompareReason = 'start' | 'failure' | 'edit' | 'node' | 'resync'
 
 export function createProxy(deps: ProxyDeps): Proxy {
-  const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, nft, flows, clock, logger, registry } = deps
+  const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, nft, flows, addresses, clock, logger, registry } = deps
   const metrics = proxyMetrics(registry)
   const upstream = kubeProxyMetrics(registry, { pendingServices: () => dirty.size, pendingEndpoints: () => changedSlices, withoutLocal })
   const refusals = new Refusals(logger, deps.onRefused)
+  const draining = new Draining(clock)
   const dirty = new Set<string>()
   let areRangesDirty = false
   let useLocalDns = true
@@ -95,6 +100,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
   /** EndpointSlices that changed since the last commit, and when what changed them happened. */
   let changedSlices = 0
   let triggers: number[] = []
+  /** When backends that are held are looked at next. */
+  let drainedAt = Infinity
   let writes = 0
   const reconciler = new Reconciler({ name: 'proxy', clock, logger, registry, minIntervalMs: config.minIntervalMs, maxIntervalMs: resyncMs, reconcile })
 
@@ -113,6 +120,19 @@ export function createProxy(deps: ProxyDeps): Proxy {
       throw error
     }
     observe(started, isWhole)
+    expectDrained(signal)
+  }
+
+  /** When the first of the backends that are held is let go. */
+  function expectDrained(signal: AbortSignal): void {
+    const { endsMs } = draining
+    if (endsMs >= drainedAt) return
+    drainedAt = endsMs
+    const letGo = (): void => {
+      drainedAt = Infinity
+      for (const key of draining.due()) mark(key)
+    }
+    void clock.sleep(endsMs - clock.now(), { signal }).then(letGo, () => undefined)
   }
 
   /** All that came before `started` is in the kernel. */
@@ -156,6 +176,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
     const refused = fresh.load([...services.values()].flatMap((service) => modelOf(service, node) ?? []))
     const kernel = nft.read('inet', tables.proxy)
     const transaction = diffTable(kernel, fresh.table())
+    // Before the rules that need them.
+    if (config.nodePortLoopback && addresses !== undefined) putStandIns(addresses)
     attempt(transaction)
     // Entries of conntrack may be older than this process, or than a commit that failed.
     if (reason !== 'resync' || !transaction.isEmpty) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
@@ -186,11 +208,15 @@ export function createProxy(deps: ProxyDeps): Proxy {
   }
 
   function modelOf(service: Service, node: NodeModel): ServiceModel | undefined {
-    return watchService(service, slices.by(byService, objectKey(service)), { nodeName, node, config, useLocalDns })
+    const key = objectKey(service)
+    const model = watchService(service, slices.by(byService, key), { nodeName, node, config, useLocalDns })
+    if (model === undefined) draining.release(key)
+    return model === undefined ? undefined : draining.hold(model, state?.get(key))
   }
 
   function changeOf(key: string, node: NodeModel): ServiceChange {
     const service = services.get(key)
+    if (service === undefined) draining.release(key)
     return { key, model: service === undefined ? undefined : modelOf(service, node) }
   }
 

@@ -26,6 +26,10 @@ export interface FamilySets {
   readonly vip: SetDeclaration
   /** Ports whose clients come from anywhere and must be answered through this node. */
   readonly public: SetDeclaration
+  /** Ports whose clients keep their address, except this node itself. */
+  readonly kept: SetDeclaration
+  /** Ports on the loopback address that somebody serves. */
+  readonly loopback: SetDeclaration
   /** A pod of this node as client and backend at once. */
   readonly hairpin: SetDeclaration
   /** Ports that only some clients may use, and which. */
@@ -65,6 +69,8 @@ function declare(family: Family): FamilySets {
     pick: map(`pick${family}`, { key: ['classid'], data: 'verdict' }),
     vip: set(`vip${family}`, { key: [address] }),
     public: set(`public${family}`, { key: port }),
+    kept: set(`kept${family}`, { key: port }),
+    loopback: set(`loopback${family}`, { key: port }),
     hairpin: set(`hairpin${family}`, { key: [address, address] }),
     guarded: set(`guarded${family}`, { key: port }),
     allowed: set(`allowed${family}`, { key: [...port, address], flags: ['interval'] }),
@@ -79,8 +85,8 @@ function declare(family: Family): FamilySets {
 
 /** All of them in the order the table lists them: sets, then maps. */
 export const allSets: readonly SetDeclaration[] = families.flatMap((family) => {
-  const { vip, public: open, hairpin, guarded, allowed, near, cluster, range } = sets[family]
-  return [vip, open, hairpin, guarded, allowed, near, cluster, range]
+  const { vip, public: open, kept, loopback, hairpin, guarded, allowed, near, cluster, range } = sets[family]
+  return [vip, open, kept, loopback, hairpin, guarded, allowed, near, cluster, range]
 })
 export const allMaps: readonly MapDeclaration[] = families.flatMap((family) => {
   const { service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, pick, dnsPort, dnsServer, dnsVip } = sets[family]

@@ -83,7 +83,7 @@ export class ProxyState {
 
   /** The table with all its chains, and without elements. */
   frame(): Table {
-    return proxyTable({ nodeIps: this.#node.ips, codes: { 4: this.#chains.codes(4), 6: this.#chains.codes(6) } }, { sets: allSets, maps: allMaps })
+    return proxyTable({ node: this.#node, codes: { 4: this.#chains.codes(4), 6: this.#chains.codes(6) } }, { sets: allSets, maps: allMaps })
   }
 
   /** Takes all Services in, when there are none yet: what {@link apply} does, without the account of it. */

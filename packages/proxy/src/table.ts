@@ -1,10 +1,11 @@
-import { priorities, tables } from '@weft/api'
-import type { IpAddress } from '@weft/ip'
+import { loopbackStandIns, priorities, tables } from '@weft/api'
+import { type IpAddress, isLoopback, parseIp } from '@weft/ip'
 import {
-  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, notIn, notrack, numgen, oneOf, reject, type Rule, rule, type MapDeclaration,
+  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, fib, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, ne, notIn, notrack, numgen, oneOf, reject, type Rule, rule, type MapDeclaration,
   type SetDeclaration, snat, th, type Table, table, udp, updateIn, vmap,
 } from '@weft/nftables'
 import { portMask } from './affinity.ts'
+import type { NodeModel } from './model.ts'
 import { dropCode, localFlag, type Pick, pickOf } from './pick.ts'
 import { families, type Family, sets } from './sets.ts'
 
@@ -13,6 +14,9 @@ const nat = { 4: 'ip', 6: 'ip6' } as const
 /** Transport protocols Services have. */
 const transports = ['tcp', 'udp', 'sctp'] as const
 const dnsPort = 53
+/** Source of what this machine sends to itself, and what stands in for it. */
+const own = { 4: parseIp('127.0.0.1'), 6: parseIp('::1') } as const
+const standIn = { 4: parseIp(loopbackStandIns.ipv4), 6: parseIp(loopbackStandIns.ipv6) } as const
 
 /** Name of the chain that picks one of several backends: `lb4-3`, `local4-2` for those on this node, `lb4-3-10800s` with session affinity. */
 export function pickChainName(family: Family, { count, local, seconds }: Pick): string {
@@ -58,13 +62,12 @@ export function pickElement(family: Family, code: number): MapElement {
 
 /** What the chains depend on: this node's addresses, and the codes in use. Never on how many Services there are. */
 export interface TableContext {
-  /** One per family. */
-  readonly nodeIps: readonly IpAddress[]
+  readonly node: NodeModel
   readonly codes: Readonly<Record<Family, readonly number[]>>
 }
 
 /** The whole table around the elements. */
-export function proxyTable({ nodeIps, codes }: TableContext, filled: { readonly sets: readonly SetDeclaration[], readonly maps: readonly MapDeclaration[] }): Table {
+export function proxyTable({ node, codes }: TableContext, filled: { readonly sets: readonly SetDeclaration[], readonly maps: readonly MapDeclaration[] }): Table {
   return table({
     name: tables.proxy,
     ...filled,
@@ -78,6 +81,12 @@ export function proxyTable({ nodeIps, codes }: TableContext, filled: { readonly 
       chain('unknown', families.flatMap((family) => [
         forgetBackend(family),
         rule(isIn(header[family].daddr, sets[family].vip), jump('refused')),
+        rule(isIn(header[family].daddr, sets[family].range), drop),
+      ])),
+      // Untranslated, the packet of a connection through a Service is a stranger's to either end, and answered by a reset (SVC-28).
+      chain('invalid', families.flatMap((family) => [
+        rule(isIn(header[family].saddr, sets[family].cluster), drop),
+        rule(isIn(header[family].daddr, sets[family].vip), drop),
         rule(isIn(header[family].daddr, sets[family].range), drop),
       ])),
       // No connection is left behind: a packet that is refused was never confirmed (SVC-96).
@@ -94,7 +103,9 @@ export function proxyTable({ nodeIps, codes }: TableContext, filled: { readonly 
       // Before routing, so that it does not take a route to the service range to be refused.
       baseChain('unknown-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.serviceRefuse }, [rule(hasAny(ct.state, 'new'), jump('unknown'))]),
       baseChain('unknown-output', { type: 'filter', hook: 'output', priority: priorities.serviceRefuse }, [rule(hasAny(ct.state, 'new'), jump('unknown'))]),
-      baseChain('postrouting', { type: 'nat', hook: 'postrouting', priority: priorities.serviceSnat }, nodeIps.flatMap(sourceRules)),
+      baseChain('invalid-forward', { type: 'filter', hook: 'forward', priority: priorities.serviceInvalid }, [rule(hasAny(ct.state, 'invalid'), jump('invalid'))]),
+      ...(node.nodePortIps.some(isLoopback) ? loopbackChains() : []),
+      baseChain('postrouting', { type: 'nat', hook: 'postrouting', priority: priorities.serviceSnat }, node.ips.flatMap(sourceRules)),
     ],
   })
 }
@@ -112,6 +123,19 @@ function portOf(family: Family): ReturnType<typeof concat> {
   return concat(header[family].daddr, meta.l4proto, th.dport)
 }
 
+/**
+ * A loopback address must not leave the machine, so another one of this machine stands in for it from before conntrack until the answer is at its
+ * socket. Every packet passes here: conntrack knows the stand-in alone. `route`: the new source counts in routing.
+ */
+function loopbackChains(): readonly Chain[] {
+  return [
+    baseChain('loopback-output', { type: 'route', hook: 'output', priority: priorities.loopbackSource }, families.map((family) =>
+      rule(eq(header[family].saddr, own[family]), isIn(portOf(family), sets[family].loopback), assign(header[family].saddr, standIn[family])))),
+    baseChain('loopback-input', { type: 'filter', hook: 'input', priority: priorities.loopbackReply }, families.map((family) =>
+      rule(eq(header[family].daddr, standIn[family]), eq(header[family].saddr, own[family]), assign(header[family].daddr, own[family])))),
+  ]
+}
+
 /** New connections whose answers would miss this node get its address; the client's own is kept wherever possible. */
 function sourceRules(address: IpAddress): readonly Rule[] {
   const { family } = address
@@ -121,6 +145,7 @@ function sourceRules(address: IpAddress): readonly Rule[] {
   return [
     rule(hasAny(ct.status, 'dnat'), isIn(concat(saddr, daddr), sets[family].hairpin), toNode),
     rule(hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), isIn(concat(original, meta.l4proto, ct.original.protoDst), sets[family].public), toNode),
+    rule(hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), isIn(concat(original, meta.l4proto, ct.original.protoDst), sets[family].kept), eq(fib(['saddr'], 'type'), 'local'), ne(saddr, address), toNode),
     rule(hasAny(ct.status, 'dnat'), isIn(original, sets[family].vip), notIn(saddr, sets[family].cluster), toNode),
   ]
 }

@@ -1,11 +1,13 @@
 import type { IpBlock, Node } from '@weft/api'
-import { aggregateCidrs, type Cidr, cidrContains, equalCidr, equalIp, hostCidr, type IpAddress } from '@weft/ip'
+import { aggregateCidrs, type Cidr, cidrContains, equalCidr, equalIp, hostCidr, type IpAddress, parseIp } from '@weft/ip'
 import type { ProxyConfig } from './config.ts'
 import type { NodeModel } from './model.ts'
 import type { ServiceCidr } from './service-cidr.ts'
 import { families } from './sets.ts'
 
 const zoneLabel = 'topology.kubernetes.io/zone'
+
+const loopbackIps = ['127.0.0.1', '::1'].map((text) => parseIp(text))
 
 /** Where ranges and addresses come from. */
 export interface NodeSources {
@@ -28,7 +30,7 @@ export function watchNode(nodeName: string, sources: NodeSources, config: ProxyC
     zone: self.labels[zoneLabel] ?? '',
     affinityClients: config.affinityClients,
     ips,
-    nodePortIps: nodePortIps(self, config),
+    nodePortIps: [...nodePortIps(self, config), ...(config.nodePortLoopback ? loopbackIps : [])],
     nearRanges: aggregateCidrs([...rangesOf(self), ...inBlocks.filter(({ node }) => node === nodeName).map(({ cidr }) => cidr)]),
     clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(rangesOf), ...inBlocks.map(({ cidr }) => cidr)]),
     serviceRanges: aggregateCidrs([...config.serviceCidrs, ...[...sources.serviceCidrs].flatMap(({ cidrs }) => cidrs)]),

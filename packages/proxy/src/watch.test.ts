@@ -1,5 +1,5 @@
 import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
-import { formatIp, ipFromBits } from '@weft/ip'
+import { formatCidr, formatIp, ipFromBits } from '@weft/ip'
 import { describe, expect, test } from 'vitest'
 import { type EndpointShape, node, service, slice } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
@@ -163,6 +163,37 @@ describe('watchService()', () => {
     expect(refused!.ports).toHaveLength(1)
     expect(refused!.refusals.map(({ message }) => message)).toEqual(['Cannot serve Service "shop/web" on "203.0.113.9": it is outside of externalIps, wanted an address that the configuration allows'])
     expect(show(watch(external, [], { config: { externalIps: ['203.0.113.0/24'] } }))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody', 'external 203.0.113.9:80 TCP -> nobody'])
+  })
+
+  test('SVC-12 zeros that lead a part of an address mean nothing', () => {
+    expect(show(watch(service('shop/web', ['10.096.000.001']), [slice('shop/web', ['010.244.1.05'])]))).toEqual(['cluster 10.96.0.1:80 TCP -> 10.244.1.5:8080'])
+  })
+
+  test('LB-5 with this node in the ranges, the address of the load balancer itself is too: a node that has it on a link sends from it', () => {
+    const rest = { balancers: ['203.0.113.9'], type: 'LoadBalancer' }
+    const sources = (loadBalancerSourceRanges: readonly string[]): readonly string[] => watch(web({ ...rest, loadBalancerSourceRanges }), [])!.ports[1]!.sources!.map(formatCidr)
+    expect(sources(['172.30.0.0/16'])).toEqual(['172.30.0.0/16', '203.0.113.9/32'])
+    expect(sources(['10.0.0.0/8'])).toEqual(['10.0.0.0/8'])
+  })
+
+  test('LB-1 addresses with ipMode Proxy, and balancers that have but a name, are left to whoever made them', () => {
+    const from = web({ type: 'LoadBalancer' })
+    const ingress = [{ ip: '203.0.113.9' }, { ip: '203.0.113.10', ipMode: 'VIP' }, { ip: '203.0.113.11', ipMode: 'Proxy' }, { hostname: 'lb.example.com' }]
+    expect(show(watch({ ...from, status: { loadBalancer: { ingress } } }, []))).toEqual([
+      'cluster 10.96.0.1:80 TCP -> nobody', 'external 203.0.113.9:80 TCP -> nobody', 'external 203.0.113.10:80 TCP -> nobody',
+    ])
+  })
+
+  test('LB-12 a load balancer without node ports has its address, and gets them when they are allocated', () => {
+    const spec = { type: 'LoadBalancer', balancers: ['203.0.113.9'], allocateLoadBalancerNodePorts: false }
+    expect(show(watch(web(spec), []))).toEqual(['cluster 10.96.0.1:80 TCP -> nobody', 'external 203.0.113.9:80 TCP -> nobody'])
+    expect(show(watch(web({ ...spec, ports: [{ port: 80, nodePort: 30_080 }] }), []))).toContain('node 172.30.1.11:30080 TCP -> nobody')
+  })
+
+  test('LB-6 whitespace around ranges is trimmed, those of the other family and open ones restrict nobody', () => {
+    const sources = (...loadBalancerSourceRanges: readonly string[]): readonly string[] | undefined => watch(web({ type: 'LoadBalancer', balancers: ['203.0.113.9'], loadBalancerSourceRanges }), [])!.ports[1]!.sources?.map(formatCidr)
+    expect(sources(' 192.0.2.0/24 ', '\t198.51.100.7/32\n', '2001:db8::/32')).toEqual(['192.0.2.0/24', '198.51.100.7/32'])
+    for (const open of [['2001:db8::/32'], ['0.0.0.0/0'], ['192.0.2.0/24', '0.0.0.0/0'], []]) expect(sources(...open)).toBeUndefined()
   })
 
   test('load balancer addresses carry source ranges of their family, and only with type LoadBalancer', () => {

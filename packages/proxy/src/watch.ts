@@ -1,5 +1,5 @@
 import { type EndpointSlice, objectKey, type Service, type ServicePort } from '@weft/api'
-import { aggregateCidrs, type Cidr, cidrContains, equalIp, formatIp, type IpAddress } from '@weft/ip'
+import { aggregateCidrs, type Cidr, cidrContains, equalIp, formatIp, hostCidr, type IpAddress, isLoopback } from '@weft/ip'
 import { affinityOf, slotCount } from './affinity.ts'
 import { backendKey, type Backends, findBackends } from './backends.ts'
 import type { ProxyConfig } from './config.ts'
@@ -74,16 +74,21 @@ function addressesOf(service: Service, { node, config }: ServiceContext, refusal
     ...service.clusterIps.map(open('cluster')),
     ...node.nodePortIps.map(open('node')),
     // First what is restricted: an address that stands in both lists stays so.
-    ...balancers.map((ip): Place => ({ ip, kind: 'external', sources: sourcesOf(service, ip) })),
+    ...balancers.map((ip): Place => ({ ip, kind: 'external', sources: sourcesOf(service, ip, node) })),
     ...allowed(service.externalIps, { ranges: config.externalIps, setting: 'externalIps' }).filter((ip) => !balancers.some((other) => equalIp(ip, other))).map(open('external')),
   ]
   return places.filter(({ ip }) => has(ip))
 }
 
-/** Ranges of the address's own family; without any there is no restriction for that family (SVC-11). */
-function sourcesOf({ loadBalancerSourceRanges }: Service, { family }: IpAddress): readonly Cidr[] | undefined {
-  const ranges = aggregateCidrs(loadBalancerSourceRanges.filter((range) => range.family === family))
-  return ranges.length === 0 || ranges[0]!.prefix === 0 ? undefined : ranges
+/**
+ * Ranges of the address's own family; without any there is no restriction for that family (SVC-11). Where this node is in them, so is the address itself: a node
+ * that has it on a link sends from it (LB-5).
+ */
+function sourcesOf({ loadBalancerSourceRanges }: Service, ip: IpAddress, { ips }: NodeModel): readonly Cidr[] | undefined {
+  const ranges = aggregateCidrs(loadBalancerSourceRanges.filter((range) => range.family === ip.family))
+  if (ranges.length === 0 || ranges[0]!.prefix === 0) return undefined
+  const isHere = ips.some((own) => own.family === ip.family && ranges.some((range) => cidrContains(range, own)))
+  return isHere ? aggregateCidrs([...ranges, hostCidr(ip)]) : ranges
 }
 
 /** Internal policy is for cluster IPs, external policy for all others (SVC-84). */
@@ -94,10 +99,12 @@ function portsAt(places: readonly Place[], port: ServicePort, { service, backend
     const number = kind === 'node' ? port.nodePort : port.port
     if (number === undefined) return []
     const isCluster = kind === 'cluster'
+    // Whoever comes by a loopback address is this node, which reaches all.
+    const isForeign = !isCluster && !isLoopback(ip)
     const backends = isCluster && staysInside ? local : all
     return [{
       ip, protocol: port.protocol, port: number, kind, backends, affinity, sources,
-      local: !isCluster && staysOutside ? local : undefined,
+      local: isForeign && staysOutside ? local : undefined,
       elsewhere: backends.length === 0 && all.length > 0,
       lingering: without(serving, backends),
     }]

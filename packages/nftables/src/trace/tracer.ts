@@ -59,6 +59,8 @@ type Outcome = 'accept' | 'drop' | 'reject' | 'continue' | 'return'
 
 // NF_IP_PRI_CONNTRACK: between raw and mangle.
 const CONNTRACK = -200
+// NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC: where known translations happen.
+const translations: Readonly<Record<Hook, number>> = { prerouting: -100, output: -100, input: 100, postrouting: 100, forward: Infinity, ingress: Infinity, egress: Infinity }
 const families: Readonly<Record<4 | 6, readonly TableFamily[]>> = { 4: ['inet', 'ip'], 6: ['inet', 'ip6'] }
 
 /** Runs a packet through the hooks of tables, by priority. */
@@ -116,11 +118,11 @@ class Tracer {
     }
     for (const { table, chain, rules, base } of chains) {
       if (base.priority > CONNTRACK) track()
-      if (base.type === 'nat') {
-        if (!isTranslated) this.#translate(hook)
+      if (!isTranslated && (base.type === 'nat' || base.priority > translations[hook])) {
+        this.#translate(hook)
         isTranslated = true
-        if (!this.#mayTranslate(hook)) continue
       }
+      if (base.type === 'nat' && !this.#mayTranslate(hook)) continue
       const verdict = this.#chain({ table, chain: chain.name, rules, base })
       if (verdict === 'drop' || verdict === 'reject') return verdict
     }

@@ -1,0 +1,95 @@
+import { toEndpointSlice, toNode, toService } from '@weft/api'
+import { createRegistry } from '@weft/daemon'
+import { ManualClock, silentLogger } from '@weft/daemon/testing'
+import { parseIp } from '@weft/ip'
+import { FakeNft } from '@weft/nftables/testing'
+import { describe, expect, test } from 'vitest'
+import { type EndpointShape, node, service, slice, storesOf } from '../test/cluster.ts'
+import { proxyConfigSchema } from './config.ts'
+import type { FlowFilter, TrackedFlow } from './flow-table.ts'
+import { createProxy } from './proxy.ts'
+
+const udp = [{ port: 5353, protocol: 'UDP' }]
+
+/** A proxy whose conntrack has one flow from a client to 10.244.1.5 and one to 10.244.1.6; both came by 10.96.0.1:53. */
+async function withFlows(annotations: object): Promise<{ readonly left: () => readonly string[], readonly put: (...endpoints: readonly EndpointShape[]) => Promise<void>, readonly pass: (seconds: number) => Promise<void>, readonly nft: FakeNft } & AsyncDisposable> {
+  const flows = new Set(['10.244.1.5', '10.244.1.6'])
+  const tuple = { source: parseIp('10.244.0.9'), sourcePort: 4000, destination: parseIp('10.96.0.1'), destinationPort: 53, protocol: 17 }
+  const deleteMatching = (_filter: FlowFilter, condition: (flow: TrackedFlow) => boolean): number => {
+    const gone = [...flows].filter((backend) => condition({ original: tuple, reply: { ...tuple, source: parseIp(backend), sourcePort: 5353 } }))
+    for (const backend of gone) flows.delete(backend)
+    return gone.length
+  }
+  const clock = new ManualClock()
+  const nft = new FakeNft()
+  const stores = storesOf([node('here'), service('shop/game', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }], annotations }), slice('shop/game', ['10.244.1.5', '10.244.1.6'], { ports: udp })])
+  const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: { deleteMatching }, clock, logger: silentLogger, registry: createRegistry() })
+  const stop = new AbortController()
+  const done = proxy.run(stop.signal)
+  await proxy.whenReady()
+  return {
+    nft,
+    left: () => [...flows],
+    async put(...endpoints) {
+      stores.slices.put(toEndpointSlice(slice('shop/game', endpoints, { ports: udp })))
+      await clock.advance(0)
+    },
+    pass: (seconds) => clock.advance(seconds * 1000),
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      await done
+    },
+  }
+}
+
+describe('weft.dev/drainSeconds', () => {
+  const stays: EndpointShape = { ip: '10.244.1.6' }
+
+  test('flows stay with an endpoint that is gone for so long, and new ones go elsewhere', async () => {
+    await using run = await withFlows({ 'weft.dev/drainSeconds': '30' })
+    await run.put({ ip: '10.244.1.5', ready: false, serving: true, terminating: true }, stays)
+    await run.pass(60)
+    expect(run.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    await run.put(stays)
+    await run.pass(29)
+    expect(run.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    expect(run.nft.trace({ saddr: '10.244.0.8', daddr: '10.96.0.1', protocol: 'udp', dport: 53, iif: 'weft1' })).toMatchObject({ dnat: { address: parseIp('10.244.1.6') } })
+    await run.pass(2)
+    expect(run.left()).toEqual(['10.244.1.6'])
+  })
+
+  test('further changes do not prolong it, and one that serves again is held no longer', async () => {
+    await using run = await withFlows({ 'weft.dev/drainSeconds': '30' })
+    await run.put(stays)
+    await run.pass(20)
+    await run.put(stays, { ip: '10.244.1.7' })
+    await run.pass(11)
+    expect(run.left()).toEqual(['10.244.1.6'])
+    await run.put({ ip: '10.244.1.5' })
+    await run.pass(20)
+    await run.put({ ip: '10.244.1.5' }, stays)
+    await run.pass(60)
+    expect(run.left()).toEqual(['10.244.1.6'])
+  })
+
+  test('SVC-92 without it, and when the Service goes, flows end with their backend', async () => {
+    await using plain = await withFlows({})
+    await plain.put(stays)
+    expect(plain.left()).toEqual(['10.244.1.6'])
+  })
+
+  test('after a restart flows are judged by what serves', async () => {
+    const calls: FlowFilter[] = []
+    const nft = new FakeNft()
+    const stores = { ...storesOf([]), nodes: storesOf([node('here')]).nodes }
+    stores.nodes.put(toNode(node('here')))
+    stores.services.put(toService(service('shop/game', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }], annotations: { 'weft.dev/drainSeconds': '30' } })))
+    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: { deleteMatching: (filter) => calls.push(filter) }, clock: new ManualClock(), logger: silentLogger, registry: createRegistry() })
+    const stop = new AbortController()
+    const done = proxy.run(stop.signal)
+    await proxy.whenReady()
+    expect(calls).toHaveLength(1)
+    stop.abort()
+    await done
+  })
+})
