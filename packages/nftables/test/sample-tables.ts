@@ -29,15 +29,17 @@ function proxyTable(): Table {
   const nodePort = map('nodeport', { key: ['inet_proto', 'inet_service'], data: ['mark'], elements: [{ key: ['tcp', 30080], data: 1 }] })
   const affinity = map('affinity', { key: ['ipv4_addr', 'inet_service', 'ipv4_addr'], data: ['ipv4_addr', 'inet_service'], flags: ['dynamic'], timeoutMs: 10_800_000, size: 65_535 })
   const affinityMark = map('affinity-mark', { key: ['ipv4_addr', 'inet_proto', 'inet_service', 'ipv4_addr'], data: ['mark'], flags: ['dynamic', 'timeout'], size: 65_535 })
-  const sticky = map('sticky', { key: ['ipv4_addr', 'inet_proto', 'classid'], data: ['classid'], flags: ['dynamic', 'timeout'], size: 1024 })
+  const sticky = map('sticky', { key: ['classid', 'ipv4_addr'], data: ['classid'], flags: ['dynamic', 'timeout'], size: 1024 })
   const slot = map('slot', { key: ['ipv4_addr', 'inet_proto', 'inet_service', 'classid'], data: ['ipv4_addr', 'inet_service'], elements: [{ key: ['10.96.0.1', 'tcp', 443, 0x7fff_f001], data: ['10.244.0.1', 8443] }] })
   const choice = map('choice', { key: typeOf(ip.daddr, meta.l4proto, th.dport, numgen('random', 1)), data: ['classid'], elements: [{ key: ['10.96.0.1', 'tcp', 443, 0], data: [0x7fff_f001] }] })
-  const client = concat(ip.saddr, meta.l4proto, bitAnd(meta.priority, 0x7fff_f000))
+  const client = concat(bitAnd(meta.priority, 0x7fff_f000), ip.saddr)
+  const client6 = concat(bitAnd(meta.priority, 0x7fff_f000), ip6.saddr)
+  const sticky6 = map('sticky6', { key: ['classid', 'ipv6_addr'], data: ['classid'], flags: ['dynamic', 'timeout'], size: 1024 })
   const choose = concat(ip.daddr, meta.l4proto, th.dport, numgen('random', 3))
   return table({
     name: 'weft-proxy', comment: 'services',
     counters: [namedCounter('no-endpoint', { comment: 'refused' }), namedCounter('z')],
-    maps: [service, scratch, service6, endpoint, endpoint6, balance, nodePort, affinity, affinityMark, sticky, slot, choice],
+    maps: [service, scratch, service6, endpoint, endpoint6, balance, nodePort, affinity, affinityMark, sticky, sticky6, slot, choice],
     chains: [
       chain('lb1', [rule(tcpOrUdp, dnat({ family: 'ip', to: lookup(concat(ip.daddr, meta.l4proto, th.dport, numgen('random', 1)), endpoint) }))]),
       chain('lb3', [
@@ -77,6 +79,7 @@ function proxyTable(): Table {
         rule(tcpOrUdp, dnat({ family: 'ip', to: lookup(concat(ip.saddr, th.dport, ip.daddr), affinity) })),
         rule(tcpOrUdp, assign(meta.priority, lookup(concat(ip.daddr, meta.l4proto, th.dport, numgen('random', 3)), choice)), deleteFrom(sticky, client, { data: meta.priority }),
           updateIn(sticky, client, { timeoutMs: 10_800_000, data: meta.priority }), dnat({ family: 'ip', to: lookup(concat(ip.daddr, meta.l4proto, th.dport, meta.priority), slot) })),
+        rule(assign(meta.priority, lookup(concat(meta.priority, ip6.saddr), sticky6)), updateIn(sticky6, client6, { timeoutMs: 600_000, data: meta.priority })),
         rule(hasAny(ct.status, 'dnat'), tcpOrUdp, assign(meta.priority, lookup(concat(ct.original.ipDaddr, meta.l4proto, ct.original.protoDst), scratch)), assign(meta.priority, 0)),
         rule(deleteFrom(affinityMark, concat(ip.daddr, meta.l4proto, th.dport, ip.saddr), { data: meta.mark })),
       ]),

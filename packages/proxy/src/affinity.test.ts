@@ -81,7 +81,7 @@ describe('session affinity, traced', () => {
     const nft = new FakeNft()
     await using _run = await running([node('here'), service('shop/cart', ['10.96.0.1'], { sessionAffinity: 'ClientIP' }), slice('shop/cart', endpoints)], { nft, config: { affinityClients: 1024 } })
     const { affinity } = sets[4]
-    const others = Array.from({ length: 1024 }, (_, index) => ({ key: [ipFromBits(4, 0x0b00_0000n + BigInt(index)), 'tcp', 0], data: [0] }))
+    const others = Array.from({ length: 1024 }, (_, index) => ({ key: [0, ipFromBits(4, 0x0b00_0000n + BigInt(index))], data: [0] }))
     nft.commit(new Transaction({ family: 'inet', name: tables.proxy }).addElements(affinity, others))
     const trace = nft.trace({ saddr: '10.244.0.8', daddr: '10.96.0.1', dport: 80, iif: 'weft1' })
     expect(trace).toMatchObject({ verdict: 'accept', dnat: { address: parseIp('10.244.1.5'), port: 8080 } })

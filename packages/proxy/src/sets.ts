@@ -13,7 +13,7 @@ export interface FamilySets {
   readonly endpoint: MapDeclaration
   /** Ports with session affinity: address . protocol . port -> number of the Service port (see affinity.ts). */
   readonly affinityPort: MapDeclaration
-  /** client . protocol . Service port -> number of the backend it had last; written by packets, and by nobody else. Its size is configuration. */
+  /** Service port . client -> number of the backend it had last; written by packets, and by nobody else. Its size is configuration. */
   readonly affinity: MapDeclaration
   /** address . protocol . port . index -> number of the backend; in place of `endpoint` for ports with session affinity. */
   readonly choice: MapDeclaration
@@ -62,7 +62,7 @@ function declare(family: Family): FamilySets {
     local: map(`local${family}`, { key: port, data: ['classid'] }),
     endpoint: map(`endpoint${family}`, { key: indexed, data: [address, 'inet_service'] }),
     affinityPort: map(`affinityport${family}`, { key: port, data: ['classid'] }),
-    affinity: map(`affinity${family}`, { key: [address, 'inet_proto', 'classid'], data: ['classid'], flags: ['dynamic', 'timeout'] }),
+    affinity: map(`affinity${family}`, { key: ['classid', address], data: ['classid'], flags: ['dynamic', 'timeout'] }),
     choice: map(`choice${family}`, { key: indexed, data: ['classid'] }),
     slot: map(`slot${family}`, { key: [...port, 'classid'], data: [address, 'inet_service'] }),
     localSlot: map(`localslot${family}`, { key: [...port, 'classid'], data: [address, 'inet_service'] }),

@@ -42,12 +42,12 @@ function stickyRules(family: Family, { key, local, seconds }: { readonly key: Ex
   const { saddr, daddr } = header[family]
   const { affinity, affinityPort, choice, slot, localSlot } = sets[family]
   const toBackend = dnat({ family: nat[family], to: lookup(concat(daddr, meta.l4proto, th.dport, meta.priority), local ? localSlot : slot) })
-  const client = concat(saddr, meta.l4proto, bitAnd(meta.priority, portMask))
+  const client = concat(bitAnd(meta.priority, portMask), saddr)
   const remember = updateIn(affinity, client, { timeoutMs: seconds * 1000, data: meta.priority })
   const choose = assign(meta.priority, lookup(key, choice))
   const isTransport = oneOf(meta.l4proto, transports)
   return [
-    rule(isTransport, assign(meta.priority, lookup(portOf(family), affinityPort)), assign(meta.priority, lookup(concat(saddr, meta.l4proto, meta.priority), affinity)), remember, toBackend),
+    rule(isTransport, assign(meta.priority, lookup(portOf(family), affinityPort)), assign(meta.priority, lookup(concat(meta.priority, saddr), affinity)), remember, toBackend),
     // An update leaves the data of an element that is there as they are.
     rule(isTransport, choose, deleteFrom(affinity, client, { data: meta.priority }), remember, toBackend),
     rule(isTransport, choose, toBackend),
