@@ -18,6 +18,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['**/*.kernel.test.ts'],
+          // They take milliseconds; a machine with other work to do is no failure.
+          testTimeout: 30_000,
         },
       },
       {

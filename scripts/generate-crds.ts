@@ -1,9 +1,11 @@
-// Writes deploy/crds from the zod schemas of packages/api. `pnpm generate`; a test holds the files against the code.
+// Writes what of `deploy/` is made from code. `pnpm generate`; a test holds the files against the code.
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { crdFiles } from './crd-files.ts'
+import { dirname, join } from 'node:path'
+import { deployFiles } from './deploy-files.ts'
+import { root } from './workspace.ts'
 
-const folder = fileURLToPath(new URL('../deploy/crds/', import.meta.url))
-await mkdir(folder, { recursive: true })
-for (const { name, text } of crdFiles()) await writeFile(join(folder, name), text)
+for (const { path, text } of deployFiles()) {
+  const file = join(root, 'deploy', path)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, text)
+}

@@ -33,6 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   controller: [...platform, 'ipam'],
   sandbox: [...platform, 'agent', 'controller', 'cni', 'dns', 'checks'],
   image: ['cni'],
+  manifests: ['api'],
   cli: [...platform, 'sandbox', 'checks', 'cni', 'image'],
 }
 

@@ -1,5 +1,5 @@
 import { ipBlockResource, tables } from '@weft/api'
-import { createCni, installCni, type NodeAddresses, type NodePort } from '@weft/cni'
+import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
 import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
@@ -58,7 +58,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     recorder.record(targetOf(object, { kind, apiVersion }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) })
 
   const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: tellRefused('IPBlock', ipBlockResource.apiVersion) }))
-  const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values), logger: log('overlay') })
+  const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values, { folder: config.sysctlFolder }), logger: log('overlay') })
   const proxy = createProxy({
     ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
@@ -115,7 +115,9 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     }
     while (!signal.aborted && !ready().ready) await clock.sleep(readyPollMs, { signal }).catch(() => undefined)
     if (signal.aborted) return
-    await installCni({ ...install, socketPath: config.cni.socketPath, spoolPath: config.cni.spoolPath, program: install.plugin === 'twin' ? { kind: 'twin' } : { kind: 'binary', path: install.plugin } })
+    const { binDir, confDir, plugin } = install
+    if (plugin !== undefined) await installPlugin({ ...config.cni, binDir, program: plugin === 'twin' ? { kind: 'twin' } : { kind: 'binary', path: plugin } })
+    await installNetwork({ confDir })
     isAnnounced = true
     logger.info({ confDir: install.confDir }, 'pods can be wired')
   }

@@ -1,3 +1,4 @@
+import { type ListenAddress, listenAddressSchema } from '@weft/api'
 import { type CniConfig, cniConfigSchema } from '@weft/cni'
 import { type IpamConfig, ipamConfigSchema } from '@weft/ipam'
 import { type OverlayConfig, overlayConfigSchema } from '@weft/overlay'
@@ -16,7 +17,7 @@ export interface ConnectionConfig {
 interface InstallConfig {
   readonly binDir: string
   readonly confDir: string
-  readonly plugin: string
+  readonly plugin?: string | undefined
 }
 
 /** The whole configuration of a node's agent; each part is that of its package. */
@@ -24,6 +25,8 @@ export interface AgentConfig {
   readonly nodeName: string
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
+  readonly health?: ListenAddress | undefined
+  readonly sysctlFolder: string
   readonly kube: ConnectionConfig
   readonly install?: InstallConfig | undefined
   readonly cni: CniConfig
@@ -46,12 +49,14 @@ export const agentConfigSchema: z.ZodType<AgentConfig> = z.strictObject({
   nodeName: z.string().min(1).describe("Name of this machine's Node object."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines; debug shows every kernel transaction as nft text.'),
   adminSocket: z.string().default('/run/weft/admin.sock').describe('Unix socket, mode 0600, for health, metrics and dumps.'),
+  health: listenAddressSchema(9154).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9154 when none is said. Absent: the socket only.'),
+  sysctlFolder: z.string().default('/proc/sys').describe("Where sysctls are written. In a container /proc/sys is read-only: there it is a mount of the node's."),
   kube: connectionSchema.prefault({}).describe('How the API server is reached.'),
   install: z.strictObject({
     binDir: z.string().default('/opt/cni/bin').describe('Folder of CNI plugins.'),
     confDir: z.string().default('/etc/cni/net.d').describe('Folder of CNI networks.'),
-    plugin: z.string().describe('Path of the compiled plugin, or `twin` for the TypeScript one.'),
-  }).optional().describe('Given: the agent places the plugin and, once pods can be wired, the network configuration. Absent: somebody else does.'),
+    plugin: z.string().optional().describe('Path of the compiled plugin, or `twin` for the TypeScript one. Absent: somebody else places it, as weft-prepare-node does.'),
+  }).optional().describe('Given: once pods can be wired, the agent places the plugin and the network configuration. Absent: somebody else does.'),
   cni: cniConfigSchema.prefault({}).describe('See packages/cni.'),
   ipam: ipamConfigSchema.prefault({}).describe('See packages/ipam.'),
   overlay: overlayConfigSchema.prefault({}).describe('See packages/overlay.'),

@@ -13,7 +13,7 @@ await warmThreadPool()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/agent.yaml' } } })
 
 await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) => {
-  const config = loadConfig(agentConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+  const config = loadConfig(agentConfigSchema, await readFile(values.config, 'utf8'), { source: values.config, defaults: { nodeName: process.env['NODE_NAME'] } })
   const logger = pinoLogger({ name: 'weft-agent', level: config.logLevel })
   const client = await connect(config.kube, logger)
   await using agent = await createAgent({ config, client, clock: realClock, logger }).catch(async (error: unknown) => {
@@ -21,16 +21,16 @@ await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) 
     await writeNetworkCondition(client, config.nodeName, { available: false, message: `Weft cannot start: ${error instanceof Error ? error.message : String(error)}` }).catch(() => undefined)
     throw error
   })
+  const open = { registry: agent.registry, ready: agent.ready, logger }
   await using _admin = await serveAdmin({
+    ...open,
     listen: { path: config.adminSocket },
-    registry: agent.registry,
-    ready: agent.ready,
     routes: {
       '/status': () => agent.status(),
       ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])),
       ...Object.fromEntries(Object.entries(agent.explanations).map(([name, explain]) => [`/explain/${name}`, explain])),
     },
-    logger,
   })
+  await using _health = config.health === undefined ? undefined : await serveAdmin({ ...open, listen: { host: config.health.address, port: config.health.port } })
   await agent.run(signal)
 })

@@ -14,32 +14,36 @@ export type ShimProgram =
   | { readonly kind: 'binary', readonly path: string }
   | { readonly kind: 'twin', readonly node?: string | undefined }
 
-export interface InstallOptions {
+export interface PluginOptions {
   /** e.g. `/opt/cni/bin`. */
   readonly binDir: string
-  /** e.g. `/etc/cni/net.d`. */
-  readonly confDir: string
   readonly socketPath: string
   readonly spoolPath: string
   readonly program: ShimProgram
+}
+
+export interface NetworkOptions {
+  /** e.g. `/etc/cni/net.d`. */
+  readonly confDir: string
   /** Name of the network. @default 'weft' */
   readonly network?: string | undefined
 }
 
-/**
- * Places the plugin, its settings and, last, the network configuration: from then on the runtime starts pods, so the
- * agent must be listening (CNI-19). Every file appears whole, by rename; a running ADD keeps the program it started.
- */
-export async function installCni({ binDir, confDir, socketPath, spoolPath, program, network = 'weft' }: InstallOptions): Promise<void> {
+/** Places the plugin and its settings. Every file appears whole, by rename; a running ADD keeps the program it started (LIFE-16). */
+export async function installPlugin({ binDir, socketPath, spoolPath, program }: PluginOptions): Promise<void> {
   const plugin = join(binDir, pluginName)
   await place(`${plugin}.conf`, 0o644, (path) => writeFile(path, formatShimSettings({ socketPath, spoolPath })))
   // 0755 and never set-uid: the runtime is root already.
   await place(plugin, 0o755, (path) => program.kind === 'binary' ? copyFile(program.path, path) : writeFile(path, twinWrapper(program.node ?? process.execPath)))
+}
+
+/** Places the network configuration: from then on the runtime starts pods, so plugin and agent must be there (CNI-19). */
+export async function installNetwork({ confDir, network = 'weft' }: NetworkOptions): Promise<void> {
   await place(join(confDir, conflistName), 0o644, (path) => writeFile(path, formatConflist(network)))
 }
 
 /** Removes them in reverse: the configuration first, so that no ADD finds it without the plugin. */
-export async function uninstallCni({ binDir, confDir }: Pick<InstallOptions, 'binDir' | 'confDir'>): Promise<void> {
+export async function uninstallCni({ binDir, confDir }: { readonly binDir: string, readonly confDir: string }): Promise<void> {
   await rm(join(confDir, conflistName), { force: true })
   await rm(join(binDir, pluginName), { force: true })
   await rm(join(binDir, `${pluginName}.conf`), { force: true })

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buildShim } from '../src/build-shim.ts'
-import { installCni, pluginName, type ShimProgram } from '../src/install.ts'
+import { installPlugin as install, pluginName, type ShimProgram } from '../src/install.ts'
 
 export interface PluginOutput {
   readonly exitCode: number
@@ -42,9 +42,9 @@ export async function programs(): Promise<readonly [readonly [string, ShimProgra
 }
 
 export async function installPlugin(folder: string, program: ShimProgram): Promise<InstalledPlugin> {
-  const paths = { binDir: join(folder, 'bin'), confDir: join(folder, 'net.d'), socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }
+  const paths = { binDir: join(folder, 'bin'), socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }
   await mkdir(folder, { recursive: true })
-  await installCni({ ...paths, program })
+  await install({ ...paths, program })
   const path = join(paths.binDir, pluginName)
   return { path, socketPath: paths.socketPath, spoolPath: paths.spoolPath, run: (call) => run(path, call) }
 }

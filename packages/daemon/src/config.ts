@@ -9,17 +9,24 @@ import { silentObjects } from './strict-schema.ts'
  *
  * @param input YAML or JSON text, or a value that was parsed already. Absent or empty input means all defaults.
  * @param options.source For messages: the file's path.
+ * @param options.defaults Keys that the input may leave out because the surroundings say them, e.g. a pod's variables.
  * @returns What the schema makes of it, deeply frozen.
  * @throws {ConfigError} ERR_CONFIG_INVALID, naming every problem with its path; an unknown key is one.
  * @throws {TypeError} If the schema would drop unknown keys in silence: a mistake of the program.
  */
-export function loadConfig<T>(schema: z.ZodType<T>, input: unknown, options: { readonly source: string }): T {
+export function loadConfig<T>(schema: z.ZodType<T>, input: unknown, options: { readonly source: string, readonly defaults?: Readonly<Record<string, string | undefined>> | undefined }): T {
   const silent = silentObjects(schema)
   if (silent.length > 0) throw new TypeError(`Cannot use schema of "${options.source}": ${silent.join(', ')} drops unknown keys, wanted strictObject`)
   const value = typeof input === 'string' ? parseText(input, options.source) : input
-  const result = schema.safeParse(value ?? {})
+  const result = schema.safeParse(withDefaults(value ?? {}, options.defaults ?? {}))
   if (!result.success) throw new ConfigError(options.source, result.error.issues.flatMap((issue) => describeIssue(issue)))
   return deepFreeze(result.data)
+}
+
+/** What is no object is left for the schema to refuse. */
+function withDefaults(value: unknown, defaults: Readonly<Record<string, string | undefined>>): unknown {
+  const said = Object.fromEntries(Object.entries(defaults).filter(([, text]) => text !== undefined && text !== ''))
+  return typeof value === 'object' && !Array.isArray(value) ? { ...said, ...value } : value
 }
 
 function parseText(text: string, source: string): unknown {

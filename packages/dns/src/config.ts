@@ -1,13 +1,8 @@
 import { durationSchema } from '@weft/daemon'
-import { dnsPort } from '@weft/api'
-import { parseCidr, parseIp } from '@weft/ip'
+import { dnsPort, type ListenAddress, listenAddressSchema } from '@weft/api'
+import { parseCidr } from '@weft/ip'
 import { z } from 'zod'
 import { parseName } from './wire/name.ts'
-
-export interface ListenAddress {
-  readonly address: string
-  readonly port: number
-}
 
 /** How names outside the cluster are asked for. */
 export interface ForwardConfig {
@@ -57,16 +52,6 @@ export interface DnsConfig {
   readonly cache: CacheConfig
 }
 
-/** `10.0.0.53`, `10.0.0.53:5353`, `fd00::53`, `[fd00::53]:5353`. */
-function parseServer(text: string, defaultPort: number): ListenAddress | undefined {
-  const match = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+))(?::(?<port>\d{1,5}))?$/.exec(text)
-  const address = match === null ? text : (match.groups?.['bracketed'] ?? match.groups?.['plain'] ?? '')
-  const port = Number(match?.groups?.['port'] ?? defaultPort)
-  // Port 0 means "any free one", for tests.
-  if (port > 65_535 || !accepts(parseIp, address)) return undefined
-  return { address, port }
-}
-
 function accepts(parse: (text: string) => unknown, text: string): boolean {
   try {
     parse(text)
@@ -74,16 +59,6 @@ function accepts(parse: (text: string) => unknown, text: string): boolean {
   } catch {
     return false
   }
-}
-
-/** An address with an optional port, e.g. `10.0.0.53` or `[fd00::53]:5353`. */
-export function serverSchema(defaultPort: number): z.ZodType<ListenAddress, string> {
-  return z.string().transform((text, context) => {
-    const parsed = parseServer(text, defaultPort)
-    if (parsed !== undefined) return parsed
-    context.addIssue({ code: 'custom', message: `"${text}" is not an address with an optional port` })
-    return z.NEVER
-  })
 }
 
 const domain = z.string().refine((text) => accepts(parseName, text), { error: 'not a domain name' })
@@ -102,9 +77,9 @@ const tcpSchema = z.strictObject({
 })
 
 const forwardSchema = z.strictObject({
-  upstreams: z.array(serverSchema(53)).max(15).default([]).describe('resolvers for names outside the cluster, first healthy one preferred; empty: those of resolvConf'),
+  upstreams: z.array(listenAddressSchema(53)).max(15).default([]).describe('resolvers for names outside the cluster, first healthy one preferred; empty: those of resolvConf'),
   resolvConf: z.string().default('/etc/resolv.conf').describe('file whose nameserver lines are used when upstreams is empty; "" for none'),
-  stubDomains: z.record(domain, z.array(serverSchema(53)).min(1)).default({}).describe('domains with resolvers of their own, e.g. a company domain'),
+  stubDomains: z.record(domain, z.array(listenAddressSchema(53)).min(1)).default({}).describe('domains with resolvers of their own, e.g. a company domain'),
   hedgeAfter: durationSchema.prefault('500ms').describe('how long an upstream may be silent before the next one is asked as well'),
   timeout: durationSchema.prefault('4s').describe('when a question is given up; below the 5 s after which clients ask again'),
   maxConcurrent: z.number().int().min(1).default(1000).describe('questions waiting for upstreams at a time; more are refused'),
@@ -127,7 +102,7 @@ export const dnsConfigSchema: z.ZodType<DnsConfig> = z.strictObject({
   reverseRanges: z.array(cidr).default([]).describe('ranges whose unknown addresses get NXDOMAIN here; addresses elsewhere are asked upstream'),
   pods: z.enum(['disabled', 'insecure', 'verified']).default('insecure').describe('1-2-3-4.<namespace>.pod names: none, any address in an existing namespace, or those of existing pods only (watches pods)'),
   service: z.string().regex(/^[^/]+\/[^/]+$/, 'not namespace/name').default('kube-system/kube-dns').describe('the Service in front of this server: its addresses are those of ns.dns.<zone>'),
-  listen: z.array(serverSchema(dnsPort)).min(1).prefault(['0.0.0.0', '::']).describe('addresses for UDP and TCP; port 10053 when none is said'),
+  listen: z.array(listenAddressSchema(dnsPort)).min(1).prefault(['0.0.0.0', '::']).describe('addresses for UDP and TCP; port 10053 when none is said'),
   clients: z.array(cidr).default([]).describe('who may ask; empty: everybody. Set it to node, pod and service ranges when the port is reachable from elsewhere'),
   maxQueriesPerClient: z.number().int().min(0).default(0).describe('UDP answers a second for one address; above it answers ask for TCP instead (so a forged source gets nothing); 0: no limit'),
   maxUdpBytes: z.number().int().min(512).max(4096).default(1232).describe('largest UDP answer; 1232 passes every path without fragments'),

@@ -1,4 +1,4 @@
-export { type CacheConfig, type DnsConfig, dnsConfigSchema, type ForwardConfig, type ListenAddress, type PodMode, type TcpConfig } from './config.ts'
+export { type CacheConfig, type DnsConfig, dnsConfigSchema, type ForwardConfig, type PodMode, type TcpConfig } from './config.ts'
 export { type DnsProgramConfig, dnsProgramConfigSchema } from './program-config.ts'
 export { DnsError, type DnsErrorCode, isDnsError } from './dns-error.ts'
 export { type DnsEndpoint, type DnsModel, type DnsPort, type DnsProtocol, type DnsService, type ModelChange, serviceKey } from './model.ts'

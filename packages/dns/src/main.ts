@@ -8,7 +8,7 @@ import { createDns } from './dns.ts'
 import { dnsProgramConfigSchema } from './program-config.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/dns.yaml' } } })
-const config = loadConfig(dnsProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+const config = loadConfig(dnsProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config, defaults: { nodeName: process.env['NODE_NAME'] } })
 const logger = pinoLogger({ name: 'weft-dns', level: config.logLevel })
 
 await runMain(logger, async (signal) => {

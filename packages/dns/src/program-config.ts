@@ -1,5 +1,6 @@
+import { type ListenAddress, listenAddressSchema } from '@weft/api'
 import { z } from 'zod'
-import { type DnsConfig, dnsConfigSchema, type ListenAddress, serverSchema } from './config.ts'
+import { type DnsConfig, dnsConfigSchema } from './config.ts'
 
 /** The whole configuration of the DNS program. */
 export interface DnsProgramConfig {
@@ -15,7 +16,7 @@ export const dnsProgramConfigSchema: z.ZodType<DnsProgramConfig> = z.strictObjec
   nodeName: z.string().default('').describe('Name of this machine\'s Node object, for Events.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
   adminSocket: z.string().default('/run/weft/dns.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the zone.'),
-  health: serverSchema(9153).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9153 when none is said. Absent: the socket only.'),
+  health: listenAddressSchema(9153).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9153 when none is said. Absent: the socket only.'),
   kube: z.strictObject({
     servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),

@@ -30,6 +30,7 @@ export interface BundleOptions {
 export const programs: Readonly<Record<string, string>> = {
   'weft': 'packages/cli/src/main.ts',
   'weft-agent': 'packages/agent/src/main.ts',
+  'weft-prepare-node': 'packages/agent/src/prepare-node.ts',
   'weft-dns': 'packages/dns/src/main.ts',
   'weft-controller': 'packages/controller/src/main.ts',
 }

@@ -7,7 +7,7 @@ export type NetnsJob =
   | { readonly kind: 'open', readonly path: string, readonly protocol: NetlinkProtocol }
   /** A namespace without a name, which lives as long as the sockets: gives one descriptor per protocol. */
   | { readonly kind: 'scratch', readonly protocols: readonly NetlinkProtocol[] }
-  | { readonly kind: 'sysctls', readonly path: string | undefined, readonly values: Readonly<Record<string, string>> }
+  | { readonly kind: 'sysctls', readonly path: string | undefined, readonly values: Readonly<Record<string, string>>, readonly folder: string }
   | { readonly kind: 'readSysctls', readonly path: string | undefined, readonly names: readonly string[] }
   | { readonly kind: 'run', readonly path: string, readonly module: string, readonly name: string, readonly data: unknown }
   /** Last of all: lets go of what the thread holds. */

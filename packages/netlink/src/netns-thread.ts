@@ -46,7 +46,7 @@ function carryOut(job: NetnsJob): unknown {
     case 'scratch':
       return scratch(job.protocols)
     case 'sysctls':
-      return within(job.path, () => writeSysctls(job.values))
+      return within(job.path, () => writeSysctls(job.values, job.folder))
     case 'readSysctls':
       return within(job.path, () => Object.fromEntries(job.names.map((name) => [name, readSysctl(name)])))
     case 'run':
@@ -128,10 +128,10 @@ function scratch(protocols: readonly NetlinkProtocol[]): number[] {
   }
 }
 
-function writeSysctls(values: Readonly<Record<string, string>>): void {
+function writeSysctls(values: Readonly<Record<string, string>>, folder: string): void {
   for (const [name, value] of Object.entries(values)) {
     try {
-      writeFileSync(sysctlPath(name), value)
+      writeFileSync(sysctlPath(name, folder), value)
     } catch (error) {
       throw fileError(`set sysctl "${name}" to "${value}"`, error)
     }
@@ -152,10 +152,10 @@ function fileError(operation: string, error: unknown): unknown {
 }
 
 /** `net.ipv4.ip_forward`, or with slashes where a link's name has a dot: `net/ipv4/conf/eth0.1/rp_filter`. */
-function sysctlPath(name: string): string {
+function sysctlPath(name: string, folder = '/proc/sys'): string {
   const parts = name.includes('/') ? name.split('/') : name.split('.')
   if (parts.some((part) => part === '' || part === '.' || part === '..')) throw new SyntaxError(`Cannot parse sysctl name "${name}"`)
-  return `/proc/sys/${parts.join('/')}`
+  return `${folder}/${parts.join('/')}`
 }
 
 async function run(job: Extract<NetnsJob, { kind: 'run' }>): Promise<unknown> {

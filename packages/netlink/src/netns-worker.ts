@@ -40,8 +40,8 @@ export class NetnsWorker implements AsyncDisposable {
   }
 
   /** Writes sysctls in order; `path` undefined means the process's own namespace. */
-  async writeSysctls(path: string | undefined, values: Readonly<Record<string, string>>): Promise<void> {
-    await this.#do<void>({ kind: 'sysctls', path, values })
+  async writeSysctls(path: string | undefined, values: Readonly<Record<string, string>>, { folder = '/proc/sys' }: { readonly folder?: string | undefined } = {}): Promise<void> {
+    await this.#do<void>({ kind: 'sysctls', path, values, folder })
   }
 
   async readSysctls(path: string | undefined, names: readonly string[]): Promise<Record<string, string>> {

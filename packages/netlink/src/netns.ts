@@ -41,10 +41,11 @@ export function inNetns(path: string, action: { readonly module: URL | string, r
  * Writes sysctls in order, e.g. `{'net.ipv4.ip_forward': '1'}`; write the name with slashes where a link's name has a dot.
  *
  * @param path A network namespace, or `undefined` for the process's own.
+ * @param options.folder Where `/proc/sys` is; a container sees it read-only, but may have it mounted elsewhere too.
  * @throws {NetlinkError} EROFS or EACCES where `/proc/sys` is read-only, ENOENT if the kernel lacks the setting.
  */
-export function writeSysctls(path: string | undefined, values: Readonly<Record<string, string>>): Promise<void> {
-  return sharedNetnsWorker().writeSysctls(path, values)
+export function writeSysctls(path: string | undefined, values: Readonly<Record<string, string>>, options: { readonly folder?: string | undefined } = {}): Promise<void> {
+  return sharedNetnsWorker().writeSysctls(path, values, options)
 }
 
 /** Reads sysctls; values without the final newline. */

@@ -1,7 +1,7 @@
 // Read first: RFC 5452 (forged answers), RFC 7766 (TCP).
 import { createSocket } from 'node:dgram'
 import { createConnection, isIPv6 } from 'node:net'
-import type { ListenAddress } from '../config.ts'
+import type { ListenAddress } from '@weft/api'
 import { DnsError } from '../dns-error.ts'
 
 export interface ExchangeOptions {

@@ -1,6 +1,6 @@
 // Read first: resolv.conf(5).
+import type { ListenAddress } from '@weft/api'
 import { parseIp } from '@weft/ip'
-import type { ListenAddress } from '../config.ts'
 
 /**
  * The `nameserver` lines of a resolv.conf, at most 15 of them; lines that are not addresses are left out.

@@ -1,5 +1,6 @@
+import type { ListenAddress } from '@weft/api'
 import type { Clock, Logger } from '@weft/daemon'
-import type { CacheConfig, ForwardConfig, ListenAddress } from '../config.ts'
+import type { CacheConfig, ForwardConfig } from '../config.ts'
 import { DnsError } from '../dns-error.ts'
 import type { Counters } from '../server/counters.ts'
 import { flags } from '../wire/codes.ts'

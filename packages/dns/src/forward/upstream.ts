@@ -1,4 +1,4 @@
-import type { ListenAddress } from '../config.ts'
+import type { ListenAddress } from '@weft/api'
 import { DnsError } from '../dns-error.ts'
 import { exchangeTcp, exchangeUdp } from './exchange.ts'
 import { isTruncated, matches, readUpstreamAnswer, type UpstreamAnswer } from './upstream-answer.ts'

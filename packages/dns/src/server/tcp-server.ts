@@ -1,7 +1,8 @@
 // Read first: RFC 7766 (DNS over TCP: pipelining, idle connections, order of responses).
 import { createServer, isIPv6, type Server, type Socket } from 'node:net'
+import type { ListenAddress } from '@weft/api'
 import type { Clock, Logger } from '@weft/daemon'
-import type { ListenAddress, TcpConfig } from '../config.ts'
+import type { TcpConfig } from '../config.ts'
 import { DnsError } from '../dns-error.ts'
 import { maxMessageBytes } from '../wire/message.ts'
 import type { Arrival } from './query-handler.ts'

@@ -1,6 +1,7 @@
+import type { ListenAddress } from '@weft/api'
 import type { Clock, Logger } from '@weft/daemon'
 import { parseCidr } from '@weft/ip'
-import type { DnsConfig, ListenAddress } from '../config.ts'
+import type { DnsConfig } from '../config.ts'
 import { DnsError } from '../dns-error.ts'
 import { LoopGuard, type LoopMemory } from '../forward/loop-guard.ts'
 import { Resolver } from '../forward/resolver.ts'

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
+import type { ListenAddress } from '@weft/api'
 import type { Logger } from '@weft/daemon'
-import type { ListenAddress } from '../config.ts'
 import { DnsError } from '../dns-error.ts'
 import { maxMessageBytes } from '../wire/message.ts'
 import type { Arrival } from './query-handler.ts'

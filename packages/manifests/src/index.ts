@@ -1,0 +1,5 @@
+export { admission } from './admission.ts'
+export type { KubeObject } from './kube-object.ts'
+export { customResources, manifests } from './objects.ts'
+export { type Program, rbacOf } from './rbac.ts'
+export { apiServerPlaceholder, type Values, valuesSchema, version } from './values.ts'
