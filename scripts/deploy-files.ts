@@ -1,4 +1,4 @@
-import { ipBlockResource, ipPoolResource } from '@weft/api'
+import { clusterNetworkPolicyResource, ipBlockResource, ipPoolResource } from '@weft/api'
 import { admission, manifests, rbacOf, type KubeObject, valuesSchema } from '@weft/manifests'
 import { stringify } from 'yaml'
 
@@ -15,7 +15,7 @@ const documents = (objects: readonly KubeObject[]): string => objects.map((objec
 /** Everything in `deploy/` that is made from code. */
 export function deployFiles(): readonly DeployFile[] {
   return [
-    ...[ipPoolResource, ipBlockResource].map(({ name, definition }) => ({ path: `crds/weft.dev_${name}.yaml`, text: `${generated('packages/api')}${stringify(definition)}` })),
+    ...[ipPoolResource, ipBlockResource, clusterNetworkPolicyResource].map(({ name, apiVersion, definition }) => ({ path: `crds/${apiVersion.split('/')[0]}_${name}.yaml`, text: `${generated('packages/api')}${stringify(definition)}` })),
     { path: 'rbac.yaml', text: `${generated('packages/manifests/src/rbac.ts')}${documents((['agent', 'controller', 'dns'] as const).flatMap((program) => rbacOf(program)))}` },
     { path: 'admission.yaml', text: `${generated('packages/manifests/src/admission.ts')}${documents(admission)}` },
     { path: 'weft.yaml', text: `${generated('packages/manifests')}${installText}${documents(manifests(valuesSchema.parse({})))}` },

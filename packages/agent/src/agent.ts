@@ -6,7 +6,7 @@ import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
 import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
-import { createPolicy } from '@weft/policy'
+import { createPolicy, policyTarget } from '@weft/policy'
 import { createProxy, explainRoute, serveHealth, serviceTarget } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
@@ -50,7 +50,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const conntrack = stack.use(await Conntrack.open())
   const recorder = new EventRecorder({ client, source: { component: 'weft-agent', host: nodeName }, clock, logger })
   const stores = createStores({ client, withBlocks: config.ipam.mode !== 'node-cidr', clock, logger, registry, recorder })
-  const { nodes, pods, namespaces, services, slices, policies, blocks, serviceCidrs } = stores
+  const { nodes, pods, namespaces, services, slices, policies, clusterPolicies, blocks, serviceCidrs } = stores
   const shared = { nodeName, nodes, clock, registry }
   const log = (component: string): Logger => logger.child({ component })
 
@@ -63,7 +63,10 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
-  const policy = createPolicy({ ...shared, config: config.policy, pods, namespaces, policies, services, slices, nft, logger: log('policy') })
+  const policy = createPolicy({
+    ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, logger: log('policy'),
+    onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
+  })
   const cni = createCni({
     config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),
     ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName) },

@@ -1,4 +1,4 @@
-import { type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
+import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
 import { createKubeMetrics, type EventRecorder, type KubeClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
 import { type ServiceCidr, serviceCidrResource } from '@weft/proxy'
@@ -11,6 +11,8 @@ export interface Stores {
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
   readonly policies: Store<NetworkPolicy>
+  /** Of each kind that means the whole cluster; empty where its CRD is not installed. */
+  readonly clusterPolicies: readonly Store<ClusterNetworkPolicy>[]
   /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
   readonly serviceCidrs: Store<ServiceCidr>
@@ -50,6 +52,11 @@ export function createStores({ client, withBlocks, clock, logger, registry, reco
     services: keep(serviceResource, 'Service'),
     slices: keep(endpointSliceResource, 'EndpointSlice', 'discovery.k8s.io/v1'),
     policies: keep(networkPolicyResource, 'NetworkPolicy', 'networking.k8s.io/v1'),
+    clusterPolicies: [
+      keep(clusterNetworkPolicyResource, clusterNetworkPolicyResource.kind, clusterNetworkPolicyResource.apiVersion, { optional: true }),
+      keep(adminNetworkPolicyResource, adminNetworkPolicyResource.kind, adminNetworkPolicyResource.apiVersion, { optional: true }),
+      keep(baselineAdminNetworkPolicyResource, baselineAdminNetworkPolicyResource.kind, baselineAdminNetworkPolicyResource.apiVersion, { optional: true }),
+    ],
     // Kubernetes has them since 1.33.
     serviceCidrs: keep(serviceCidrResource, 'ServiceCIDR', 'networking.k8s.io/v1', { optional: true }),
     // Clusters that assign podCIDRs may not have the CRD at all.

@@ -1,4 +1,6 @@
 // Read first: NPEP-285 (one policy of two tiers), and the types of policy.networking.k8s.io/v1alpha2 and v1alpha1.
+import { clusterNetworkPolicySpec } from './cluster-network-policy-schema.ts'
+import { customResource, type CustomResource } from './custom-resource.ts'
 import type { Field } from './field.ts'
 import { type LabelSelector, readLabelSelector } from './label-selector.ts'
 import type { PolicyPeer, PolicyPort, PolicyRule } from './network-policy.ts'
@@ -12,8 +14,7 @@ export type PolicyTier = 'Admin' | 'Baseline'
 /** `Pass` leaves the tier and goes on with the next one. */
 export type PolicyAction = 'Accept' | 'Deny' | 'Pass'
 
-const kinds = { ClusterNetworkPolicy: 'v1alpha2', AdminNetworkPolicy: 'v1alpha1', BaselineAdminNetworkPolicy: 'v1alpha1' } as const
-export type ClusterPolicyKind = keyof typeof kinds
+export type ClusterPolicyKind = 'ClusterNetworkPolicy' | 'AdminNetworkPolicy' | 'BaselineAdminNetworkPolicy'
 
 export interface ClusterPolicyRule extends PolicyRule {
   /** Empty when it has none. */
@@ -46,15 +47,27 @@ export function compareClusterPolicies(a: ClusterNetworkPolicy, b: ClusterNetwor
   return clusterPolicyKey(a) < clusterPolicyKey(b) ? -1 : 1
 }
 
-/** The one list and watch path of each kind. */
-function resource(kind: ClusterPolicyKind, name: string): ObjectResource<ClusterNetworkPolicy> & { readonly kind: ClusterPolicyKind, readonly apiVersion: string } {
-  const apiVersion = `policy.networking.k8s.io/${kinds[kind]}`
+type ClusterPolicyResource = ObjectResource<ClusterNetworkPolicy> & { readonly kind: ClusterPolicyKind, readonly apiVersion: string }
+
+const apiGroup = 'policy.networking.k8s.io'
+
+/** The CRD for clusters that have none, and what a reflector needs. */
+export const clusterNetworkPolicyResource: CustomResource<ClusterNetworkPolicy> & ClusterPolicyResource = {
+  ...customResource({
+    api: { group: apiGroup, version: 'v1alpha2', approval: 'https://github.com/kubernetes-sigs/network-policy-api/pull/300', shortNames: ['cnp'] },
+    kind: 'ClusterNetworkPolicy', plural: 'clusternetworkpolicies', scope: 'Cluster', spec: clusterNetworkPolicySpec, trim: toClusterNetworkPolicy,
+    columns: [{ name: 'Tier', type: 'string', jsonPath: '.spec.tier' }, { name: 'Priority', type: 'integer', jsonPath: '.spec.priority' }],
+  }),
+  kind: 'ClusterNetworkPolicy',
+}
+
+function legacy(kind: ClusterPolicyKind, name: string): ClusterPolicyResource {
+  const apiVersion = `${apiGroup}/v1alpha1`
   return { kind, apiVersion, name, path: `/apis/${apiVersion}/${name}`, trim: (object) => toClusterNetworkPolicy(object, kind) }
 }
 
-export const clusterNetworkPolicyResource: ReturnType<typeof resource> = resource('ClusterNetworkPolicy', 'clusternetworkpolicies')
-export const adminNetworkPolicyResource: ReturnType<typeof resource> = resource('AdminNetworkPolicy', 'adminnetworkpolicies')
-export const baselineAdminNetworkPolicyResource: ReturnType<typeof resource> = resource('BaselineAdminNetworkPolicy', 'baselineadminnetworkpolicies')
+export const adminNetworkPolicyResource: ClusterPolicyResource = legacy('AdminNetworkPolicy', 'adminnetworkpolicies')
+export const baselineAdminNetworkPolicyResource: ClusterPolicyResource = legacy('BaselineAdminNetworkPolicy', 'baselineadminnetworkpolicies')
 
 /** A rule that cannot be read and would not have allowed anything, or may not have. */
 const denyAll: Omit<ClusterPolicyRule, 'name'> = { action: 'Deny', peers: [], ports: [] }

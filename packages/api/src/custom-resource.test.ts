@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { clusterNetworkPolicyResource } from './cluster-network-policy.ts'
 import { ipBlockResource, ipPoolResource } from './ip-pool.ts'
 
 /** Words of OpenAPI that a structural schema may not have (apiextensions.k8s.io/v1). */
@@ -10,7 +11,7 @@ function* schemasIn(schema: Record<string, unknown>): Generator<Record<string, u
   if (typeof schema['items'] === 'object') yield* schemasIn(schema['items'] as Record<string, unknown>)
 }
 
-for (const { kind, definition } of [ipPoolResource, ipBlockResource]) {
+for (const { kind, definition, apiVersion } of [ipPoolResource, ipBlockResource, clusterNetworkPolicyResource]) {
   describe(`customResource() ${kind}`, () => {
     const { names, versions } = definition['spec'] as { readonly names: Record<string, string>, readonly versions: readonly { readonly schema: { readonly openAPIV3Schema: Record<string, unknown> }, readonly additionalPrinterColumns: readonly { readonly jsonPath: string }[] }[] }
     const root = versions[0]!.schema.openAPIV3Schema
@@ -24,7 +25,7 @@ for (const { kind, definition } of [ipPoolResource, ipBlockResource]) {
     })
 
     test('A6 names are those the API server asks for, columns point at fields', () => {
-      expect(definition['metadata']).toEqual({ name: `${names['plural']}.weft.dev` })
+      expect(definition['metadata']).toMatchObject({ name: `${names['plural']}.${apiVersion.split('/')[0]}` })
       const spec = (root['properties'] as Record<string, { readonly properties?: Record<string, unknown> }>)['spec']!
       for (const { jsonPath } of versions[0]!.additionalPrinterColumns) expect(Object.keys(spec.properties!)).toContain(jsonPath.replace('.spec.', ''))
     })

@@ -18,6 +18,8 @@ export interface CustomResource<T> extends ObjectResource<T> {
 }
 
 interface CustomResourceOptions<T> {
+  /** Of somebody else's API, for clusters that do not have it. @default ours */
+  readonly api?: { readonly group: string, readonly version: string, readonly approval: string, readonly shortNames: readonly string[] }
   readonly kind: string
   readonly plural: string
   readonly scope: 'Cluster' | 'Namespaced'
@@ -30,24 +32,26 @@ interface CustomResourceOptions<T> {
  * Makes a custom resource of one zod schema: the CRD's OpenAPI v3 schema is generated from it, so the API server
  * refuses what the code would refuse.
  */
-export function customResource<T>({ kind, plural, scope, spec, columns, trim }: CustomResourceOptions<T>): CustomResource<T> {
+export function customResource<T>({ api, kind, plural, scope, spec, columns, trim }: CustomResourceOptions<T>): CustomResource<T> {
+  const own = api ?? { group, version }
   const { $schema: _, ...specSchema } = z.toJSONSchema(spec, { target: 'openapi-3.0' }) as Record<string, unknown>
   return {
     kind,
     name: plural,
-    path: `/apis/${group}/${version}/${plural}`,
-    apiVersion: `${group}/${version}`,
+    path: `/apis/${own.group}/${own.version}/${plural}`,
+    apiVersion: `${own.group}/${own.version}`,
     trim,
     definition: {
       apiVersion: 'apiextensions.k8s.io/v1',
       kind: 'CustomResourceDefinition',
-      metadata: { name: `${plural}.${group}` },
+      // Groups of Kubernetes are for what it has approved: without the annotation the API server refuses the definition.
+      metadata: { name: `${plural}.${own.group}`, ...(api === undefined ? {} : { annotations: { 'api-approved.kubernetes.io': api.approval } }) },
       spec: {
-        group,
+        group: own.group,
         scope,
-        names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+        names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List`, ...(api === undefined ? {} : { shortNames: api.shortNames }) },
         versions: [{
-          name: version,
+          name: own.version,
           served: true,
           storage: true,
           additionalPrinterColumns: columns,

@@ -53,11 +53,15 @@ export const routeProtocols = { cni: 87, overlay: 88 } as const
  */
 export const loopbackStandIns = { ipv4: '169.254.87.1', ipv6: 'fd77:6566:7400::1' } as const
 
-/** Packet mark bits that belong to Weft; every other bit is kept as found. */
-export const marks = {
-  /** This connection's source must become the node's address. */
-  masquerade: 0x1000,
-  /** Everything Weft may ever set. */
+/**
+ * Bits of conntrack's mark that belong to Weft: what policy thinks of a connection. Every other bit is kept as found. There is
+ * no packet mark of ours; programs copy one mark into the other, so these keep clear of the packet marks of others too.
+ */
+export const ctMarks = {
+  /** Policy has judged the connection. */
+  judged: 0x1000,
+  /** It was denied after it had begun: answers stop, and what the client sends is judged anew. */
+  denied: 0x2000,
   mask: 0x3000,
 } as const
 

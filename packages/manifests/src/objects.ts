@@ -1,4 +1,4 @@
-import { dnsPort, ipBlockResource, ipPoolResource } from '@weft/api'
+import { clusterNetworkPolicyResource, dnsPort, ipBlockResource, ipPoolResource } from '@weft/api'
 import { admission } from './admission.ts'
 import { agentDaemonSet } from './agent-daemon-set.ts'
 import { controllerDeployment, controllerDisruptionBudget } from './controller-deployment.ts'
@@ -8,7 +8,7 @@ import { type Rendering, renderingOf } from './rendering.ts'
 import type { Values } from './values.ts'
 
 /** Custom resources; they come first and stay when Weft goes. */
-export const customResources: readonly KubeObject[] = [ipPoolResource, ipBlockResource].map(({ definition }) => definition as unknown as KubeObject)
+export const customResources: readonly KubeObject[] = [ipPoolResource, ipBlockResource, clusterNetworkPolicyResource].map(({ definition }) => definition as unknown as KubeObject)
 
 /** Everything an installation applies, in the order it is applied. */
 export function manifests(values: Values): readonly KubeObject[] {

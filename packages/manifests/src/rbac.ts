@@ -19,6 +19,7 @@ const clusterRules: Readonly<Record<Program, readonly Rule[]>> = {
     { apiGroups: [''], resources: ['nodes', 'pods', 'namespaces', 'services'], verbs: ['list', 'watch'] },
     { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
     { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies', 'servicecidrs'], verbs: ['list', 'watch'] },
+    { apiGroups: ['policy.networking.k8s.io'], resources: ['clusternetworkpolicies', 'adminnetworkpolicies', 'baselineadminnetworkpolicies'], verbs: ['list', 'watch'] },
     // The condition NetworkUnavailable of the agent's own node.
     { apiGroups: [''], resources: ['nodes/status'], verbs: ['patch'] },
     // Address blocks (`ipam.mode: blocks`): a node claims free ones for itself.

@@ -64,6 +64,13 @@ describe.skipIf(missing !== undefined)(`Conntrack${missing === undefined ? '' : 
     expect(conntrack.count()).toBe(6)
   })
 
+  it('remarkMatching() replaces the bits under the mask, of those flows and no other', () => {
+    const isOdd = ({ original }: { readonly original: { readonly sourcePort: number | undefined } }): boolean => original.sourcePort! % 2 === 1
+    expect(conntrack.remarkMatching({ mark: 4, markMask: 4 }, isOdd, { mark: 0x2000, mask: 0x3004 })).toBe(3)
+    expect(conntrack.entries().map(({ mark }) => mark).sort((a, b) => a - b)).toEqual([0, 0, 0, 5, 5, 0x2001, 0x2001, 0x2001])
+    expect(conntrack.remarkMatching({ mark: 0x1000, markMask: 0x1000 }, () => true, { mark: 0, mask: 0x1000 })).toBe(0)
+  })
+
   it('flush() empties one family, or all', () => {
     conntrack.flush({ family: 6 })
     expect(conntrack.count()).toBe(7)

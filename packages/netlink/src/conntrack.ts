@@ -13,7 +13,7 @@ import { MessageWriter } from './writer.ts'
 
 /** Version of nfgenmsg with which a flush heeds the family (Linux 5.3). */
 const FLUSH_BY_FAMILY = 1
-const DELETIONS_PER_BATCH = 200
+const REQUESTS_PER_BATCH = 200
 
 /** The flows that one network namespace tracks. */
 export class Conntrack implements Disposable {
@@ -35,7 +35,7 @@ export class Conntrack implements Disposable {
   entries(filter: ConntrackFilter = {}): ConntrackEntry[] {
     return families(filter).flatMap((family) => {
       const writer = putHeader(new MessageWriter(128), family)
-      if (family !== undefined) putFilter(writer, filter)
+      putFilter(writer, filter)
       const messages = this.#socket.dump(request('list flows', k.IPCTNL_MSG_CT_GET, writer))
       return messages.map(decodeConntrackEntry).filter((entry) => matchesFilter(entry, filter))
     })
@@ -49,6 +49,17 @@ export class Conntrack implements Disposable {
   /** Deletes flows by a condition of one's own, after the kernel has picked out those that match `filter`. */
   deleteMatching(filter: ConntrackFilter, condition: (entry: ConntrackEntry) => boolean): number {
     return this.#delete(this.entries(filter).filter(condition))
+  }
+
+  /**
+   * Replaces the bits under `mask` in the marks of flows.
+   *
+   * @param filter Picked out by the kernel.
+   * @param condition One's own, after that.
+   * @returns How many flows there were.
+   */
+  remarkMatching(filter: ConntrackFilter, condition: (entry: ConntrackEntry) => boolean, { mark, mask }: { readonly mark: number, readonly mask: number }): number {
+    return this.#forEach(this.entries(filter).filter(condition), (entry) => named('mark flow', k.IPCTNL_MSG_CT_NEW, entry, (writer) => writer.attrU32be(k.CTA_MARK, mark).attrU32be(k.CTA_MARK_MASK, mask)))
   }
 
   /** Forgets all flows, or those of one family. */
@@ -67,23 +78,29 @@ export class Conntrack implements Disposable {
   }
 
   #delete(entries: readonly ConntrackEntry[]): number {
-    let deleted = 0
-    for (let at = 0; at < entries.length; at += DELETIONS_PER_BATCH) {
-      for (const { error } of this.#socket.batch(entries.slice(at, at + DELETIONS_PER_BATCH).map(deletion))) {
-        if (error === undefined) deleted++
+    return this.#forEach(entries, (entry) => named('delete flow', k.IPCTNL_MSG_CT_DELETE, entry))
+  }
+
+  /** @returns How many flows were still there. */
+  #forEach(entries: readonly ConntrackEntry[], requestOf: (entry: ConntrackEntry) => NetlinkRequest): number {
+    let done = 0
+    for (let at = 0; at < entries.length; at += REQUESTS_PER_BATCH) {
+      for (const { error } of this.#socket.batch(entries.slice(at, at + REQUESTS_PER_BATCH).map(requestOf))) {
+        if (error === undefined) done++
         // A flow may end by itself between the two looks.
         else if (!isNotFound(error)) throw error
       }
     }
-    return deleted
+    return done
   }
 }
 
 /** The id keeps a new flow with the same addresses and ports from being meant. */
-function deletion(entry: ConntrackEntry): NetlinkRequest {
+function named(operation: string, type: number, entry: ConntrackEntry, put: (writer: MessageWriter) => unknown = () => undefined): NetlinkRequest {
   const writer = putHeader(new MessageWriter(96), entry.family).attrBytes(k.CTA_TUPLE_ORIG | NLA_F_NESTED, entry.key).attrU32be(k.CTA_ID, entry.id)
   if (entry.zone !== 0) writer.attrU16be(k.CTA_ZONE, entry.zone)
-  return request('delete flow', k.IPCTNL_MSG_CT_DELETE, writer)
+  put(writer)
+  return request(operation, type, writer)
 }
 
 function request(operation: string, type: number, writer: MessageWriter): NetlinkRequest {
@@ -99,6 +116,7 @@ function putHeader(writer: MessageWriter, family: Family | undefined, version = 
 function families(filter: ConntrackFilter): readonly (Family | undefined)[] {
   const family = filter.family ?? [filter.origSrc, filter.origDst, filter.replySrc, filter.replyDst].find((address) => address !== undefined)?.family
   if (family !== undefined) return [family]
-  const plain = Object.values(filter).every((value) => value === undefined)
-  return plain ? [undefined] : [4, 6]
+  // Marks and zones are looked at in one walk over both.
+  const { mark: _mark, markMask: _mask, zone: _zone, ...tuples } = filter
+  return Object.values(tuples).every((value) => value === undefined) ? [undefined] : [4, 6]
 }

@@ -7,6 +7,10 @@ export interface PolicyConfig {
   readonly dnsLabels: Readonly<Record<string, string>>
   /** Milliseconds. */
   readonly resync: number
+  /** Milliseconds. */
+  readonly flowInterval: number
+  /** Milliseconds. */
+  readonly nameGrace: number
 }
 
 export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
@@ -15,4 +19,8 @@ export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
   dnsLabels: z.record(z.string(), z.string()).default({ 'k8s-app': 'kube-dns' }).describe('Labels that egress rules use for the cluster DNS.'),
   resync: durationSchema.prefault('10m')
     .describe('How often the whole table is read back and compared although no event told of an edit. Lower it only where another program removes rules unnoticed.'),
+  flowInterval: durationSchema.prefault('200ms')
+    .describe('Least time between two looks at the connections that changes of policies may concern. Each walks all of conntrack, which takes milliseconds; a connection that is forbidden ends within twice this time.'),
+  nameGrace: durationSchema.prefault('1m')
+    .describe('How long the addresses of a domain name are allowed beyond their time to live. Raise it where programs go on with addresses that they asked for long ago.'),
 })

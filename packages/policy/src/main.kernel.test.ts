@@ -52,11 +52,13 @@ describe.skipIf(reason !== undefined)(`main.ts${reason === undefined ? '' : `: $
       const program = start('main.ts', ['--config', config])
       program.stdout!.resume()
       expect(await eventually(async () => existsSync(socket) && (await get(socket, '/readyz')).status === 200)).toBe(true)
-      // The policy with an empty peer is refused alone (P10).
-      const want = stateOf(objects.filter((object) => !JSON.stringify(object).includes('x/bad') && !JSON.stringify(object).includes('"bad"'))).table()
+      // Of the policy with an empty peer only its rule is refused (P10), and there are no policies of the cluster at all.
+      const want = stateOf(objects).table()
       expect((await get(socket, '/dump/policy')).text).toContain(formatTable(want))
       expect(diffTable(nft.read('inet', tables.policy), want).text).toBe('')
-      expect((await get(socket, '/metrics')).text).toContain('weft_policy_isolated_pods 1')
+      const { text } = await get(socket, '/metrics')
+      expect(text).toContain('weft_policy_isolated_pods 1')
+      expect(text).toContain('weft_policy_refused_total{kind="NetworkPolicy"} 1')
       nft.commit(diffTable(nft.read('inet', tables.policy), table({ name: tables.policy })))
       expect(await eventually(() => diffTable(nft.read('inet', tables.policy), want).isEmpty)).toBe(true)
       program.kill('SIGTERM')

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { type EndpointSlice, endpointSliceResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Pod, podResource, type Service, serviceResource, tables } from '@weft/api'
+import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource, tables } from '@weft/api'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { Conntrack } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createPolicy } from './policy.ts'
+import { policyTarget } from './policy-target.ts'
 import { policyProgramConfigSchema } from './program-config.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/policy.yaml' } } })
@@ -20,8 +22,13 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
   const metrics = createKubeMetrics(registry)
   const recorder = new EventRecorder({ client, source: { component: 'weft-policy', host: config.nodeName }, clock, logger })
   using nft = await NftSocket.open()
-  const stores = { pods: new Store<Pod>(), namespaces: new Store<Namespace>(), policies: new Store<NetworkPolicy>(), services: new Store<Service>(), slices: new Store<EndpointSlice>() }
-  const policy = createPolicy({ ...stores, config: config.policy, podsOfNode: config.nodeName, nft, clock, logger, registry })
+  using flows = await Conntrack.open()
+  const stores = { pods: new Store<Pod>(), namespaces: new Store<Namespace>(), policies: new Store<NetworkPolicy>(), nodes: new Store<Node>(), services: new Store<Service>(), slices: new Store<EndpointSlice>() }
+  const clusterKinds = [clusterNetworkPolicyResource, adminNetworkPolicyResource, baselineAdminNetworkPolicyResource].map((resource) => ({ resource, store: new Store<ClusterNetworkPolicy>() }))
+  const policy = createPolicy({
+    ...stores, clusterPolicies: clusterKinds.map(({ store }) => store), config: config.policy, podsOfNode: config.nodeName, nft, flows, clock, logger, registry,
+    onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
+  })
   await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: { '/dump/policy': () => policy.dump() }, logger })
 
   async function follow<T extends StoredObject>(resource: Resource<T>, store: Store<T>, kind: string, apiVersion = 'v1'): Promise<void> {
@@ -35,6 +42,8 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
     follow(podResource, stores.pods, 'Pod'),
     follow(namespaceResource, stores.namespaces, 'Namespace'),
     follow(networkPolicyResource, stores.policies, 'NetworkPolicy', 'networking.k8s.io/v1'),
+    ...clusterKinds.map(({ resource, store }) => follow({ ...resource, optional: true }, store, resource.kind, resource.apiVersion)),
+    follow(nodeResource, stores.nodes, 'Node'),
     follow(serviceResource, stores.services, 'Service'),
     follow(endpointSliceResource, stores.slices, 'EndpointSlice', 'discovery.k8s.io/v1'),
     recorder.run(signal),

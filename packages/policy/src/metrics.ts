@@ -8,6 +8,8 @@ export interface PolicyMetrics {
   readonly unknownPods: Gauge
   readonly commitSeconds: Histogram
   readonly coverSeconds: Histogram
+  readonly refused: Counter<'kind'>
+  readonly rejudged: Counter
 }
 
 const buckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 20]
@@ -16,11 +18,13 @@ export function policyMetrics(registry: Registry): PolicyMetrics {
   const registers = [registry]
   return {
     writes: new Counter({ name: 'weft_policy_kernel_writes_total', help: 'Kernel objects and elements the policy engine wrote or deleted.', registers }),
-    policies: new Gauge({ name: 'weft_policy_policies', help: 'NetworkPolicies in force.', registers }),
+    policies: new Gauge({ name: 'weft_policy_policies', help: 'Policies in force, of namespaces and of the cluster.', registers }),
     selectors: new Gauge({ name: 'weft_policy_selectors', help: 'Distinct selectors of peers, each a set of addresses per family.', registers }),
     isolatedPods: new Gauge({ name: 'weft_policy_isolated_pods', help: 'Pods of this node that some policy selects.', registers }),
-    unknownPods: new Gauge({ name: 'weft_policy_unknown_pods', help: 'Pods of this node that the API does not know: all their traffic is dropped.', registers }),
+    unknownPods: new Gauge({ name: 'weft_policy_unknown_pods', help: 'Pods of this node that the API does not know, or not the namespace of: all their traffic is dropped.', registers }),
     commitSeconds: new Histogram({ name: 'weft_policy_commit_seconds', help: 'Time from taking changes in to the end of their commit.', buckets, registers }),
+    refused: new Counter({ name: 'weft_policy_refused_total', help: 'Versions of policies of which something could not be read, and which allow less than they may mean.', labelNames: ['kind'], registers }),
+    rejudged: new Counter({ name: 'weft_policy_rejudged_flows_total', help: 'Connections whose next packet is judged anew because a change may concern them.', registers }),
     coverSeconds: new Histogram({ name: 'weft_policy_cover_seconds', help: 'Time a new pod waits for its filter: for the API to tell of it, and for the commit.', buckets, registers }),
   }
 }

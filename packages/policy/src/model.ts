@@ -18,11 +18,23 @@ export interface PolicyPod {
  */
 export type Standing = 'attached' | 'present' | 'leaving'
 
+/** By what policies select a pod. */
+export interface PodIdentity {
+  readonly namespace: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
 /** A pod of this node that policies protect. */
 export interface TargetPod {
   readonly ips: readonly IpAddress[]
   /** Undefined when the API does not know the pod: nothing passes then. */
-  readonly identity: { readonly namespace: string, readonly labels: Readonly<Record<string, string>> } | undefined
+  readonly identity: PodIdentity | undefined
+}
+
+/** A node as peer of rules, with all its addresses. */
+export interface PolicyNode {
+  readonly labels: Readonly<Record<string, string>>
+  readonly addresses: readonly IpAddress[]
 }
 
 /** What selectors see of a namespace. */

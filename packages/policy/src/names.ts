@@ -13,14 +13,22 @@ export function policyChainName(direction: Direction, policy: string): string {
   return `policy-${short[direction]}-${textHash(policy)}`
 }
 
+/** The chain of Admin policies, in their order, that the same pods have. */
+export function adminChainName(direction: Direction, policies: readonly string[]): string {
+  return `admin-${short[direction]}-${textHash(policies.join(' '))}`
+}
+
 /** The chain of all pods that the same policies select. */
-export function podChainName(direction: Direction, policies: readonly string[]): string {
-  return `pod-${short[direction]}-${textHash(policies.join(' '))}`
+export function podChainName(direction: Direction, tiers: readonly (readonly string[])[]): string {
+  return `pod-${short[direction]}-${textHash(tiers.map((policies) => policies.join(' ')).join(' | '))}`
 }
 
 export const selectorSetName = (family: Family, id: string): string => `sel${family}-${id}`
 export const portSetName = (family: Family, id: string): string => `port${family}-${id}`
 export const networkSetName = (family: Family, id: string): string => `net${family}-${id}`
+export const nodeSetName = (family: Family, id: string): string => `node${family}-${id}`
+export const domainSetName = (family: Family, domain: string): string => `name${family}-${textHash(domain)}`
+export const isDomainSet = (name: string): boolean => /^name[46]-/.test(name)
 export const dnsSetName = (family: Family, protocol: string, port: number): string => `dns${family}-${protocol.toLowerCase()}-${port}`
 
 /**
@@ -33,6 +41,6 @@ export function textHash(text: string): string {
 
 /** Text of users as a comment for who reads the table: ASCII that nft can quote, at most 128 bytes (nft's limit). */
 export function commentOf(text: string): string {
-  const safe = text.slice(0, 128).replaceAll(/[^\w ./:=!(),<>[\]-]/g, '?')
+  const safe = text.slice(0, 128).replaceAll(/[^\w ./:=!(),<>[\]*-]/g, '?')
   return text.length > 128 ? `${safe.slice(0, 125)}...` : safe
 }

@@ -1,11 +1,11 @@
 import { protocolNumbers } from '@weft/api'
 import { formatIp, type IpAddress } from '@weft/ip'
 import { AddressBook } from './address-book.ts'
-import type { CompiledPolicy, NamedPort } from './compile.ts'
 import type { PolicyNamespace, PolicyPod } from './model.ts'
 import { families, type Family, portSetName, selectorSetName } from './names.ts'
 import { type PeerSelector, selects } from './peer-selector.ts'
 import { References } from './references.ts'
+import type { NamedPort, UsedSets } from './rule-compiler.ts'
 import type { TableDraft } from './table-draft.ts'
 import { addressSet, socketSet } from './table.ts'
 
@@ -55,7 +55,7 @@ export class PeerSets {
     for (const [address, ip] of touched) this.#refresh(address, ip)
   }
 
-  acquire({ selectors, namedPorts, networks }: CompiledPolicy): void {
+  acquire({ selectors, namedPorts, networks }: Pick<UsedSets, 'selectors' | 'namedPorts' | 'networks'>): void {
     for (const selector of selectors) {
       const names = { 4: selectorSetName(4, selector.id), 6: selectorSetName(6, selector.id) }
       const set: SelectorSet = { selector, names }
@@ -73,7 +73,7 @@ export class PeerSets {
     for (const declaration of networks) if (this.#networks.add(declaration.name, declaration.name)) this.#draft.putSet(declaration)
   }
 
-  release({ selectors, namedPorts, networks }: CompiledPolicy): void {
+  release({ selectors, namedPorts, networks }: Pick<UsedSets, 'selectors' | 'namedPorts' | 'networks'>): void {
     for (const { id } of selectors) if (this.#selectors.remove(id)) for (const family of families) this.#draft.dropSet(selectorSetName(family, id))
     for (const { id } of namedPorts) if (this.#ports.remove(id)) for (const family of families) this.#draft.dropSet(portSetName(family, id))
     for (const { name } of networks) if (this.#networks.remove(name)) this.#draft.dropSet(name)

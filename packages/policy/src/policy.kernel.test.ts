@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toNetworkPolicy, toPod } from '@weft/api'
-import { loadConfig } from '@weft/daemon'
+import { loadConfig, realClock } from '@weft/daemon'
 import { Conntrack } from '@weft/netlink'
 import { hasPrograms, TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { assign, baseChain, diffTable, eq, formatTable, ip, NftSocket, notrack, rule, table, Transaction, udp } from '@weft/nftables'
@@ -44,7 +44,7 @@ describe.skipIf(reason !== undefined)(named('packets'), () => {
   }
 
   async function start(...policies: readonly object[]): Promise<RunningPolicy<NftSocket>> {
-    const running = runPolicy({ stores: storesOf([...world(), ...policies]), nft, podsOfNode: nodeName })
+    const running = runPolicy({ stores: storesOf([...world(), ...policies]), nft, podsOfNode: nodeName, flows: conntrack, time: realClock })
     await running.settled()
     return running
   }

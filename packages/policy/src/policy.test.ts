@@ -1,4 +1,4 @@
-import { toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { ctMarks, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
 import { baseChain, diffTable, eq, formatTable, notrack, rule, table, udp } from '@weft/nftables'
 import { FakeNft, type Trace } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
@@ -244,15 +244,29 @@ describe('a policy that goes', () => {
 })
 
 describe('connections', () => {
-  test('NP-3, NP-16: answers pass; what the client sends is judged anew when policies change', () => {
+  test('NP-3, NP-16, CNP-12: answers pass; what the client sends is judged anew when policies change, and then answers end with it', () => {
     const open = kernelOf(stateOf([...world, networkPolicy('x/allow', { policyTypes: ['Ingress', 'Egress'], ingress: [{ ports: [{ port: 80 }] }] })]))
     const first = open.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft' })
     expect(first.verdict).toBe('accept')
-    const { connection } = first
-    expect(open.trace({ saddr: a, daddr: client, sport: 80, dport: 999, iif: 'weft1' }, { connection }).verdict).toBe('accept')
+    const connection = first.connection!
+    expect(connection.mark).toBe(ctMarks.judged)
+    const answer = { saddr: a, daddr: client, sport: 80, dport: 999, iif: 'weft1' }
+    expect(open.trace(answer, { connection }).verdict).toBe('accept')
     expect(open.trace({ saddr: client, daddr: a, protocol: 'icmp', icmpType: 'destination-unreachable', iif: 'vxlan.weft', ctState: 'related' }).verdict).toBe('accept')
     const closed = kernelOf(stateOf([...world, denyAll]))
-    expect(closed.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft', tcpFlags: ['ack'] }, { connection }).verdict).toBe('drop')
+    const more = { saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft', tcpFlags: ['ack'] }
+    const marked = (mark: number): NonNullable<typeof connection> => ({ ...connection, mark })
+    expect(closed.trace(more, { connection: marked(0) }).verdict).toBe('drop')
+    expect([0, ctMarks.judged | ctMarks.denied].map((mark) => closed.trace(answer, { connection: marked(mark) }).verdict)).toEqual(['accept', 'drop'])
+    // Denied once is not for ever.
+    expect(open.trace(more, { connection: marked(ctMarks.judged | ctMarks.denied) }).connection?.mark).toBe(ctMarks.judged)
+  })
+
+  test('NP-16: bits of others in the mark of a connection stay', () => {
+    const open = kernelOf(stateOf([...world, networkPolicy('x/allow', { ingress: [{}] })]))
+    const { connection } = open.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft' })
+    const foreign = { ...connection!, mark: 0xffff_cfff }
+    expect(open.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft' }, { connection: foreign }).connection?.mark).toBe(0xffff_dfff)
   })
 
   test('NP-4: a pod always reaches itself, also through a Service', () => {

@@ -1,10 +1,13 @@
-import { type Attachment, type EndpointSlice, type Namespace, type NetworkPolicy, objectKey, type Pod, type Service, tables } from '@weft/api'
+import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, type Namespace, type NetworkPolicy, type Node, objectKey, type Pod, type Service, tables } from '@weft/api'
+import type { IpAddress } from '@weft/ip'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
-import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftables'
+import { diffTable, formatTable, type Nft, partsOf, type Transaction } from '@weft/nftables'
 import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
+import { type FlowMarks, JudgedFlows } from './judged-flows.ts'
 import { policyMetrics } from './metrics.ts'
+import { isDomainSet } from './names.ts'
 import { PolicyError } from './policy-error.ts'
 import { PolicyState } from './state.ts'
 import { watchDns, watchNamespace, watchPeer, watchTarget } from './watch.ts'
@@ -14,11 +17,17 @@ export interface PolicyDeps {
   readonly pods: Store<Pod>
   readonly namespaces: Store<Namespace>
   readonly policies: Store<NetworkPolicy>
+  /** One store a kind. */
+  readonly clusterPolicies: readonly Store<ClusterNetworkPolicy>[]
+  readonly nodes: Store<Node>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
   /** Protect the pods the API says are on this node. Absent: those of {@link Policy.cover} and {@link Policy.adopt}. */
   readonly podsOfNode?: string | undefined
   readonly nft: Nft
+  readonly flows: FlowMarks
+  /** Told once for each version of a policy of which something cannot be read: it allows less than it may mean (promise P10). */
+  readonly onRefused: (policy: NetworkPolicy | ClusterNetworkPolicy, message: string) => void
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -38,6 +47,15 @@ export interface Policy {
   readonly writes: number
   /** Pods that were attached before this process: covered with the first state, closed if the API does not know them. Call it before {@link Policy.run}. */
   adopt(attachments: readonly Attachment[]): void
+  /** Domain names that rules mean, in lower case; `*.` stands for one label or more before the rest. */
+  domains(): readonly string[]
+  /**
+   * DNS gave addresses for a name: they are allowed where a rule means it, for their time to live and a grace.
+   *
+   * @param name In lower case, without the last dot.
+   * @returns When the kernel has them: an answer that is held back until then never comes too early.
+   */
+  learn(name: string, answers: readonly NameAnswer[], signal?: AbortSignal): Promise<void>
   /**
    * Resolves when the pod's filter is in the kernel (promise P4).
    *
@@ -49,10 +67,19 @@ export interface Policy {
   uncover(attachment: Attachment): Promise<void>
 }
 
+/** An address of a name, as DNS gave it. */
+export interface NameAnswer {
+  readonly ip: IpAddress
+  readonly ttlSeconds: number
+}
+
+/** How often old addresses of names are looked for: they have had their grace already. */
+const expiryMs = 1000
+
 const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
-  const { config, pods, namespaces, policies, services, slices, podsOfNode, nft, clock, logger, registry } = deps
+  const { config, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
   const state = new PolicyState()
   const attached = new AttachedPods()
@@ -60,23 +87,37 @@ export function createPolicy(deps: PolicyDeps): Policy {
   let compare = true
   let comparedAt = Number.NEGATIVE_INFINITY
   let writes = 0
+  const flows = new JudgedFlows({ marks: deps.flows, clock, logger, minIntervalMs: config.flowInterval, onRejudged: (count) => metrics.rejudged.inc(count) })
   const reconciler = new Reconciler({ name: 'policy', clock, logger, maxIntervalMs: config.resync, reconcile })
 
   slices.addIndex(byService, (slice) => (slice.serviceName === '' ? [] : [`${slice.namespace}/${slice.serviceName}`]))
 
   async function reconcile(signal: AbortSignal): Promise<void> {
     // Until everything is known nothing is touched: what the kernel has stays in force (promise P6).
-    await Promise.all([pods, namespaces, policies, services, slices].map((store) => store.whenSynced(signal)))
+    await Promise.all([pods, namespaces, policies, ...clusterPolicies, nodes, services, slices].map((store) => store.whenSynced(signal)))
     const started = clock.now()
+    const isFirst = comparedAt === Number.NEGATIVE_INFINITY
     const whole = compare || started - comparedAt >= config.resync
-    const transaction = whole ? diffTable(nft.read('inet', tables.policy), state.table()) : state.transaction()
+    const current = whole ? nft.read('inet', tables.policy) : undefined
+    if (isFirst) adoptNames(current, started)
+    state.domains.expire(started)
+    const transaction = whole ? diffTable(current, state.table()) : state.transaction()
     // Should the commit fail, only a comparison knows what the kernel has.
     compare = true
     if (!transaction.isEmpty) nft.commit(transaction)
+    // An earlier process may have ended between its commit and its look at the connections.
+    flows.rejudge(isFirst || (whole && !transaction.isEmpty) ? 'all' : state.affected())
     state.settle()
     compare = false
     if (whole) comparedAt = started
     tell(transaction, started)
+  }
+
+  /** What an earlier process learnt is in the kernel only, and connections are there that need it. */
+  function adoptNames(current: ReturnType<Nft['read']>, now: number): void {
+    for (const { name, elements } of current?.table.sets ?? []) {
+      if (isDomainSet(name)) for (const { key } of elements) state.domains.adopt(name, partsOf(key)[0] as IpAddress, now + config.nameGrace)
+    }
   }
 
   function tell(transaction: Transaction, started: number): void {
@@ -105,6 +146,24 @@ export function createPolicy(deps: PolicyDeps): Policy {
     if (podsOfNode !== undefined) state.setTarget(`pod ${key}`, pod?.nodeName === podsOfNode && peer !== undefined ? watchTarget(pod, pod) : undefined)
   }
 
+  function setPolicy(key: string, policy: NetworkPolicy | undefined): void {
+    tellProblems(policy, 'NetworkPolicy')
+    state.setPolicy(key, policy)
+  }
+
+  function setClusterPolicy(old: ClusterNetworkPolicy | undefined, policy: ClusterNetworkPolicy | undefined): void {
+    tellProblems(policy, policy?.kind ?? '')
+    state.setClusterPolicy(clusterPolicyKey((policy ?? old)!), policy)
+  }
+
+  function tellProblems(policy: NetworkPolicy | ClusterNetworkPolicy | undefined, kind: string): void {
+    if (policy === undefined || policy.problems.length === 0) return
+    const [first, ...others] = policy.problems
+    metrics.refused.inc({ kind })
+    deps.onRefused(policy, `${first}${others.length === 0 ? '' : `, and ${others.length} more`}: what cannot be read allows nothing`)
+    logger.warn({ policy: objectKey(policy), kind, problems: policy.problems.slice(0, 5) }, 'part of policy refused')
+  }
+
   function setDns(): void {
     state.setDns(watchDns(services.get(config.dnsService), slices.by(byService, config.dnsService), config.dnsLabels))
   }
@@ -119,7 +178,9 @@ export function createPolicy(deps: PolicyDeps): Policy {
     const ends = [
       namespaces.subscribe(changed(({ key, new: now }) => state.setNamespace(key, now === undefined ? undefined : watchNamespace(now))), { replay: true }),
       pods.subscribe(changed(({ key }) => setPod(key)), { replay: true }),
-      policies.subscribe(changed(({ key, new: now }) => state.setPolicy(key, now)), { replay: true }),
+      policies.subscribe(changed(({ key, new: now }) => setPolicy(key, now)), { replay: true }),
+      ...clusterPolicies.map((store) => store.subscribe(changed(({ old, new: now }) => setClusterPolicy(old, now)), { replay: true })),
+      nodes.subscribe(changed(({ key, new: now }) => state.setNode(key, now)), { replay: true }),
       services.subscribe((change) => { if (change.key === config.dnsService) changed(setDns)(undefined) }),
       slices.subscribe(({ old, new: now }) => { if (isDns(old) || isDns(now)) changed(setDns)(undefined) }),
     ]
@@ -147,6 +208,13 @@ export function createPolicy(deps: PolicyDeps): Policy {
     }
   }
 
+  async function forgetNames(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await clock.sleep(expiryMs, { signal }).catch(() => undefined)
+      if (state.domains.hasExpired(clock.now())) reconciler.trigger()
+    }
+  }
+
   function hold(attachment: Attachment, pod: Pod | undefined): void {
     attached.set(attachment, pod)
     setPod(objectKey(attachment))
@@ -155,7 +223,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
   return {
     async run(signal) {
       const end = follow()
-      await reconciler.run(signal)
+      await Promise.all([reconciler.run(signal), flows.run(signal), forgetNames(signal)])
       end()
     },
     ready: () => allReady({ 'policies in the kernel': reconciler.ready }),
@@ -167,6 +235,12 @@ export function createPolicy(deps: PolicyDeps): Policy {
     },
     get writes() {
       return writes
+    },
+    domains: () => state.domains.wanted,
+    async learn(name, answers, signal) {
+      const now = clock.now()
+      const isNews = answers.map(({ ip, ttlSeconds }) => state.domains.learn(name, ip, now + ttlSeconds * 1000 + config.nameGrace)).includes(true)
+      if (isNews) await reconciler.settled(signal)
     },
     adopt(attachments) {
       for (const attachment of attachments) hold(attachment, undefined)

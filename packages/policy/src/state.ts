@@ -1,12 +1,17 @@
-import { type NetworkPolicy, protocolNumbers, selectorMatches } from '@weft/api'
-import { formatIp } from '@weft/ip'
-import type { MapDeclaration, SetDeclaration, SetElement, Table, Transaction } from '@weft/nftables'
-import { type CompileContext, type CompiledPolicy, compilePolicy, isSameContext } from './compile.ts'
-import type { DnsPeer, PolicyNamespace, PolicyPod, TargetPod } from './model.ts'
-import { directions, dnsSetName, families, policyChainName } from './names.ts'
+import type { ClusterNetworkPolicy, NetworkPolicy } from '@weft/api'
+import { formatIp, type IpAddress } from '@weft/ip'
+import type { MapDeclaration, SetDeclaration, Table, Transaction } from '@weft/nftables'
+import { compileClusterPolicy, type CompiledPolicy, compilePolicy } from './compile.ts'
+import { DnsSets } from './dns-sets.ts'
+import { DomainSets } from './domain-sets.ts'
+import type { DnsPeer, PolicyNamespace, PolicyNode, PolicyPod, TargetPod } from './model.ts'
+import { type Direction, directions, families, policyChainName } from './names.ts'
+import { NodeSets } from './node-sets.ts'
 import { PeerSets } from './peer-sets.ts'
+import { PolicyBook } from './policy-book.ts'
+import { type CompileContext, isSameContext } from './rule-compiler.ts'
 import { TableDraft } from './table-draft.ts'
-import { fixedChains, sets, socketSet } from './table.ts'
+import { fixedChains, sets } from './table.ts'
 import { TargetPods } from './target-pods.ts'
 
 /**
@@ -16,23 +21,26 @@ import { TargetPods } from './target-pods.ts'
 export class PolicyState {
   readonly #draft = new TableDraft()
   readonly #namespaces = new Map<string, PolicyNamespace>()
-  readonly #policies = new Map<string, Map<string, CompiledPolicy>>()
+  readonly #book = new PolicyBook(this.#namespaces)
   /** Policies the API has no more, whose pods outlived them (CVE-2024-7598). */
   readonly #orphans = new Set<string>()
-  readonly #peers: PeerSets
-  readonly #targets: TargetPods
+  readonly #peers = new PeerSets(this.#draft, this.#namespaces)
+  readonly #nodes = new NodeSets(this.#draft)
+  readonly #dns = new DnsSets(this.#draft)
+  readonly #targets = new TargetPods(this.#draft, this.#book)
+  /** Addresses of pods here whose policies changed since the last {@link PolicyState.settle}, by text. */
+  readonly #affected = new Map<string, IpAddress>()
   #context: CompileContext = { dns: undefined, dnsNamespaceLabels: undefined }
-  #dnsElements: ReadonlyMap<string, ReadonlyMap<string, SetElement>> = new Map()
+  /** Addresses of names: somebody who asks DNS fills them. */
+  readonly domains: DomainSets = new DomainSets(this.#draft)
 
   constructor() {
     for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
     for (const chain of fixedChains) this.#draft.putChain(chain)
-    this.#peers = new PeerSets(this.#draft, this.#namespaces)
-    this.#targets = new TargetPods(this.#draft, (namespace) => this.#policies.get(namespace)?.values() ?? [])
   }
 
   get policies(): number {
-    return this.#policies.values().reduce((sum, { size }) => sum + size, 0)
+    return this.#book.size
   }
 
   get selectors(): number {
@@ -56,15 +64,24 @@ export class PolicyState {
     return this.#draft.transaction()
   }
 
+  /** Addresses of whose connections some may be forbidden from now on. */
+  affected(): readonly IpAddress[] {
+    // Who enters a set may be allowed by it, or denied by a policy of the cluster; who leaves it the other way round.
+    const peers = this.#draft.touchedAddresses({ entering: this.#book.hasClusterPolicies })
+    return [...new Map([...this.#affected, ...peers]).values()]
+  }
+
   /** The kernel has the table as it is now. */
   settle(): void {
     this.#draft.settle()
+    this.#affected.clear()
   }
 
   setNamespace(name: string, namespace: PolicyNamespace | undefined): void {
     if (namespace === undefined) this.#namespaces.delete(name)
     else this.#namespaces.set(name, namespace)
     this.#peers.refreshNamespace(name)
+    if (this.#book.hasClusterPolicies) this.#affect(this.#targets.refreshNamespace(name))
     if (name === this.#context.dns?.namespace) this.#setContext(this.#context.dns)
     // A namespace of that name was made anew, or its deletion never was.
     if (!this.#isLeaving(name)) this.#dropOrphans(name)
@@ -72,19 +89,28 @@ export class PolicyState {
 
   setPolicy(key: string, source: NetworkPolicy | undefined): void {
     this.#orphans.delete(key)
-    if (source !== undefined) {
-      this.#replace(key, source)
-      return
-    }
     const namespace = namespaceOf(key)
     // Nothing in a namespace that goes is deleted in any order: its policies may go before its pods.
-    if (this.#policies.get(namespace)?.has(key) === true && this.#isLeaving(namespace) && this.#targets.has(namespace)) this.#orphans.add(key)
-    else this.#replace(key, undefined)
+    if (source === undefined && this.#book.get(namespace, key) !== undefined && this.#isLeaving(namespace) && this.#targets.has(namespace)) this.#orphans.add(key)
+    else this.#replace(namespace, key, source === undefined ? undefined : compilePolicy(source, this.#context))
+  }
+
+  /** @param key `kind/name`: names of the kinds do not meet. */
+  setClusterPolicy(key: string, source: ClusterNetworkPolicy | undefined): void {
+    const had = this.#book.hasClusterPolicies
+    this.#replace(undefined, key, source === undefined ? undefined : compileClusterPolicy(source, this.#context))
+    // The first and the last decide for pods of namespaces that nobody knows.
+    if (had !== this.#book.hasClusterPolicies) for (const namespace of this.#targets.namespaces()) if (!this.#namespaces.has(namespace)) this.#affect(this.#targets.refreshNamespace(namespace))
   }
 
   /** A pod as peer; undefined when it is gone. */
   setPeer(key: string, pod: PolicyPod | undefined): void {
     this.#peers.setPod(key, pod)
+  }
+
+  /** A node as peer; undefined when it is gone. */
+  setNode(name: string, node: PolicyNode | undefined): void {
+    this.#nodes.setNode(name, node)
   }
 
   /**
@@ -99,18 +125,9 @@ export class PolicyState {
   }
 
   setDns(dns: DnsPeer | undefined): void {
-    const wanted = dnsElements(dns)
-    for (const [name, { declaration, elements }] of wanted) {
-      this.#draft.putSet(declaration)
-      for (const [id, element] of elements) this.#draft.putElement(name, id, element)
-    }
+    const before = this.#dns.put(dns)
     this.#setContext(dns)
-    for (const [name, elements] of this.#dnsElements) {
-      const now = wanted.get(name)?.elements
-      for (const id of elements.keys()) if (now?.has(id) !== true) this.#draft.dropElement(name, id)
-      if (now === undefined && !isFixed(name)) this.#draft.dropSet(name)
-    }
-    this.#dnsElements = new Map([...wanted].map(([name, { elements }]) => [name, elements]))
+    before.drop()
   }
 
   /** Policies depend on what the DNS Service is, not on where its servers are. */
@@ -118,29 +135,37 @@ export class PolicyState {
     const before = this.#context
     this.#context = { dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels }
     if (isSameContext(before, this.#context)) return
-    for (const policies of this.#policies.values()) for (const [key, { source }] of [...policies]) if (source.egress !== undefined) this.#replace(key, source)
+    for (const { key, subject, source, chains } of this.#book.values()) if (chains.egress !== undefined) this.#replace(subject.namespace, key, 'tier' in source ? compileClusterPolicy(source, this.#context) : compilePolicy(source, this.#context))
   }
 
-  #replace(key: string, source: NetworkPolicy | undefined): void {
-    const namespace = namespaceOf(key)
-    const before = this.#policies.get(namespace)?.get(key)
-    const after = source === undefined ? undefined : compilePolicy(source, this.#context)
+  #replace(namespace: string | undefined, key: string, after: CompiledPolicy | undefined): void {
+    const before = this.#book.get(namespace, key)
+    const both = [before, after].filter((policy) => policy !== undefined)
     // What both need must not go away in between.
-    if (after !== undefined) this.#peers.acquire(after)
-    this.#hold(namespace, key, after)
-    for (const chain of Object.values(after?.chains ?? {})) this.#draft.putChain(chain)
-    if (!isSameReach(before, after)) {
-      this.#targets.refresh(namespace, (labels) => [before, after].some((policy) => policy !== undefined && selectorMatches(policy.source.pods, labels)))
-    }
-    for (const direction of directions) if (before?.chains[direction] !== undefined && after?.chains[direction] === undefined) this.#draft.dropChain(policyChainName(direction, key))
-    if (before !== undefined) this.#peers.release(before)
+    if (after !== undefined) this.#acquire(after)
+    this.#book.set(namespace, key, after)
+    for (const direction of directions) if (hasOwnChain(after, direction)) this.#draft.putChain(after.chains[direction]!)
+    this.#affect(this.#targets.concerned(both))
+    if (after !== undefined && before !== undefined && isSameReach(before, after)) this.#targets.rewrite(after)
+    else this.#targets.refresh(both)
+    for (const direction of directions) if (hasOwnChain(before, direction) && !hasOwnChain(after, direction)) this.#draft.dropChain(policyChainName(direction, key))
+    if (before !== undefined) this.#release(before)
   }
 
-  #hold(namespace: string, key: string, policy: CompiledPolicy | undefined): void {
-    const policies = this.#policies.getOrInsertComputed(namespace, () => new Map<string, CompiledPolicy>())
-    if (policy === undefined) policies.delete(key)
-    else policies.set(key, policy)
-    if (policies.size === 0) this.#policies.delete(namespace)
+  #acquire(policy: CompiledPolicy): void {
+    this.#peers.acquire(policy)
+    this.#nodes.acquire(policy.nodes)
+    this.domains.acquire(policy.domains)
+  }
+
+  #release(policy: CompiledPolicy): void {
+    this.#peers.release(policy)
+    this.#nodes.release(policy.nodes)
+    this.domains.release(policy.domains)
+  }
+
+  #affect(pods: readonly TargetPod[]): void {
+    for (const { ips } of pods) for (const ip of ips) this.#affected.set(formatIp(ip), ip)
   }
 
   #isLeaving(namespace: string): boolean {
@@ -150,7 +175,7 @@ export class PolicyState {
   #dropOrphans(namespace: string): void {
     for (const key of [...this.#orphans]) if (namespaceOf(key) === namespace) {
       this.#orphans.delete(key)
-      this.#replace(key, undefined)
+      this.#replace(namespace, key, undefined)
     }
   }
 }
@@ -159,28 +184,13 @@ function namespaceOf(key: string): string {
   return key.slice(0, key.indexOf('/'))
 }
 
-/** Whether a policy selects the same pods in the same directions: then they keep their chains. */
-function isSameReach(before: CompiledPolicy | undefined, after: CompiledPolicy | undefined): boolean {
-  return before !== undefined && after !== undefined && directions.every((direction) => (before.chains[direction] === undefined) === (after.chains[direction] === undefined))
-    && JSON.stringify(before.source.pods) === JSON.stringify(after.source.pods)
+/** Rules of those that pass are written out elsewhere. */
+function hasOwnChain(policy: CompiledPolicy | undefined, direction: Direction): policy is CompiledPolicy {
+  return policy?.chains[direction] !== undefined && !policy.passes.includes(direction)
 }
 
-function isFixed(name: string): boolean {
-  return families.some((family) => sets[family].dnsVip.name === name)
-}
-
-/** Sets of the DNS and their elements, by name and by text. */
-function dnsElements(dns: DnsPeer | undefined): ReadonlyMap<string, { readonly declaration: SetDeclaration, readonly elements: ReadonlyMap<string, SetElement> }> {
-  const found = new Map<string, { readonly declaration: SetDeclaration, readonly elements: ReadonlyMap<string, SetElement> }>()
-  for (const family of families) {
-    const vips = (dns?.vips ?? []).filter((ip) => ip.family === family)
-    found.set(sets[family].dnsVip.name, { declaration: sets[family].dnsVip, elements: new Map(vips.map((ip) => [formatIp(ip), { key: [ip] }])) })
-    for (const { protocol, port, endpoints } of dns?.ports ?? []) {
-      const own = endpoints.filter(({ ip }) => ip.family === family)
-      const name = dnsSetName(family, protocol, port)
-      const elements = new Map(own.map((endpoint) => [`${formatIp(endpoint.ip)} ${endpoint.port}`, { key: [endpoint.ip, protocolNumbers[protocol], endpoint.port] }]))
-      found.set(name, { declaration: socketSet(name, family, `cluster DNS, ${protocol} ${port}`), elements })
-    }
-  }
-  return found
+/** Whether a policy is asked by the same pods, at the same place, in the same directions: then they keep their chains. */
+function isSameReach(before: CompiledPolicy, after: CompiledPolicy): boolean {
+  return directions.every((direction) => (before.chains[direction] === undefined) === (after.chains[direction] === undefined))
+    && before.tier === after.tier && before.priority === after.priority && JSON.stringify(before.subject) === JSON.stringify(after.subject)
 }

@@ -1,5 +1,7 @@
 import { tables } from '@weft/api'
-import { type Chain, type MapDeclaration, type MapElement, type SetDeclaration, type SetElement, type Table, Transaction } from '@weft/nftables'
+import { formatIp, type IpAddress } from '@weft/ip'
+import { type Chain, type MapDeclaration, type MapElement, partsOf, type SetDeclaration, type SetElement, type Table, Transaction } from '@weft/nftables'
+import { isDomainSet } from './names.ts'
 import { policyTable } from './table.ts'
 
 type Declaration = SetDeclaration | MapDeclaration
@@ -112,6 +114,27 @@ export class TableDraft {
     for (const { name } of goneChains) transaction.deleteChain(name)
     for (const declaration of goneSets) transaction.deleteSet(declaration)
     return transaction
+  }
+
+  /**
+   * Addresses of pods, nodes and DNS servers whose elements changed since the last flush, by text. What a name stands for is
+   * not looked at: that it has another address does not end what was begun.
+   *
+   * @param options.entering Also of those that come to sets; those that leave them, and pods of this node, always.
+   */
+  touchedAddresses({ entering }: { readonly entering: boolean }): ReadonlyMap<string, IpAddress> {
+    const found = new Map<string, IpAddress>()
+    for (const [name, touched] of this.#touchedElements) {
+      const kind = this.#sets.get(name)?.declaration.kind
+      if (kind === undefined || isDomainSet(name)) continue
+      for (const [id, before] of touched) {
+        const now = this.#sets.get(name)?.elements.get(id)
+        if (before?.value === now?.value || (before === undefined && kind === 'set' && !entering)) continue
+        const [key] = partsOf((before ?? now)!.element.key)
+        if (typeof key === 'object' && 'family' in key && !('prefix' in key)) found.set(formatIp(key as IpAddress), key as IpAddress)
+      }
+    }
+    return found
   }
 
   #elementChanges(transaction: Transaction, kind: Declaration['kind']): void {

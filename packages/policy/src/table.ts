@@ -1,9 +1,9 @@
-import { priorities, tables } from '@weft/api'
+import { ctMarks, type PolicyAction, priorities, tables } from '@weft/api'
 import {
-  accept, baseChain, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, oneOf, type Rule, rule, set, type SetDeclaration,
-  type Table, table, udp, vmap,
+  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, oneOf, replaceBits,
+  returnToCaller, type Rule, rule, set, type SetDeclaration, type Statement, type Table, table, udp, vmap,
 } from '@weft/nftables'
-import { commentOf, families, type Family } from './names.ts'
+import { commentOf, type Direction, families, type Family } from './names.ts'
 
 const addressType: Readonly<Record<Family, DataTypeName>> = { 4: 'ipv4_addr', 6: 'ipv6_addr' }
 export const header: { readonly 4: typeof ip, readonly 6: typeof ip6 } = { 4: ip, 6: ip6 }
@@ -49,17 +49,41 @@ export function socketSet(name: string, family: Family, text: string): SetDeclar
 /** Neighbour discovery and its kin: without them an IPv6 pod is cut off from its own node (RFC 4890 §4.4). */
 const neighbourDiscovery = ['nd-router-solicit', 'nd-router-advert', 'nd-neighbor-solicit', 'nd-neighbor-advert'] as const
 
-/** What passes whatever the policies say. Untracked and invalid packets have no direction: they go on to the policies. */
+/** Denied after it had begun. */
+const judgedAndDenied = ctMarks.judged | ctMarks.denied
+
+/** Writes what policy thinks into conntrack's mark, and leaves the bits of others alone. */
+const remember = (bits: number): Rule => rule(assign(ct.mark, replaceBits(ct.mark, ctMarks.mask, bits)))
+
+/**
+ * What passes whatever the policies say. Untracked and invalid packets have neither mark nor direction: they go on to the
+ * policies.
+ */
 const always: readonly Rule[] = [
+  // A connection is judged once, and again when a policy that may concern it changes: then the mark is taken away.
+  rule(eq(bitAnd(ct.mark, ctMarks.mask), ctMarks.judged), accept),
   // ICMP errors about connections that were let through.
   rule(hasAny(ct.state, 'related'), accept),
-  // Answers only: what the client sends is judged anew each time, so that a policy ends what it forbids.
-  rule(eq(ct.direction, 'reply'), accept),
+  // Answers pass while nobody has judged anew, and no more when that was a denial. What the client sends decides.
+  rule(eq(ct.direction, 'reply'), eq(bitAnd(ct.mark, ctMarks.denied), 0), accept),
+  rule(eq(ct.direction, 'reply'), counter(), drop),
   ...families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), accept)),
 ]
 
 /** Where pods go that the API does not know: nothing passes, either way. */
 export const unknownPod = 'unknown-pod'
+/** Ends of the ways through the policies. */
+const allowed = 'allowed'
+const denied = 'denied'
+
+/** What the rules of policies say of what they match. Egress says no more than "go on": ingress comes after it. */
+export const verdicts: Readonly<Record<Direction, Readonly<Record<PolicyAction, readonly Statement[]>>>> = {
+  ingress: { Accept: [goTo(allowed)], Deny: [counter(), goTo(denied)], Pass: [returnToCaller] },
+  egress: { Accept: [accept], Deny: [counter(), goTo(denied)], Pass: [returnToCaller] },
+}
+
+/** Of pods that policies protect here: the others' connections are not ours to mark. */
+const isProtected = (family: Family): Statement => isIn(concat(header[family].saddr, header[family].saddr), sets[family].self)
 
 /**
  * The chains the kernel enters. Egress and ingress are base chains of their own: an `accept` ends only the one it stands
@@ -75,13 +99,29 @@ export const fixedChains: readonly Chain[] = [
     // Answers of the DNS Service are not tracked, so nothing says that they were asked for; no pod can forge its address.
     ...families.map((family) => rule(hasAny(ct.state, 'untracked'), isIn(header[family].saddr, sets[family].dnsVip), eq(udp.sport, 53), accept)),
     ...families.map((family) => rule(vmap(header[family].daddr, sets[family].ingress))),
+    ...families.map((family) => rule(isProtected(family), goTo(allowed))),
   ]),
-  chain(unknownPod, [rule(counter(), drop)]),
+  // To the node itself there is no ingress: what egress has let through is judged.
+  baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, families.map((family) => rule(eq(ct.direction, 'original'), isProtected(family), goTo(allowed)))),
+  chain(allowed, [remember(ctMarks.judged), rule(accept)]),
+  chain(denied, [remember(judgedAndDenied), rule(drop)]),
+  chain(unknownPod, [rule(counter(), goTo(denied))]),
 ]
 
-/** The chain of pods under these policies: what none of them allows is dropped, and counted. */
-export function podChain(name: string, policies: readonly { readonly key: string, readonly chain: string }[]): Chain {
-  return chain(name, [...policies.map(({ chain: target }) => rule(jump(target))), rule(counter(), drop)], { comment: commentOf(policies.map(({ key }) => key).join(' ')) })
+/** Rules of the tiers that concern the same pods: what of them comes first decides. */
+export interface PodTiers {
+  /** The chain of their Admin policies. */
+  readonly admin: string | undefined
+  /** Chains of the NetworkPolicies that isolate them; undefined when none does. */
+  readonly isolating: readonly string[] | undefined
+  /** Chains of their Baseline policies, asked when no NetworkPolicy isolates them. */
+  readonly baseline: readonly string[]
+}
+
+/** The chain of pods under the same policies: what no NetworkPolicy that isolates them allows is dropped, and counted. */
+export function podChain(name: string, direction: Direction, { tiers: { admin, isolating, baseline }, keys }: { readonly tiers: PodTiers, readonly keys: readonly string[] }): Chain {
+  const after = isolating === undefined ? [...baseline.map((each) => rule(jump(each))), rule(...verdicts[direction].Accept)] : [...isolating.map((each) => rule(jump(each))), rule(counter(), goTo(denied))]
+  return chain(name, [...admin === undefined ? [] : [rule(jump(admin))], ...after], { comment: commentOf(keys.join(' ')) })
 }
 
 /** The table around its parts. */

@@ -2,7 +2,7 @@
 import { FakeApiServer, type FakeObject } from '@weft/kube/testing'
 
 const paths: Readonly<Record<string, string>> = {
-  Pod: '/api/v1/pods', Namespace: '/api/v1/namespaces', Service: '/api/v1/services', EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices', NetworkPolicy: '/apis/networking.k8s.io/v1/networkpolicies',
+  Pod: '/api/v1/pods', Namespace: '/api/v1/namespaces', Service: '/api/v1/services', EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices', NetworkPolicy: '/apis/networking.k8s.io/v1/networkpolicies', Node: '/api/v1/nodes',
 }
 
 const server = await FakeApiServer.start()

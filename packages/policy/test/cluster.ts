@@ -1,4 +1,7 @@
-import { type EndpointSlice, type Namespace, type NetworkPolicy, type Pod, type Service, toEndpointSlice, toNamespace, toNetworkPolicy, toPod, toService } from '@weft/api'
+import {
+  type ClusterNetworkPolicy, type ClusterPolicyKind, type EndpointSlice, type Namespace, type NetworkPolicy, type Node, type Pod, type Service, toClusterNetworkPolicy, toEndpointSlice, toNamespace, toNetworkPolicy,
+  toNode, toPod, toService,
+} from '@weft/api'
 import { storeOf } from '@weft/kube/testing'
 import type { Store } from '@weft/kube'
 
@@ -12,6 +15,8 @@ export interface ClusterStores {
   readonly pods: Store<Pod>
   readonly namespaces: Store<Namespace>
   readonly policies: Store<NetworkPolicy>
+  readonly clusterPolicies: readonly [cluster: Store<ClusterNetworkPolicy>, admin: Store<ClusterNetworkPolicy>, baseline: Store<ClusterNetworkPolicy>]
+  readonly nodes: Store<Node>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
 }
@@ -20,10 +25,13 @@ export const nodeName = 'node-1'
 
 export function storesOf(objects: readonly object[] = []): ClusterStores {
   const of = <T>(kind: string, trim: (object: unknown) => T): T[] => objects.filter((object) => (object as KubeObject).kind === kind).map(trim)
+  const clusterOf = (kind: ClusterPolicyKind): Store<ClusterNetworkPolicy> => storeOf(of(kind, (object) => toClusterNetworkPolicy(object, kind)))
   return {
     pods: storeOf(of('Pod', toPod)),
     namespaces: storeOf(of('Namespace', toNamespace)),
     policies: storeOf(of('NetworkPolicy', toNetworkPolicy)),
+    clusterPolicies: [clusterOf('ClusterNetworkPolicy'), clusterOf('AdminNetworkPolicy'), clusterOf('BaselineAdminNetworkPolicy')],
+    nodes: storeOf(of('Node', toNode)),
     services: storeOf(of('Service', toService)),
     slices: storeOf(of('EndpointSlice', toEndpointSlice)),
   }
@@ -58,6 +66,14 @@ export function pod(key: string, { ips = [], labels = {}, node = nodeName, uid =
 export function networkPolicy(key: string, spec: object): object {
   const [ns, name] = key.split('/')
   return { kind: 'NetworkPolicy', metadata: { namespace: ns, name, uid: `policy-${key}` }, spec: { podSelector: {}, ...spec } }
+}
+
+export function clusterPolicy(name: string, spec: object, kind: ClusterPolicyKind = 'ClusterNetworkPolicy'): object {
+  return { kind, metadata: { name, uid: `cluster-policy-${name}` }, spec: { subject: { namespaces: {} }, ...spec } }
+}
+
+export function node(name: string, ips: readonly string[], labels: Readonly<Record<string, string>> = {}): object {
+  return { kind: 'Node', metadata: { name, uid: `node-${name}`, labels }, status: { addresses: ips.map((address) => ({ type: 'InternalIP', address })) } }
 }
 
 /** The DNS Service as Weft installs it: servers on the host network of their nodes. */

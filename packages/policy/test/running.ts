@@ -1,11 +1,12 @@
-import type { Attachment } from '@weft/api'
-import { createRegistry, type Registry } from '@weft/daemon'
+import { type Attachment, clusterPolicyKey } from '@weft/api'
+import { type Clock, createRegistry, type Registry } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { diffTable, type Nft } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { type PolicyConfig, policyConfigSchema } from '../src/config.ts'
 import { createPolicy, type Policy, type PolicyDeps } from '../src/policy.ts'
+import type { FlowMarks } from '../src/judged-flows.ts'
 import { PolicyState } from '../src/state.ts'
 import { watchDns, watchNamespace, watchPeer, watchTarget } from '../src/watch.ts'
 import { type ClusterStores, nodeName, storesOf } from './cluster.ts'
@@ -16,6 +17,8 @@ export interface RunningPolicy<N extends Nft = FakeNft> extends AsyncDisposable 
   readonly nft: N
   readonly registry: Registry
   readonly clock: ManualClock
+  /** What was told of policies of which something could not be read. */
+  readonly refused: readonly string[]
   readonly signal: AbortSignal
   /** Resolves when the kernel has what the stores say now. */
   settled(): Promise<void>
@@ -27,18 +30,22 @@ interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode
   readonly stores?: ClusterStores
   readonly nft: N
   readonly adopt?: readonly Attachment[]
+  readonly flows?: FlowMarks
+  /** By default one that stands still but when it is told. */
+  readonly time?: Clock
 }
 
 /** The engine over a manual clock; by default the pods of `node-1` are its targets. */
-export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode }: RunOptions<N>): RunningPolicy<N> {
+export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode, flows = { remarkMatching: () => 0 }, time }: RunOptions<N>): RunningPolicy<N> {
   const clock = new ManualClock()
   const registry = createRegistry()
-  const policy = createPolicy({ ...stores, config, podsOfNode, nft, clock, logger: silentLogger, registry })
+  const refused: string[] = []
+  const policy = createPolicy({ ...stores, config, podsOfNode, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, logger: silentLogger, registry })
   const stopping = new AbortController()
   policy.adopt(adopt)
   const running = policy.run(stopping.signal)
   return {
-    policy, stores, nft, registry, clock, signal: stopping.signal,
+    policy, stores, nft, registry, clock, refused, signal: stopping.signal,
     async settled() {
       await policy.whenReady(stopping.signal)
       // Runs are asynchronous by a few microtasks only.
@@ -53,7 +60,7 @@ export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [],
 
 /** State of a cluster at rest, as the node `node-1` sees it. */
 export function stateOf(objects: readonly object[]): PolicyState {
-  const { pods, namespaces, policies, services, slices } = storesOf(objects)
+  const { pods, namespaces, policies, clusterPolicies, nodes, services, slices } = storesOf(objects)
   const state = new PolicyState()
   for (const each of namespaces.values()) state.setNamespace(each.name, watchNamespace(each))
   for (const each of pods.values()) {
@@ -63,6 +70,8 @@ export function stateOf(objects: readonly object[]): PolicyState {
     if (peer !== undefined && each.nodeName === nodeName) state.setTarget(key, watchTarget(each, each))
   }
   for (const each of policies.values()) state.setPolicy(`${each.namespace}/${each.name}`, each)
+  for (const each of clusterPolicies.flatMap((store) => [...store.values()])) state.setClusterPolicy(clusterPolicyKey(each), each)
+  for (const each of nodes.values()) state.setNode(each.name, each)
   state.setDns(watchDns(services.get(config.dnsService), [...slices.values()], config.dnsLabels))
   return state
 }
