@@ -79,6 +79,6 @@ export class DomainSets {
 }
 
 /** `*.` stands for one label or more. */
-export function isMeant(domain: string, name: string): boolean {
+function isMeant(domain: string, name: string): boolean {
   return domain.startsWith('*.') ? name.length > domain.length - 1 && name.endsWith(domain.slice(1)) : name === domain
 }

@@ -146,8 +146,8 @@ export class PolicyState {
     this.#book.set(namespace, key, after)
     for (const direction of directions) if (hasOwnChain(after, direction)) this.#draft.putChain(after.chains[direction]!)
     this.#affect(this.#targets.concerned(both))
-    if (after !== undefined && before !== undefined && isSameReach(before, after)) this.#targets.rewrite(after)
-    else this.#targets.refresh(both)
+    if (before === undefined || after === undefined || !isSameReach(before, after)) this.#targets.refresh(both)
+    if (after !== undefined) this.#targets.rewrite(after)
     for (const direction of directions) if (hasOwnChain(before, direction) && !hasOwnChain(after, direction)) this.#draft.dropChain(policyChainName(direction, key))
     if (before !== undefined) this.#release(before)
   }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { namespace, networkPolicy, nodeName, pod } from './cluster.ts'
+import { clusterPolicy, namespace, networkPolicy, node, nodeName, pod } from './cluster.ts'
 
 /** Small worlds: few names, so that things meet. */
 
@@ -53,6 +53,44 @@ const policySpec = fc.record({
 
 export const policyArbitrary: fc.Arbitrary<object> = fc.tuple(fc.constantFrom('x/p', 'x/q', 'y/p', 'y/q'), policySpec).map(([key, spec]) => networkPolicy(key, spec))
 
+const clusterPods = fc.oneof(
+  namespaceSelector.map((namespaces) => ({ namespaces })),
+  fc.tuple(namespaceSelector, selector).map(([found, podSelector]) => ({ pods: { namespaceSelector: found, podSelector } })),
+)
+
+/** Names that rules may mean, and what DNS gave for them: pods, the outside, another node. */
+export const domainAnswers: Readonly<Record<string, readonly string[]>> = {
+  'example.com': ['203.0.113.9', '2001:db8:113::9'], 'a.b.example.com': ['10.244.1.4', 'fd00:10:244:1::4'], 'example.org': ['172.30.1.12'],
+}
+
+const clusterEgressPeer = fc.oneof(
+  { weight: 3, arbitrary: clusterPods },
+  fc.uniqueArray(ipBlock.map(({ cidr }) => cidr), { minLength: 1, maxLength: 2 }).map((networks) => ({ networks })),
+  fc.constantFrom({}, { matchLabels: { role: 'edge' } }).map((nodes) => ({ nodes })),
+  fc.uniqueArray(fc.constantFrom('example.com', '*.example.com', '*.org'), { minLength: 1, maxLength: 2 }).map((domainNames) => ({ domainNames })),
+  { weight: 1, arbitrary: fc.constant({ planets: {} }) },
+)
+
+const clusterProtocol = fc.oneof(
+  fc.tuple(fc.constantFrom('tcp', 'udp', 'sctp'), fc.oneof(
+    fc.constant({}),
+    fc.constantFrom(80, 81).map((number) => ({ destinationPort: { number } })),
+    fc.tuple(fc.integer({ min: 70, max: 80 }), fc.integer({ min: 1, max: 9 })).map(([start, more]) => ({ destinationPort: { range: { start, end: start + more } } })),
+  )).map(([protocol, of]) => ({ [protocol]: of })),
+  fc.constantFrom('web', 'dns').map((name) => ({ destinationNamedPort: name })),
+)
+
+const clusterRules = (name: 'from' | 'to'): fc.Arbitrary<readonly object[]> => fc.array(fc.record({
+  action: fc.constantFrom('Accept', 'Deny', 'Pass'),
+  [name]: fc.array(name === 'from' ? clusterPods : clusterEgressPeer, { minLength: 1, maxLength: 2 }),
+  protocols: fc.array(clusterProtocol, { minLength: 1, maxLength: 2 }),
+}, { requiredKeys: ['action', name] }), { maxLength: 3 })
+
+/** Few priorities, so that they meet. */
+export const clusterPolicyArbitrary: fc.Arbitrary<object> = fc.tuple(fc.constantFrom('p', 'q', 'r'), fc.record({
+  tier: fc.constantFrom('Admin', 'Admin', 'Baseline'), priority: fc.nat(2), subject: clusterPods, ingress: clusterRules('from'), egress: clusterRules('to'),
+}, { requiredKeys: ['tier', 'priority', 'subject'] })).map(([name, spec]) => clusterPolicy(name, spec))
+
 /** Addresses a probe may come from or go to that no pod has: another node, the outside. */
 export const strangers: Readonly<Record<4 | 6, readonly string[]>> = { 4: ['172.30.1.12', '203.0.113.9'], 6: ['fd00:172:30:1::12', '2001:db8:113::9'] }
 export const ownAddress: Readonly<Record<4 | 6, string>> = { 4: '172.30.1.11', 6: 'fd00:172:30:1::11' }
@@ -77,10 +115,20 @@ export const podArbitrary: fc.Arbitrary<object> = fc.tuple(fc.constantFrom(...po
 
 export const namespaceArbitrary: fc.Arbitrary<object> = fc.tuple(fc.constantFrom('x', 'y'), labels).map(([name, own]) => namespace(name, own))
 
+const nameOf = (each: object): string => JSON.stringify((each as { readonly metadata: object }).metadata)
+
+export const nodeArbitrary: fc.Arbitrary<object> = fc.tuple(fc.constantFrom(1, 2), fc.constantFrom({}, { role: 'edge' }))
+  .map(([number, own]) => node(`node-${number}`, [`172.30.1.1${number}`, `fd00:172:30:1::1${number}`], own as Readonly<Record<string, string>>))
+
 /** A whole world at rest. */
 export const clusterArbitrary: fc.Arbitrary<readonly object[]> = fc.record({
   namespaces: fc.tuple(labels, labels).map(([x, y]) => [namespace('x', x), namespace('y', y)]),
   pods: fc.tuple(...podNames.map(() => labels), fc.constantFrom('host' as const, 'ended' as const, 'plain' as const))
     .map((values) => podNames.map((name, index) => podOf(name, values[index] as Readonly<Record<string, string>>, name === 'x/odd' ? values.at(-1) as 'host' | 'ended' | 'plain' : 'plain'))),
-  policies: fc.uniqueArray(policyArbitrary, { maxLength: 4, selector: (each) => JSON.stringify((each as { readonly metadata: object }).metadata) }),
+  policies: fc.uniqueArray(policyArbitrary, { maxLength: 4, selector: nameOf }),
 }).map(({ namespaces, pods, policies }) => [...namespaces, ...pods, ...policies])
+
+/** The same with policies of the cluster, around and between those of namespaces. */
+export const tieredClusterArbitrary: fc.Arbitrary<readonly object[]> = fc.tuple(
+  clusterArbitrary, fc.uniqueArray(clusterPolicyArbitrary, { minLength: 1, maxLength: 3, selector: nameOf }), fc.uniqueArray(nodeArbitrary, { selector: nameOf }),
+).map((parts) => parts.flat())

@@ -1,18 +1,28 @@
-import { type ClusterNetworkPolicy, type ClusterPolicyKind, type Node, toClusterNetworkPolicy, toNode } from '@weft/api'
-import type { PolicyCluster } from '../src/evaluator/index.ts'
+import { formatIp, parseIp } from '@weft/ip'
 import { policyConfigSchema } from '../src/config.ts'
+import { createEvaluator, type Judgement, type Packet, type PolicyCluster } from '../src/evaluator/index.ts'
 import { watchDns } from '../src/watch.ts'
-import { type KubeObject, storesOf } from './cluster.ts'
-
-const clusterKinds: readonly string[] = ['ClusterNetworkPolicy', 'AdminNetworkPolicy', 'BaselineAdminNetworkPolicy'] satisfies readonly ClusterPolicyKind[]
+import { domainAnswers, ownAddress } from './arbitraries.ts'
+import { nodeName, storesOf } from './cluster.ts'
 
 /** Objects as the evaluator wants them. */
-export function clusterOf(objects: readonly object[]): PolicyCluster {
-  const { pods, namespaces, policies, services, slices } = storesOf(objects)
+function clusterOf(objects: readonly object[]): PolicyCluster {
+  const { pods, namespaces, policies, clusterPolicies, nodes, services, slices } = storesOf(objects)
   const { dnsService, dnsLabels } = policyConfigSchema.parse({})
-  const of = <T>(isOne: (kind: string) => boolean, trim: (object: unknown, kind: string) => T): T[] =>
-    objects.filter((object) => isOne((object as KubeObject).kind)).map((object) => trim(object, (object as KubeObject).kind))
-  const clusterPolicies: ClusterNetworkPolicy[] = of((kind) => clusterKinds.includes(kind), (object, kind) => toClusterNetworkPolicy(object, kind as ClusterPolicyKind))
-  const nodes: Node[] = of((kind) => kind === 'Node', toNode)
-  return { pods: pods.values(), namespaces: namespaces.values(), policies: policies.values(), nodes, clusterPolicies, dns: watchDns(services.get(dnsService), [...slices.values()], dnsLabels) }
+  const names = new Map(Object.entries(domainAnswers).map(([name, ips]) => [name, ips.map((ip) => parseIp(ip))]))
+  return {
+    pods: pods.values(), namespaces: namespaces.values(), policies: policies.values(), nodes: [...nodes.values()], clusterPolicies: clusterPolicies.flatMap((store) => [...store.values()]), names,
+    dns: watchDns(services.get(dnsService), [...slices.values()], dnsLabels),
+  }
+}
+
+/** Whether a packet gets through on `node-1`: a node has the policies of its own pods, and always reaches them. */
+export function judgeHere(objects: readonly object[]): (packet: Packet) => boolean {
+  const judge = createEvaluator(clusterOf(objects))
+  const isHere = ({ subject }: Judgement): boolean => subject?.nodeName === nodeName
+  return (packet) => {
+    if (Object.values(ownAddress).includes(formatIp(packet.from))) return true
+    const { egress, ingress } = judge(packet)
+    return [egress, ingress].every((side) => side.allowed || !isHere(side))
+  }
 }

@@ -65,7 +65,15 @@ export class TestPod implements AsyncDisposable {
   }
 }
 
-/** A node with two pods wired as Weft does, and a client of the world outside. */
+/** A node, and what is linked to it: pods wired as Weft does, and clients of the world outside. */
+export interface NodeNet extends AsyncDisposable {
+  readonly node: TestNamespace
+  readonly host: TestPod
+  /** @param link `weft…` for a pod, anything else for what is outside. */
+  attach(link: string, ips: TestPod['ips']): Promise<TestPod>
+}
+
+/** A node with two pods and a client outside. */
 export interface PodNet extends AsyncDisposable {
   readonly node: TestNamespace
   readonly host: TestPod
@@ -77,25 +85,39 @@ export interface PodNet extends AsyncDisposable {
 const gateways = [parseIp('169.254.1.1'), parseIp('fe80::1')] as const
 const nodeIps = ['172.30.1.11', 'fd00:172:30:1::11'] as const
 
-export async function createPodNet(ports: readonly number[]): Promise<PodNet> {
+/** @param ports Where everybody listens, TCP and UDP. */
+export async function createNodeNet(ports: readonly number[]): Promise<NodeNet> {
   const stack = new AsyncDisposableStack()
   const make = async (): Promise<TestNamespace> => stack.use(await TestNamespace.create())
   const node = await make()
   await writeSysctls(node.path, { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
   for (const ip of nodeIps) node.route.addAddress({ ifIndex: 1, address: parseIp(ip), prefix: ip.includes(':') ? 128 : 32 })
-  const attach = async (name: string, ips: TestPod['ips']): Promise<TestPod> => {
-    const namespace = await make()
-    const hostEnd = { name, addresses: [{ address: gateways[0], prefix: 32 }, { address: gateways[1], prefix: 64 }] }
-    const podEnd = { name: 'eth0', addresses: [{ address: parseIp(ips[0]), prefix: 32 }, { address: parseIp(ips[1]), prefix: 128 }] }
-    const [podIndex, hostIndex] = TestNamespace.connect(namespace, podEnd, node, hostEnd)
-    ensureDone(namespace.route.transact(gateways.map((via) => requests.addRoute({ destination: parseCidr(via.family === 4 ? '0.0.0.0/0' : '::/0'), via, ifIndex: podIndex, onlink: true }))))
-    ensureDone(node.route.transact(ips.map((ip, at) => requests.addRoute({ destination: cidrFrom(parseIp(ip), at === 0 ? 32 : 128), ifIndex: hostIndex, source: parseIp(nodeIps[at]!) }))))
-    const pod = stack.use(await TestPod.start(namespace, ips))
-    await Promise.all(ports.map((port) => pod.run({ do: 'listen', port })))
-    return pod
-  }
   const host = stack.use(await TestPod.start(node, nodeIps))
   await Promise.all([...ports, 10_053].map((port) => host.run({ do: 'listen', port })))
-  const [a, b, outside] = [await attach('weft1', ['10.244.1.2', 'fd00:10:244:1::2']), await attach('weft2', ['10.244.1.3', 'fd00:10:244:1::3']), await attach('eth9', ['203.0.113.10', '2001:db8:113::10'])]
-  return { node, host, a, b, outside, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return {
+    node, host,
+    async attach(link, ips) {
+      const namespace = await make()
+      wire(namespace, node, { link, ips })
+      const pod = stack.use(await TestPod.start(namespace, ips))
+      await Promise.all(ports.map((port) => pod.run({ do: 'listen', port })))
+      return pod
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
+
+/** The link between a pod and its node: addresses and routes as weft-cni has them. */
+function wire(namespace: TestNamespace, node: TestNamespace, { link, ips }: { readonly link: string, readonly ips: TestPod['ips'] }): void {
+  const hostEnd = { name: link, addresses: [{ address: gateways[0], prefix: 32 }, { address: gateways[1], prefix: 64 }] }
+  const podEnd = { name: 'eth0', addresses: [{ address: parseIp(ips[0]), prefix: 32 }, { address: parseIp(ips[1]), prefix: 128 }] }
+  const [podIndex, hostIndex] = TestNamespace.connect(namespace, podEnd, node, hostEnd)
+  ensureDone(namespace.route.transact(gateways.map((via) => requests.addRoute({ destination: parseCidr(via.family === 4 ? '0.0.0.0/0' : '::/0'), via, ifIndex: podIndex, onlink: true }))))
+  ensureDone(node.route.transact(ips.map((ip, at) => requests.addRoute({ destination: cidrFrom(parseIp(ip), at === 0 ? 32 : 128), ifIndex: hostIndex, source: parseIp(nodeIps[at]!) }))))
+}
+
+export async function createPodNet(ports: readonly number[]): Promise<PodNet> {
+  const net = await createNodeNet(ports)
+  const [a, b, outside] = [await net.attach('weft1', ['10.244.1.2', 'fd00:10:244:1::2']), await net.attach('weft2', ['10.244.1.3', 'fd00:10:244:1::3']), await net.attach('eth9', ['203.0.113.10', '2001:db8:113::10'])]
+  return { node: net.node, host: net.host, a, b, outside, [Symbol.asyncDispose]: () => net[Symbol.asyncDispose]() }
 }

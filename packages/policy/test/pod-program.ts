@@ -6,6 +6,12 @@ import { createInterface } from 'node:readline'
 export type PodCommand =
   | { readonly do: 'listen', readonly port: number }
   | { readonly do: 'tcp' | 'udp', readonly to: string, readonly port: number, readonly timeoutMs: number }
+  /** All at once; in the order of the answer. */
+  | { readonly do: 'probe', readonly targets: readonly { readonly protocol: 'tcp' | 'udp', readonly to: string, readonly port: number }[], readonly timeoutMs: number }
+  /** Sends one datagram, and is done when the kernel has it. */
+  | { readonly do: 'send', readonly to: string, readonly port: number, readonly text: string }
+  /** Datagrams received by text. */
+  | { readonly do: 'texts' }
   /** Sends datagrams to all ports, round after round, until `stop`. */
   | { readonly do: 'blast', readonly to: string, readonly ports: readonly number[] }
   | { readonly do: 'stop' }
@@ -16,6 +22,7 @@ export type PodCommand =
   | { readonly do: 'talk', readonly timeoutMs: number }
 
 const received = new Map<number, number>()
+const texts = new Map<string, number>()
 let kept: Socket | undefined
 let blasting: NodeJS.Timeout | undefined
 let sent = 0
@@ -24,6 +31,7 @@ function listen(port: number): Promise<unknown> {
   const udp = createSocket({ type: 'udp6' })
   udp.on('message', (message, { address, port: from }) => {
     received.set(port, (received.get(port) ?? 0) + 1)
+    texts.set(String(message), (texts.get(String(message)) ?? 0) + 1)
     if (String(message) === 'ping') udp.send('pong', from, address)
   })
   const tcp = createServer((socket) => socket.on('error', () => undefined).pipe(socket))
@@ -61,6 +69,23 @@ function askUdp(to: string, port: number, timeoutMs: number): Promise<boolean> {
   })
 }
 
+/** One socket for all that is sent without an answer: a connection of conntrack each time anew would hide what is remembered. */
+const sender = { 4: createSocket('udp4'), 6: createSocket('udp6') }
+for (const socket of Object.values(sender)) socket.on('error', () => undefined).unref()
+
+async function send(to: string, port: number, text: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    sender[to.includes(':') ? 6 : 4].send(text, port, to, (error) => resolve(error === null))
+  })
+}
+
+async function reach({ protocol, to, port }: { readonly protocol: 'tcp' | 'udp', readonly to: string, readonly port: number }, timeoutMs: number): Promise<boolean> {
+  if (protocol === 'udp') return await askUdp(to, port, timeoutMs)
+  const socket = await dial(to, port, timeoutMs)
+  socket?.destroy()
+  return socket !== undefined
+}
+
 function talk(timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, timeoutMs, false)
@@ -75,12 +100,10 @@ function talk(timeoutMs: number): Promise<boolean> {
 async function run(command: PodCommand): Promise<unknown> {
   switch (command.do) {
     case 'listen': return await listen(command.port)
-    case 'udp': return await askUdp(command.to, command.port, command.timeoutMs)
-    case 'tcp': {
-      const socket = await dial(command.to, command.port, command.timeoutMs)
-      socket?.destroy()
-      return socket !== undefined
-    }
+    case 'udp': case 'tcp': return await reach({ ...command, protocol: command.do }, command.timeoutMs)
+    case 'probe': return await Promise.all(command.targets.map((target) => reach(target, command.timeoutMs)))
+    case 'send': return await send(command.to, command.port, command.text)
+    case 'texts': return Object.fromEntries(texts)
     case 'open': return (kept = await dial(command.to, command.port, command.timeoutMs)) !== undefined
     case 'talk': return await talk(command.timeoutMs)
     case 'blast': {

@@ -9,6 +9,7 @@ import { createPolicy, type Policy, type PolicyDeps } from '../src/policy.ts'
 import type { FlowMarks } from '../src/judged-flows.ts'
 import { PolicyState } from '../src/state.ts'
 import { watchDns, watchNamespace, watchPeer, watchTarget } from '../src/watch.ts'
+import { domainAnswers } from './arbitraries.ts'
 import { type ClusterStores, nodeName, storesOf } from './cluster.ts'
 
 export interface RunningPolicy<N extends Nft = FakeNft> extends AsyncDisposable {
@@ -71,6 +72,8 @@ export function stateOf(objects: readonly object[]): PolicyState {
   }
   for (const each of policies.values()) state.setPolicy(`${each.namespace}/${each.name}`, each)
   for (const each of clusterPolicies.flatMap((store) => [...store.values()])) state.setClusterPolicy(clusterPolicyKey(each), each)
+  // What DNS gave, for ever: those who test that it ends say so themselves.
+  for (const [name, ips] of Object.entries(domainAnswers)) for (const ip of ips) state.domains.learn(name, parseIp(ip), Number.POSITIVE_INFINITY)
   for (const each of nodes.values()) state.setNode(each.name, each)
   state.setDns(watchDns(services.get(config.dnsService), [...slices.values()], config.dnsLabels))
   return state
