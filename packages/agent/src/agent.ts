@@ -6,7 +6,7 @@ import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
 import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
-import { createPolicy, policyTarget } from '@weft/policy'
+import { createPolicy, explainRoutes, policyTarget } from '@weft/policy'
 import { createProxy, explainRoute, serveHealth, serviceTarget } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
@@ -36,8 +36,8 @@ export interface Agent extends AsyncDisposable {
   ready(): Readiness
   status(): AgentStatus
   readonly dumps: Readonly<Record<string, () => string>>
-  /** What features answer to a question in a URL's parameters, as text. */
-  readonly explanations: Readonly<Record<string, (url: URL) => string>>
+  /** What features answer to a question in a URL's parameters, as text or JSON. */
+  readonly explanations: Readonly<Record<string, (url: URL) => unknown>>
 }
 
 /** Assembles the features of one node. They know each other only as ports; this is the one place that connects them. */
@@ -85,7 +85,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     ready,
     status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
     dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
-    explanations: { proxy: explainRoute(proxy) },
+    explanations: { proxy: explainRoute(proxy), ...explainRoutes(policy) },
     async run(signal) {
       // Pods are wired when everything a pod needs is in the kernel; until then the plugin answers "try again later".
       const wirePods = async (): Promise<void> => {

@@ -11,6 +11,7 @@ export { type Namespace, namespaceResource, toNamespace } from './namespace.ts'
 export { maxAnnotationLength, type Service, type ServicePort, type ServiceType, type TrafficPolicy, serviceResource, toService } from './service.ts'
 export { type Endpoint, type EndpointPort, type EndpointSlice, endpointSliceResource, toEndpointSlice } from './endpoint-slice.ts'
 export { type NetworkPolicy, type PolicyPeer, type PolicyPort, type PolicyRule, networkPolicyResource, toNetworkPolicy } from './network-policy.ts'
+export type { ExplainedEnd, ExplainedKernel, ExplainedLine, ExplainedRule, ExplainedSide, PolicyExplanation, PolicyMatrix, PolicyReach } from './policy-explanation.ts'
 export {
   adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, clusterPolicyKey, type ClusterPolicyKind, type ClusterPolicyRule, compareClusterPolicies,
   type PolicyAction, type PolicyTier, toClusterNetworkPolicy,

@@ -79,6 +79,28 @@ proxy.command('explain')
   .option('--node <name>', "the node that is asked; the pod's own by default")
   .action(async (to: string, options: { from: string, protocol: string, node?: string }) => run((await import('./commands/explain-proxy.ts')).explainProxy(to, options)))
 
+const policy = program.command('policy').description('why a connection is open or closed, and who reaches whom')
+
+const traffic = (command: Command): Command => command
+  .option('--port <port>', 'destination port, after Services were rewritten; without it ICMP')
+  .addOption(new Option('--protocol <protocol>', 'TCP unless there is no port').choices(['tcp', 'udp', 'sctp', 'icmp']))
+  .addOption(new Option('--family <family>', 'address family; the first that both ends have').choices(['4', '6']))
+  .addOption(json())
+
+traffic(policy.command('explain'))
+  .description('the verdict, the rule that decided and those that were asked: by the policies and by the kernels of both nodes')
+  .requiredOption('--from <end>', 'a pod `namespace/name`, a node, or an address')
+  .requiredOption('--to <end>', 'a pod `namespace/name`, a node, or an address')
+  .action(async (options: { from: string, to: string, protocol?: string, port?: string, family?: '4' | '6', json?: boolean }) =>
+    run((await import('./commands/policy.ts')).explain({ ...options, json: options.json ?? false })))
+
+traffic(policy.command('matrix'))
+  .description('who reaches whom, by the policies: a table, JSON, or an SVG picture')
+  .argument('[namespaces...]', 'all of them by default')
+  .option('--svg <file>', 'draw it into this file as well')
+  .action(async (namespaces: string[], options: { svg?: string, protocol?: string, port?: string, family?: '4' | '6', json?: boolean }) =>
+    run((await import('./commands/policy.ts')).matrix({ namespaces, ...options, json: options.json ?? false })))
+
 program.command('test')
   .description('run the tests of this repository')
   .argument('[stages...]', 'static, unit, kernel, e2e; all of them by default')

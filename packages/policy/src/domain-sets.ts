@@ -25,6 +25,11 @@ export class DomainSets {
     return [...this.#domains.values()].map(({ domain }) => domain)
   }
 
+  /** What they stand for now. */
+  addresses(): ReadonlyMap<string, readonly IpAddress[]> {
+    return new Map([...this.#domains.values()].map(({ domain, learnt }) => [domain, [...learnt.values()].map(({ ip }) => ip)]))
+  }
+
   acquire(domains: readonly string[]): void {
     for (const domain of domains) {
       if (!this.#domains.add(domain, { domain, learnt: new Map() })) continue

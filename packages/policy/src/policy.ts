@@ -5,6 +5,9 @@ import type { Store } from '@weft/kube'
 import { diffTable, formatTable, type Nft, partsOf, type Transaction } from '@weft/nftables'
 import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
+import { type ExplainContext, explainPolicy } from './explain/explain.ts'
+import type { PolicyAnswers } from './explain/explain-routes.ts'
+import { policyMatrix } from './explain/matrix.ts'
 import { type FlowMarks, JudgedFlows } from './judged-flows.ts'
 import { policyMetrics } from './metrics.ts'
 import { isDomainSet } from './names.ts'
@@ -14,6 +17,7 @@ import { watchDns, watchNamespace, watchPeer, watchTarget } from './watch.ts'
 
 export interface PolicyDeps {
   readonly config: PolicyConfig
+  readonly nodeName: string
   readonly pods: Store<Pod>
   readonly namespaces: Store<Namespace>
   readonly policies: Store<NetworkPolicy>
@@ -33,7 +37,7 @@ export interface PolicyDeps {
   readonly registry: Registry
 }
 
-export interface Policy {
+export interface Policy extends PolicyAnswers {
   /** Keeps the kernel as wanted until aborted. */
   run(signal: AbortSignal): Promise<void>
   ready(): Readiness
@@ -79,7 +83,7 @@ const expiryMs = 1000
 const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
-  const { config, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, nft, clock, logger, registry } = deps
+  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
   const state = new PolicyState()
   const attached = new AttachedPods()
@@ -190,6 +194,15 @@ export function createPolicy(deps: PolicyDeps): Policy {
     }
   }
 
+  /** What the policies speak of, as the API has it now. */
+  function cluster(): ExplainContext['cluster'] {
+    return {
+      pods: [...pods.values()], namespaces: [...namespaces.values()], nodes: [...nodes.values()],
+      policies: policies.values(), clusterPolicies: clusterPolicies.flatMap((store) => [...store.values()]), names: state.domains.addresses(),
+      dns: watchDns(services.get(config.dnsService), slices.by(byService, config.dnsService), config.dnsLabels),
+    }
+  }
+
   /** The pod of an attachment, as soon as the API tells of it. */
   async function podOf(attachment: Attachment, signal: AbortSignal): Promise<Pod> {
     const key = objectKey(attachment)
@@ -229,6 +242,8 @@ export function createPolicy(deps: PolicyDeps): Policy {
     ready: () => allReady({ 'policies in the kernel': reconciler.ready }),
     whenReady: (signal) => reconciler.whenReady(signal),
     dump: () => formatTable(state.table()),
+    explain: (question) => explainPolicy(question, { nodeName, cluster: cluster(), wanted: state.table(), kernel: nft.read('inet', tables.policy) }),
+    matrix: (question) => policyMatrix(cluster(), question),
     recheck() {
       compare = true
       reconciler.trigger()

@@ -41,7 +41,7 @@ export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [],
   const clock = new ManualClock()
   const registry = createRegistry()
   const refused: string[] = []
-  const policy = createPolicy({ ...stores, config, podsOfNode, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, logger: silentLogger, registry })
+  const policy = createPolicy({ ...stores, config, nodeName, podsOfNode, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, logger: silentLogger, registry })
   const stopping = new AbortController()
   policy.adopt(adopt)
   const running = policy.run(stopping.signal)

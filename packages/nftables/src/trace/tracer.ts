@@ -3,7 +3,7 @@ import { typesOf } from '../expression.ts'
 import { flagBits } from '../format-statement.ts'
 import { isExpression, resolveRule } from '../protocol-context.ts'
 import type { Assignment, DynamicElement, Match, Nat, Statement, Verdict } from '../statement.ts'
-import type { BaseChain, Hook, TableFamily } from '../table.ts'
+import type { BaseChain, Hook, Rule, TableFamily } from '../table.ts'
 import { elementKey } from '../element-encoder.ts'
 import { type AddressValue, type Value } from '../value.ts'
 import { evaluate, find, matches, normal, numberOf, type Surroundings, within } from './evaluate.ts'
@@ -37,6 +37,14 @@ export interface TraceStep {
   readonly rule: string
 }
 
+/** A rule that the packet came to. */
+export interface AskedRule {
+  readonly chain: string
+  readonly rule: Rule
+  /** Whether all of it matched. */
+  readonly ran: boolean
+}
+
 /** What became of a packet. */
 export interface Trace {
   readonly verdict: 'accept' | 'drop' | 'reject'
@@ -53,6 +61,8 @@ export interface Trace {
   /** What conntrack will remember; undefined if untracked or dropped. */
   readonly connection: TraceConnection | undefined
   readonly steps: readonly TraceStep[]
+  /** Every rule the packet came to, those that did not match too, in that order. */
+  readonly asked: readonly AskedRule[]
 }
 
 type Outcome = 'accept' | 'drop' | 'reject' | 'continue' | 'return'
@@ -75,6 +85,7 @@ class Tracer {
   readonly #state: TracePacket['ctState']
   readonly #local: readonly AddressValue[]
   readonly #steps: TraceStep[] = []
+  readonly #asked: { chain: string, rule: Rule, ran: boolean }[] = []
   #by: TraceStep | undefined
 
   constructor(tables: readonly MemoryTable[], packet: TracePacket, options: TraceOptions) {
@@ -100,7 +111,7 @@ class Tracer {
     const { saddr, daddr, sport, dport, mark, ct, untracked } = this.#flight
     return {
       verdict, by: verdict === 'accept' ? undefined : this.#by, path, packet: { saddr, daddr, sport, dport, mark }, dnat: ct?.dnat, snat: ct?.snat, tracked: !untracked,
-      connection: ct === undefined || verdict !== 'accept' ? undefined : { original: ct.original, dnat: ct.dnat, snat: ct.snat, mark: ct.mark }, steps: this.#steps,
+      connection: ct === undefined || verdict !== 'accept' ? undefined : { original: ct.original, dnat: ct.dnat, snat: ct.snat, mark: ct.mark }, steps: this.#steps, asked: this.#asked,
     }
   }
 
@@ -175,7 +186,11 @@ class Tracer {
 
   #rules(at: { readonly table: MemoryTable, readonly chain: string, readonly rules: readonly MemoryRule[], readonly base: BaseChain }): Outcome {
     for (const rule of at.rules) {
+      const asked = { chain: at.chain, rule: rule.rule, ran: false }
+      const before = rule.hits
+      this.#asked.push(asked)
       const verdict = this.#rule(at, rule)
+      asked.ran = rule.hits > before
       if (verdict !== 'continue') return verdict
     }
     return 'continue'

@@ -11,6 +11,8 @@ interface EvaluatedRule {
   /** Empty when it has none. */
   readonly name: string
   readonly action: RuleAction
+  /** What it says. */
+  readonly rule: PolicyRule
   /** A packet matches when one way to read it has both a peer and a port that the rule names. */
   readonly ask: (readings: readonly Reading[]) => RuleOutcome
 }
@@ -27,7 +29,7 @@ export interface EvaluatedPolicy {
 export function evaluatedNetworkPolicy(policy: NetworkPolicy, context: PeerContext): EvaluatedPolicy {
   const { namespace, name } = policy
   const rulesOf = (rules: readonly PolicyRule[]): readonly EvaluatedRule[] =>
-    rules.map((rule, index) => ({ index, name: '', action: 'Accept', ask: asker(rule, { namespace, opens: true, context }) }))
+    rules.map((rule, index) => ({ index, name: '', action: 'Accept', rule, ask: asker(rule, { namespace, opens: true, context }) }))
   return {
     ref: { kind: 'NetworkPolicy', namespace, name },
     selects: (pod) => pod.namespace === namespace && selectorMatches(policy.pods, pod.labels),
@@ -45,7 +47,7 @@ export function evaluatedClusterPolicy(policy: ClusterNetworkPolicy, context: Pe
       return around !== undefined && selectorMatches(subject.namespaces, around) && selectorMatches(subject.pods, pod.labels)
     },
     rules: Object.fromEntries(directions.flatMap((direction) => (policy[direction].length === 0 ? [] : [[direction,
-      policy[direction].map((rule, index): EvaluatedRule => ({ index, name: rule.name, action: rule.action, ask: asker(rule, { namespace: '', opens: rule.action === 'Accept', context }) })),
+      policy[direction].map((rule, index): EvaluatedRule => ({ index, name: rule.name, action: rule.action, rule, ask: asker(rule, { namespace: '', opens: rule.action === 'Accept', context }) })),
     ]]))),
   }
 }

@@ -57,10 +57,10 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
     /** The first rule that matches decides. */
     const firstMatch = (policies: readonly EvaluatedPolicy[]): ConsideredRule | undefined => {
       for (const policy of policies) {
-        for (const { ask, index, name, action } of policy.rules[direction]!) {
-          const rule: ConsideredRule = { policy: policy.ref, direction, index, name, action, outcome: ask(readings) }
-          considered.push(rule)
-          if (rule.outcome === 'matched') return rule
+        for (const { ask, ...rule } of policy.rules[direction]!) {
+          const asked: ConsideredRule = { policy: policy.ref, direction, ...rule, outcome: ask(readings) }
+          considered.push(asked)
+          if (asked.outcome === 'matched') return asked
         }
       }
       return undefined

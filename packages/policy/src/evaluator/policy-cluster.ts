@@ -17,5 +17,5 @@ export interface PolicyCluster {
   readonly dns?: DnsPeer | undefined
 }
 
-/** Addresses by the name they were an answer for, in lower case and without the last dot. */
+/** Addresses by the name they were an answer for, in lower case and without the last dot, or by `*.` and the end of such names. */
 export type NamedAddresses = ReadonlyMap<string, readonly IpAddress[]>

@@ -1,4 +1,4 @@
-import type { ClusterPolicyKind, Pod, PolicyAction } from '@weft/api'
+import type { ClusterPolicyKind, Pod, PolicyAction, PolicyRule } from '@weft/api'
 import type { Direction } from '../names.ts'
 
 export type PolicyKind = 'NetworkPolicy' | ClusterPolicyKind
@@ -25,6 +25,8 @@ export interface ConsideredRule {
   /** The rule's own name; empty when it has none. */
   readonly name: string
   readonly action: RuleAction
+  /** What it says. */
+  readonly rule: PolicyRule
   readonly outcome: RuleOutcome
 }
 
