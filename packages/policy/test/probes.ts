@@ -59,7 +59,7 @@ export function clusterPolicy(spec: object, { kind = 'ClusterNetworkPolicy', nam
 }
 
 /**
- * Packets of a line such as `x/b>x/a:80 x/b>x/a:80/UDP y/a>x/a:icmp`, each in both families. A `*` for a pod or a namespace
+ * Packets of a line such as `x/b>x/a:80 x/b>x/a:80/UDP y/a>x/a:icmp`, each in both families. `any` for a pod or a namespace
  * means each of them but the other side.
  */
 export function packetsOf(line: string): readonly { readonly probe: string, readonly packet: Packet }[] {
@@ -77,5 +77,5 @@ export function packetsOf(line: string): readonly { readonly probe: string, read
 function placesOf(text: string): readonly string[] {
   const [ns, name] = text.split('/')
   if (name === undefined) return [text]
-  return namespaceNames.filter((each) => ns === '*' || ns === each).flatMap((each) => (name === '*' ? [...podNames] : [name]).map((own) => `${each}/${own}`))
+  return namespaceNames.filter((each) => ns === 'any' || ns === each).flatMap((each) => (name === 'any' ? [...podNames] : [name]).map((own) => `${each}/${own}`))
 }
