@@ -8,7 +8,7 @@ import { agentConfigSchema } from './config.ts'
 const main = fileURLToPath(new URL('./index.ts', import.meta.url))
 
 describe('agent', () => {
-  test('A6 importing it loads neither client-node nor fastify', async () => {
+  test('A6 importing it loads neither client-node nor fastify', { timeout: 60_000 }, async () => {
     const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=dev', '--disable-warning=ExperimentalWarning', '--input-type=module', '--import', `data:text/javascript,${encodeURIComponent(hook)}`, '-e', `await import(${JSON.stringify(main)})`])
     const urls = JSON.parse(stdout.split('\n').find((line) => line.startsWith('['))!) as string[]
     expect(urls.length).toBeGreaterThan(20)
