@@ -13,18 +13,19 @@ const json = (): Option => new Option('--json', 'print one JSON object on the la
 
 program.command('up')
   .description('start a cluster in namespaces of this machine, run its network and a demo, and prove that traffic flows')
-  .option('--nodes <n>', 'number of nodes (2 to 9)', '3')
-  .addOption(new Option('--family <family>', 'address families').choices(['ipv4', 'ipv6', 'dual']).default('ipv4'))
+  .option('--nodes <n>', 'number of nodes, 2 to 9; those of the kept cluster, or 3, by default')
+  .addOption(new Option('--family <family>', 'address families; those of the kept cluster, or ipv4, by default').choices(['ipv4', 'ipv6', 'dual']))
   .addOption(json())
-  .action(async (options: { nodes: string, family: 'ipv4' | 'ipv6' | 'dual', json?: boolean }) => {
+  .action(async (options: { nodes?: string, family?: 'ipv4' | 'ipv6' | 'dual', json?: boolean }) => {
     const { up } = await import('./commands/up.ts')
     await run(up({ ...options, json: options.json ?? false }))
   })
 
 program.command('down')
   .description('stop the cluster; nothing is left of it')
+  .option('--keep', 'keep its objects: the next `up` goes on with them')
   .addOption(json())
-  .action(async (options: { json?: boolean }) => run((await import('./commands/down.ts')).down({ json: options.json ?? false })))
+  .action(async (options: { keep?: boolean, json?: boolean }) => run((await import('./commands/down.ts')).down({ keep: options.keep ?? false, json: options.json ?? false })))
 
 program.command('status')
   .description('nodes, agents and pods of the running cluster')

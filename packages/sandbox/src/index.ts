@@ -1,4 +1,5 @@
 export { startSandbox, type SandboxHandle, type StartOptions } from './host/start.ts'
+export { keptCluster, type KeptCluster } from './host/kept-cluster.ts'
 export { stopSandbox } from './host/stop.ts'
 export { sandboxStatus, type SandboxPresence } from './host/status.ts'
 export { interactiveCommand, type InteractiveCommand } from './host/interactive.ts'

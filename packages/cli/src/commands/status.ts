@@ -32,10 +32,11 @@ export async function status({ json }: { readonly json: boolean }): Promise<numb
   return ready ? 0 : 1
 }
 
-function describe(kind: 'none' | 'dead' | 'starting' | 'running'): string {
+function describe(kind: 'none' | 'kept' | 'dead' | 'starting' | 'running'): string {
   switch (kind) {
     case 'none': return 'no cluster is running; `./weft up` starts one'
-    case 'dead': return 'the cluster died without `down`; `./weft up` starts a new one'
+    case 'kept': return 'no cluster is running; `./weft up` goes on with the objects that were kept, `./weft down` removes them'
+    case 'dead': return 'the cluster died without `down`; `./weft up` goes on with its objects, `./weft down` removes them'
     case 'starting': return 'the cluster is being started'
     case 'running': return 'the cluster runs but does not answer; `./weft logs init` may say why'
     default: return kind satisfies never

@@ -1,12 +1,12 @@
 import { checks, type CheckResult, deployDemo, runChecks } from '@weft/checks'
-import { sandboxCluster, startSandbox } from '@weft/sandbox'
+import { keptCluster, sandboxCluster, startSandbox } from '@weft/sandbox'
 import { describeFailure } from '../failure.ts'
 import { sandboxDir } from '../paths.ts'
 import { formatTable, ok, paint, Progress } from '../terminal.ts'
 
 interface UpOptions {
-  readonly nodes: string
-  readonly family: 'ipv4' | 'ipv6' | 'dual'
+  readonly nodes?: string
+  readonly family?: 'ipv4' | 'ipv6' | 'dual'
   readonly json: boolean
 }
 
@@ -14,7 +14,10 @@ interface UpOptions {
 const demoTimeoutMs = 30_000
 
 /** Starts a cluster, a demo and its proof. Exit code 0 only if every promise holds; the cluster stays either way. */
-export async function up({ nodes, family, json }: UpOptions): Promise<number> {
+export async function up({ json, ...asked }: UpOptions): Promise<number> {
+  const kept = keptCluster(sandboxDir)
+  const nodes = asked.nodes ?? kept?.nodes ?? 3
+  const family = asked.family ?? kept?.family ?? 'ipv4'
   const count = Number(nodes)
   if (!Number.isInteger(count) || count < 2 || count > 9) throw new RangeError(`Cannot start ${nodes} nodes: wanted a number from 2 to 9`)
   const start = performance.now()
@@ -25,6 +28,7 @@ export async function up({ nodes, family, json }: UpOptions): Promise<number> {
   const { signal } = interrupted
 
   const sandbox = await startSandbox({ stateDir: sandboxDir, nodes: count, family, signal, onProgress: (message) => progress.say(message) })
+  if (sandbox.resumed) process.stderr.write('Going on with the objects of the cluster that was here; `./weft down` before `up` starts anew.\n')
   if (sandbox.notes.length > 0) process.stderr.write(`${sandbox.notes.join('\n')}\n`)
   await using cluster = await sandboxCluster(sandbox.stateDir)
   let readyMs = 0

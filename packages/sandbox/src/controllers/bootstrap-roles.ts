@@ -1,6 +1,9 @@
 // Read first: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
 import type { JsonObject } from '../apiserver/json.ts'
 
+/** A body that says what it is to be called. */
+export type NamedObject = JsonObject & { readonly metadata: JsonObject & { readonly name: string } }
+
 const all = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch']
 const reading = ['get', 'list', 'watch']
 const discovery = ['/api', '/api/*', '/apis', '/apis/*', '/healthz', '/livez', '/openapi', '/openapi/*', '/readyz', '/version', '/version/']
@@ -39,9 +42,9 @@ const groups: Readonly<Record<string, string>> = { 'cluster-admin': 'system:mast
 const labels = { 'kubernetes.io/bootstrapping': 'rbac-defaults' }
 
 /** The roles every cluster has, and who has them from the start. */
-export const bootstrapRoles: readonly JsonObject[] = Object.entries(roles).map(([name, rules]) => ({ metadata: { name, labels }, rules: rules.map((rule) => ({ ...rule })) }))
+export const bootstrapRoles: readonly NamedObject[] = Object.entries(roles).map(([name, rules]) => ({ metadata: { name, labels }, rules: rules.map((rule) => ({ ...rule })) }))
 
-export const bootstrapBindings: readonly JsonObject[] = Object.entries(groups).map(([name, group]) => ({
+export const bootstrapBindings: readonly NamedObject[] = Object.entries(groups).map(([name, group]) => ({
   metadata: { name, labels },
   roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
   subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: group }],

@@ -1,6 +1,6 @@
-import { isAlreadyExists, isNotFound, type KubeClient } from '@weft/kube'
+import { isNotFound, type KubeClient } from '@weft/kube'
 import type { JsonObject } from '../apiserver/json.ts'
-import { bootstrapBindings, bootstrapRoles } from './bootstrap-roles.ts'
+import { bootstrapBindings, bootstrapRoles, type NamedObject } from './bootstrap-roles.ts'
 
 /** What the cluster says about itself. */
 export interface BootstrapOptions {
@@ -52,10 +52,12 @@ async function publish(client: KubeClient, address: string, port: number): Promi
   })
 }
 
-async function createIfAbsent(client: KubeClient, path: string, body: JsonObject): Promise<void> {
+/** Looked for first: a Service that is there holds the address that a second one would ask for. */
+async function createIfAbsent(client: KubeClient, path: string, body: NamedObject): Promise<void> {
   try {
-    await client.request('POST', path, { body })
+    await client.request('GET', `${path}/${body.metadata.name}`)
   } catch (error) {
-    if (!isAlreadyExists(error)) throw error
+    if (!isNotFound(error)) throw error
+    await client.request('POST', path, { body })
   }
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { mountsBelow, processesWith, sandboxImpossible, startTestSandbox, TestFolder } from '../../test/test-sandbox.ts'
+import { isReady, mountsBelow, processesWith, sandboxImpossible, startTestSandbox, TestFolder } from '../../test/test-sandbox.ts'
 import { childrenOf, identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
 import { stateFolder } from './state-folder.ts'
 import { readState } from './state-file.ts'
@@ -51,6 +51,42 @@ describe.skipIf(impossible !== undefined)(`startSandbox()${impossible === undefi
     expect(again.handle.nodes).toEqual(['n1', 'n2'])
     expect(sandbox.handle.stateDir).toBe(again.handle.stateDir)
   })
+
+  test('a cluster that died, or was stopped to be kept, goes on with its objects; pods start again as after a reboot (X15)', async () => {
+    using folder = new TestFolder()
+    const state = `${folder.path}/state`
+    const first = await startTestSandbox(folder)
+    const uid = async (sandbox: typeof first): Promise<string> => (await sandbox.api<{ metadata: { uid: string } }>('GET', '/api/v1/namespaces/default/configmaps/kept')).metadata.uid
+    await first.api('POST', '/api/v1/namespaces/default/configmaps', { metadata: { name: 'kept' } })
+    const kept = await uid(first)
+    const container = { name: 'c', image: 'weft.dev/probe', args: ['pause'] }
+    await first.createPod('steady', { containers: [container] })
+    await first.createPod('once', { restartPolicy: 'Never', containers: [container] })
+    const { metadata: { uid: podUid } } = await first.waitFor('steady', isReady)
+    await first.waitFor('once', isReady)
+    const { server } = first.handle
+
+    expect(killProcess(readState(stateFolder(state))!.unshare!)).toBe(true)
+    await expect(startTestSandbox(folder, { nodes: 3 })).rejects.toMatchObject({ code: 'ERR_SANDBOX_KEPT' })
+    const second = await startTestSandbox(folder)
+    expect(second.handle).toMatchObject({ resumed: true, server })
+    expect(await uid(second)).toBe(kept)
+    const again = await second.waitFor('steady', isReady)
+    expect(again.metadata.uid).toBe(podUid)
+    expect(again.status.containerStatuses).toMatchObject([{ restartCount: 1 }])
+    expect((await second.pod('once'))!.status).toMatchObject({ phase: 'Failed', containerStatuses: [{ state: { terminated: { reason: 'ContainerStatusUnknown' } } }] })
+
+    expect(await stopSandbox(state, { keep: true })).toBe(true)
+    expect(processesWith(folder.path)).toEqual([])
+    expect(await sandboxStatus(state)).toEqual({ kind: 'kept' })
+    const third = await startTestSandbox(folder)
+    expect((await third.waitFor('steady', isReady)).status.containerStatuses).toMatchObject([{ restartCount: 2 }])
+    await third.deletePod('once')
+    await third.waitFor('once', (pod) => pod === undefined)
+    expect(await stopSandbox(state)).toBe(true)
+    expectNothingLeft(folder)
+    expect(await sandboxStatus(state)).toEqual({ kind: 'none' })
+  }, 120_000)
 
   test('stopSandbox() ends one that does not answer', async () => {
     using folder = new TestFolder()

@@ -9,18 +9,19 @@ import { type AddressFamilies, planTopology } from '../underlay/topology.ts'
 import { type Launched, launch } from './launch.ts'
 import { requireMachine } from './machine.ts'
 import { groupOf, identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
-import { clearStateFolder, stateFolder, type StateFolder } from './state-folder.ts'
+import { type KeptCluster, readKept, resumable, writeKept } from './kept-cluster.ts'
+import { clearStateFolder, removeCluster, stateFolder, type StateFolder } from './state-folder.ts'
 import { claimStateFolder, type SandboxState, writeState } from './state-file.ts'
 import { stopSandbox } from './stop.ts'
 
 export interface StartOptions {
   /** Folder of this sandbox; made if absent. One sandbox per folder. */
   readonly stateDir: string
-  /** @default 3 */
+  /** @default those of the cluster that is kept in the folder, else 3 */
   readonly nodes?: number | undefined
-  /** @default 'dual' */
+  /** @default that of the cluster that is kept in the folder, else 'dual' */
   readonly family?: AddressFamilies | undefined
-  /** Port of the API server on 127.0.0.1; 0 takes a free one. @default 0 */
+  /** Port of the API server on 127.0.0.1; 0 takes a free one. @default that of the kept cluster if it is free, else 0 */
   readonly port?: number | undefined
   /** Aborting before it is ready leaves nothing. */
   readonly signal?: AbortSignal | undefined
@@ -41,6 +42,8 @@ export interface SandboxHandle extends AsyncDisposable {
   /** `https://127.0.0.1:<port>` */
   readonly server: string
   readonly nodes: readonly string[]
+  /** It went on with the objects of a cluster that died or was kept. */
+  readonly resumed: boolean
   readonly client: SandboxClient
   /** What the user should know of this machine, one sentence each. */
   readonly notes: readonly string[]
@@ -50,22 +53,25 @@ export interface SandboxHandle extends AsyncDisposable {
 /**
  * Starts a cluster and resolves when its nodes are Ready.
  *
- * The sandbox outlives this process unless `attached`. Until it is ready, the death of this process ends it.
+ * A cluster that died, or was stopped to be kept, goes on with its objects; pods are started again, as after a reboot of
+ * their nodes. The sandbox outlives this process unless `attached`. Until it is ready, the death of this process ends it.
  *
  * @throws {SandboxError} `ERR_SANDBOX_UNSUPPORTED` when the machine does not allow it, `ERR_SANDBOX_RUNNING` when the
- *   folder has one already, `ERR_SANDBOX_START` when it failed on the way; nothing is left then.
+ *   folder has one already, `ERR_SANDBOX_KEPT` when it has one of another shape, `ERR_SANDBOX_START` when it failed on the way; nothing is left then.
  */
 export async function startSandbox(options: StartOptions): Promise<SandboxHandle> {
-  const { signal, family = 'dual', nodes: nodeCount = 3 } = options
+  const { signal } = options
   const folder = stateFolder(options.stateDir)
+  const { family = 'dual', nodes: nodeCount = 3 } = { ...readKept(folder), ...definedOf(options) }
   const nodes = planTopology(nodeCount, family).nodes.map((node) => node.name)
   signal?.throwIfAborted()
   requireMachine()
 
   mkdirSync(folder.root, { recursive: true, mode: 0o700 })
   chmodSync(folder.root, 0o700)
-  const [listener, plugin] = await Promise.all([listen(options.port ?? 0), cniPlugin(join(dirname(folder.root), 'shim'))])
-  const server = `https://127.0.0.1:${portOf(listener)}`
+  const [listener, plugin] = await Promise.all([listenOn(options.port, readKept(folder)?.port), cniPlugin(join(dirname(folder.root), 'shim'))])
+  const port = portOf(listener)
+  const server = `https://127.0.0.1:${port}`
   const claim: SandboxState = { phase: 'starting', launcher: identifyProcess(process.pid)!, nodes, family, server, startedAt: new Date().toISOString() }
   const present = claimStateFolder(folder, claim)
   if (present !== undefined) {
@@ -74,17 +80,22 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
   }
 
   let launched: Launched | undefined
+  let kept: KeptCluster | undefined
   try {
+    kept = resumable(folder, options)
     rmSync(folder.logs, { recursive: true, force: true })
-    for (const dir of [folder.logs, folder.run]) mkdirSync(dir, { recursive: true, mode: 0o700 })
+    for (const dir of [folder.logs, folder.run, folder.cluster]) mkdirSync(dir, { recursive: true, mode: 0o700 })
     launched = launch(folder)
     writeState(folder, { ...claim, unshare: launched.unshare })
     await converse(launched, listener, { folder, options, message: { kind: 'start', options: { stateDir: folder.root, nodeCount, family, server, cni: options.cni, programs: options.programs, plugin: plugin.kind === 'binary' ? plugin.path : 'twin' } } })
+    writeKept(folder, { nodes: nodeCount, family, port })
     writeState(folder, { ...claim, phase: 'ready', unshare: launched.unshare, init: launched.init() })
   } catch (error) {
-    listener.close()
+    // The next start may want the same port.
+    await new Promise((resolve) => listener.close(resolve))
     if (launched !== undefined) await kill(launched)
     clearStateFolder(folder)
+    if (readKept(folder) === undefined) removeCluster(folder)
     if (signal?.aborted === true) throw signal.reason
     throw error instanceof SandboxError ? error : new SandboxError('ERR_SANDBOX_START', `Cannot start the sandbox: ${messageOf(error)}`, { cause: error })
   }
@@ -94,7 +105,7 @@ export async function startSandbox(options: StartOptions): Promise<SandboxHandle
 
   const stop = async (): Promise<void> => void (await stopSandbox(folder.root))
   const notes = plugin.kind === 'binary' ? [] : [`No C compiler here (${plugin.reason}): the TypeScript twin stands in for the CNI plugin, a little slower.`]
-  return { notes, stateDir: folder.root, kubeconfigPath: folder.kubeconfig, server, nodes, client: new SandboxClient(folder.root), stop, [Symbol.asyncDispose]: stop }
+  return { notes, stateDir: folder.root, kubeconfigPath: folder.kubeconfig, server, nodes, resumed: kept !== undefined, client: new SandboxClient(folder.root), stop, [Symbol.asyncDispose]: stop }
 }
 
 interface Conversation {
@@ -160,6 +171,16 @@ async function kill({ unshare }: Launched): Promise<void> {
   const group = groupOf(unshare)
   killProcess(unshare)
   for (const identity of [...group, ...groupOf(unshare)]) await waitUntilGone(identity, 2000)
+}
+
+function definedOf({ nodes, family }: StartOptions): { nodes?: number, family?: AddressFamilies } {
+  return { ...(nodes === undefined ? {} : { nodes }), ...(family === undefined ? {} : { family }) }
+}
+
+/** On the port asked for, else on the one it had before, else on a free one. */
+async function listenOn(asked: number | undefined, before: number | undefined): Promise<Server> {
+  if (asked !== undefined || before === undefined) return await listen(asked ?? 0)
+  return await listen(before).catch(async () => await listen(0))
 }
 
 function listen(port: number): Promise<Server> {

@@ -12,6 +12,8 @@ export interface StateFolder {
   readonly kubeconfig: string
   /** Logs stay after `down`, until the next `up`. */
   readonly logs: string
+  /** What the API server keeps: objects and credentials (0700). It outlives the sandbox until {@link removeCluster}. */
+  readonly cluster: string
   /** Mount point of the private tmpfs: network namespaces, node folders, pod folders. Empty as seen from the host. */
   readonly run: string
 }
@@ -38,13 +40,19 @@ export function stateFolder(dir: string): StateFolder {
     controlSocket: `${root}/control.sock`,
     kubeconfig: `${root}/kubeconfig`,
     logs: `${root}/logs`,
+    cluster: `${root}/cluster`,
     run: `${root}/run`,
   }
 }
 
-/** Removes what points to a cluster that is gone; logs stay. */
+/** Removes what points to processes that are gone; logs and the cluster's objects stay. */
 export function clearStateFolder(folder: StateFolder): void {
   for (const path of [folder.stateFile, folder.controlSocket, folder.kubeconfig]) rmSync(path, { force: true })
   // Only plain leftovers can be here: what a sandbox wrote below run/ lived on its tmpfs.
   rmSync(folder.run, { recursive: true, force: true })
+}
+
+/** Removes the cluster's objects: the next start makes a new cluster. */
+export function removeCluster(folder: StateFolder): void {
+  rmSync(folder.cluster, { recursive: true, force: true })
 }

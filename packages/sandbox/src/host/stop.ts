@@ -1,7 +1,7 @@
 import { SandboxClient } from '../control/client.ts'
 import { SandboxError } from '../errors.ts'
 import { groupOf, isRunning, killProcess, waitUntilGone } from './process-identity.ts'
-import { clearStateFolder, stateFolder } from './state-folder.ts'
+import { clearStateFolder, removeCluster, stateFolder } from './state-folder.ts'
 import { readState } from './state-file.ts'
 
 /** How long an orderly end may take before the processes are killed. */
@@ -9,15 +9,18 @@ const orderlyMs = 400
 
 /**
  * Ends the sandbox of a folder and waits until all of it is gone: processes, namespaces, mounts, sockets.
- * Logs stay. A folder without a sandbox is fine, and so is one whose sandbox died before.
+ * Logs stay, and with `keep` the cluster's objects, with which the next start goes on. A folder without a sandbox is fine, and so is one whose sandbox died before.
  *
  * @returns Whether one was running.
  * @throws {SandboxError} `ERR_SANDBOX_STOP` if a process is still there after SIGKILL.
  */
-export async function stopSandbox(stateDir: string): Promise<boolean> {
+export async function stopSandbox(stateDir: string, options: { readonly keep?: boolean | undefined } = {}): Promise<boolean> {
   const folder = stateFolder(stateDir)
   const state = readState(folder)
-  if (state === undefined) return false
+  if (state === undefined) {
+    if (options.keep !== true) removeCluster(folder)
+    return false
+  }
   const { unshare } = state
   const started = unshare !== undefined && isRunning(unshare) ? groupOf(unshare) : []
   const processes = [...[state.init, unshare].filter((identity) => identity !== undefined), ...started]
@@ -34,5 +37,6 @@ export async function stopSandbox(stateDir: string): Promise<boolean> {
     }
   }
   clearStateFolder(folder)
+  if (options.keep !== true) removeCluster(folder)
   return running
 }

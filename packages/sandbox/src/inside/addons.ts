@@ -1,7 +1,7 @@
 import { dnsPort } from '@weft/api'
-import { isAlreadyExists, type KubeClient } from '@weft/kube'
+import type { KubeClient } from '@weft/kube'
 import { clusterRanges, ofFamilies, type Topology, withoutPrefix } from '../underlay/topology.ts'
-import { readManifests } from './manifests.ts'
+import { type Manifest, readManifests } from './manifests.ts'
 
 /** What `deploy/` applies to a real cluster: the same custom resources, rights and policies, and the DNS Service in front of the nodes' servers. */
 export async function installAddons(kube: KubeClient, topology: Topology): Promise<void> {
@@ -14,7 +14,7 @@ async function installManifests(kube: KubeClient): Promise<void> {
     if (collection === undefined) throw new TypeError(`Cannot apply ${manifest.kind} "${manifest.metadata.name}" of deploy/: kinds known here are ${Object.keys(collections).join(', ')}`)
     const { namespace } = manifest.metadata
     const base = manifest.apiVersion.includes('/') ? `/apis/${manifest.apiVersion}` : `/api/${manifest.apiVersion}`
-    await createIfAbsent(kube, `${base}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${collection}`, manifest)
+    await apply(kube, `${base}${namespace === undefined ? '' : `/namespaces/${namespace}`}/${collection}`, manifest)
   }
 }
 
@@ -34,7 +34,7 @@ const collections: Readonly<Record<string, string>> = {
 async function installDns(kube: KubeClient, { family, nodes }: Topology): Promise<void> {
   const clusterIps = ofFamilies(family, clusterRanges.dnsService)
   const ports = [{ name: 'dns', protocol: 'UDP', port: 53 }, { name: 'dns-tcp', protocol: 'TCP', port: 53 }]
-  await createIfAbsent(kube, '/api/v1/namespaces/kube-system/services', {
+  await apply(kube, '/api/v1/namespaces/kube-system/services', {
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: 'kube-dns', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } },
@@ -44,7 +44,7 @@ async function installDns(kube: KubeClient, { family, nodes }: Topology): Promis
   await Promise.all(slices.map(async ({ addressType, isFamily }) => {
     const endpoints = nodes.flatMap(({ name, addresses }) => addresses.map(withoutPrefix).filter(isFamily).map((ip) => ({ addresses: [ip], nodeName: name, conditions: { ready: true, serving: true, terminating: false } })))
     if (endpoints.length === 0) return
-    await createIfAbsent(kube, '/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices', {
+    await apply(kube, '/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices', {
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
       metadata: { name: `kube-dns-${addressType.toLowerCase()}`, namespace: 'kube-system', labels: { 'kubernetes.io/service-name': 'kube-dns' } },
@@ -55,10 +55,7 @@ async function installDns(kube: KubeClient, { family, nodes }: Topology): Promis
   }))
 }
 
-async function createIfAbsent(kube: KubeClient, path: string, body: unknown): Promise<void> {
-  try {
-    await kube.request('POST', path, { body })
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error
-  }
+/** By server-side apply: in a cluster that goes on, what is there already becomes what this version says. */
+async function apply(kube: KubeClient, collection: string, object: Manifest): Promise<void> {
+  await kube.request('PATCH', `${collection}/${object.metadata.name}`, { contentType: 'application/apply-patch+yaml', query: { fieldManager: 'weft-sandbox', force: true }, body: object })
 }

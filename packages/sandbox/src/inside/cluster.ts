@@ -22,6 +22,7 @@ import { ClusterControl } from './cluster-control.ts'
 import { inNetworkOf } from './command.ts'
 import { Gate } from './gate.ts'
 import { layDevices, sealMachineTree } from './machine-tree.ts'
+import { resumeAfterReboot } from './resume.ts'
 import { Supervisor } from './supervisor.ts'
 import { toolEnvironmentWith } from './tool-environment.ts'
 
@@ -58,12 +59,14 @@ export async function startCluster({ options, listener, report, clock, logger, s
   const controlIps = topology.control.addresses.map(withoutPrefix)
   const [underlay, api] = await Promise.all([
     buildUnderlay(topology, `${run}/netns`),
-    createApiServer({ stateDir: `${run}/apiserver`, config: { names: controlIps, serviceRanges: ofFamilies(options.family, clusterRanges.services) }, clock, logger: logger.child({ part: 'apiserver' }), podRuntime }),
+    createApiServer({ stateDir: folder.cluster, config: { names: controlIps, serviceRanges: ofFamilies(options.family, clusterRanges.services) }, clock, logger: logger.child({ part: 'apiserver' }), podRuntime }),
   ])
   sealMachineTree(`${run}/rootfs/.machine`)
   layDevices(`${run}/devices`)
   const rootfs = buildRootfs(run)
   const environment = toolEnvironmentWith(rootfs.bin)
+
+  await resumeAfterReboot(api)
 
   report('starting the API server')
   await Promise.all([api.serve(listener), ...controlIps.map((host) => api.serve({ host, port: apiServerPort }))])

@@ -5,7 +5,8 @@ import { manifestSource } from '../program-files.ts'
 export interface Manifest {
   readonly apiVersion: string
   readonly kind: string
-  readonly metadata: { readonly name: string, readonly namespace?: string }
+  readonly metadata: { readonly name: string, readonly namespace?: string, readonly labels?: Readonly<Record<string, string>> }
+  readonly [field: string]: unknown
 }
 
 /** What of `deploy/` is applied to a sandbox too, in that order. Programs and their Services are the sandbox's own affair. */

@@ -14,6 +14,8 @@ import { UnknownImage } from './image.ts'
 
 export interface ContainerUnitOptions {
   readonly container: Container
+  /** How often it was started before this runner knew it. @default 0 */
+  readonly restarts?: number | undefined
   /** When it is started again after it ended by itself. */
   readonly restart: 'Always' | 'OnFailure' | 'Never'
   /** The container's folder on the tmpfs; every start gets one below. */
@@ -41,7 +43,7 @@ export class ContainerUnit {
   readonly #options: ContainerUnitOptions
   #state: ContainerState = { waiting: { reason: 'PodInitializing' } }
   #lastState: ContainerState = {}
-  #restarts = 0
+  #restarts: number
   #ready = false
   #started = false
   #id: string | undefined
@@ -51,6 +53,7 @@ export class ContainerUnit {
   #podIp = ''
 
   constructor(options: ContainerUnitOptions) {
+    this.#restarts = options.restarts ?? 0
     this.container = options.container
     this.#options = options
   }

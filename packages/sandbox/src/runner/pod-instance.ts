@@ -64,7 +64,7 @@ const longestRetryMs = 5000
 export class PodInstance {
   readonly #options: PodInstanceOptions
   readonly #writer: StatusWriter
-  readonly #startTime = new Date().toISOString()
+  readonly #startTime: string
   readonly #init: readonly ContainerUnit[]
   readonly #main: readonly ContainerUnit[]
   /** Aborted when the pod is to end; containers get their grace period then. */
@@ -78,9 +78,16 @@ export class PodInstance {
   constructor(pod: PodObject, options: PodInstanceOptions) {
     this.#pod = pod
     this.#options = options
+    this.#startTime = pod.status?.startTime ?? new Date().toISOString()
     const onChange = (): void => this.#writer.touch()
+    const before = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]
+    // Containers of before a reboot are started once more.
+    const restarts = (name: string): number => {
+      const status = before.find((each) => each.name === name)
+      return status === undefined || 'waiting' in status.state ? status?.restartCount ?? 0 : status.restartCount + 1
+    }
     const unit = (container: Container, restart: 'Always' | 'OnFailure' | 'Never'): ContainerUnit => new ContainerUnit({
-      container, restart, folder: `${options.folder}/containers/${container.name}`, logs: `${options.logs}/${container.name}`, prober: options.prober, onChange, onTrouble: options.onTrouble,
+      container, restart, restarts: restarts(container.name), folder: `${options.folder}/containers/${container.name}`, logs: `${options.logs}/${container.name}`, prober: options.prober, onChange, onTrouble: options.onTrouble,
     })
     const policy = pod.spec.restartPolicy ?? 'Always'
     this.#writer = new StatusWriter(options.kube, pod, () => this.#status())
@@ -122,6 +129,16 @@ export class PodInstance {
   /** Runs the pod to its end; resolves when nothing of it is left, in the kernel, on disk and in the API. */
   async run(): Promise<void> {
     this.update(this.#pod)
+    const { phase } = this.#pod.status ?? {}
+    // It ended before this runner knew it: nothing is to be started, only to be removed some day.
+    if (phase === 'Succeeded' || phase === 'Failed') await aborted(this.#ending.signal)
+    else await this.#live()
+    await this.#writer.deletePod()
+    rmSync(this.#options.folder, { recursive: true, force: true })
+    rmSync(this.#options.logs, { recursive: true, force: true })
+  }
+
+  async #live(): Promise<void> {
     this.#writer.touch()
     while (!this.#ending.signal.aborted) {
       if (!(await this.#open())) break
@@ -135,9 +152,6 @@ export class PodInstance {
       }
     }
     await this.#writer.settled()
-    await this.#writer.deletePod()
-    rmSync(this.#options.folder, { recursive: true, force: true })
-    rmSync(this.#options.logs, { recursive: true, force: true })
   }
 
   /** Makes the sandbox, again and again until it is there. @returns False when the pod is to end. */
