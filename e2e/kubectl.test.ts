@@ -1,6 +1,6 @@
 import { demoNamespace } from '@weft/checks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { hasProgram, kubectl, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
+import { hasProgram, kubectl, kubectlProgram, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
 
 const manifest = `
 apiVersion: apps/v1
@@ -21,7 +21,7 @@ metadata: { name: hello, namespace: default }
 spec: { selector: { app: hello }, ports: [{ port: 80, targetPort: 8080 }] }
 `
 
-describe.skipIf(!(await hasProgram('kubectl')))('kubectl on the sandbox', () => {
+describe.skipIf(!(await hasProgram(kubectlProgram)))('kubectl on the sandbox', () => {
   let sandbox: RunningSandbox
 
   beforeAll(async () => {
@@ -36,12 +36,22 @@ describe.skipIf(!(await hasProgram('kubectl')))('kubectl on the sandbox', () => 
 
   test('apply, rollout, describe, scale and delete a Deployment behind a Service', async () => {
     await kubectl(sandbox.handle, ['apply', '-f', '-'], { stdin: manifest })
+    await kubectl(sandbox.handle, ['rollout', 'status', 'deployment/hello', '--timeout=15s'])
+    await kubectl(sandbox.handle, ['scale', 'deployment/hello', '--replicas=3'])
+    await kubectl(sandbox.handle, ['apply', '--server-side', '--force-conflicts', '-f', '-'], { stdin: manifest })
     await kubectl(sandbox.handle, ['wait', '--for=condition=Ready', 'pod', '-l', 'app=hello', '--timeout=15s'])
     expect(await kubectl(sandbox.handle, ['describe', 'service', 'hello'])).toMatch(/Endpoints:\s+10\.244\./)
     const { code, stdout } = await sandbox.cluster.run({ kind: 'pod', namespace: demoNamespace, name: 'client' }, ['weft-probe', 'ask', '[{"kind":"http","host":"hello.default","port":80,"path":"/hostname"}]'])
     expect({ code, answer: (JSON.parse(stdout) as { ok: boolean }[])[0]!.ok }).toEqual({ code: 0, answer: true })
     await kubectl(sandbox.handle, ['delete', 'deployment,service', 'hello'])
     expect(await kubectl(sandbox.handle, ['get', 'services'])).not.toContain('hello')
+  })
+
+  test('auth can-i tells what the programs of the network may', async () => {
+    const agent = '--as=system:serviceaccount:kube-system:weft-agent'
+    expect(await kubectl(sandbox.handle, ['auth', 'can-i', 'watch', 'networkpolicies.networking.k8s.io', agent])).toBe('yes\n')
+    await expect(kubectl(sandbox.handle, ['auth', 'can-i', 'get', 'secrets', '-A', agent])).rejects.toMatchObject({ stdout: 'no\n' })
+    expect(await kubectl(sandbox.handle, ['explain', 'ippool.spec.cidr'])).toContain('FIELD: cidr <string>')
   })
 
   test('exec and logs reach a container', async () => {

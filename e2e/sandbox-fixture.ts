@@ -42,9 +42,12 @@ export async function mountsOf(stateDir: string): Promise<readonly string[]> {
   return (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(stateDir))
 }
 
+/** The one on the PATH, or another, e.g. of another version. */
+export const kubectlProgram: string = process.env['KUBECTL'] ?? 'kubectl'
+
 /** kubectl against a sandbox, as a user would run it. */
 export async function kubectl(handle: SandboxHandle, args: readonly string[], options: { readonly stdin?: string } = {}): Promise<string> {
-  const running = promisify(execFile)('kubectl', ['--kubeconfig', handle.kubeconfigPath, ...args], { timeout: 20_000 })
+  const running = promisify(execFile)(kubectlProgram, ['--kubeconfig', handle.kubeconfigPath, ...args], { timeout: 20_000 })
   running.child.stdin?.end(options.stdin ?? '')
   const { stdout } = await running
   return stdout

@@ -10,7 +10,9 @@ import { createControllers } from '../controllers/index.ts'
 import { FakeKubelet } from '../controllers/testing/fake-kubelet.ts'
 import { startServer, type StartedServer } from './testing/start-server.ts'
 
-const hasKubectl = spawnSync('kubectl', ['version', '--client'], { stdio: 'ignore' }).status === 0
+/** Another than the one on the PATH, e.g. of another version. */
+const program = process.env['KUBECTL'] ?? 'kubectl'
+const hasKubectl = spawnSync(program, ['version', '--client'], { stdio: 'ignore' }).status === 0
 const run = promisify(execFile)
 
 let started: StartedServer
@@ -18,7 +20,7 @@ const stop = new AbortController()
 let running: Promise<void>
 
 // Without kubectl on the machine there is no oracle to ask.
-describe.skipIf(!hasKubectl)(`kubectl${hasKubectl ? '' : ': it is not found on the PATH'}`, { timeout: 30_000 }, () => {
+describe.skipIf(!hasKubectl)(`kubectl${hasKubectl ? '' : ': it is not found on the PATH'}`, { timeout: 120_000 }, () => {
   beforeAll(async () => {
     started = await startServer({
       podRuntime: {
@@ -47,7 +49,7 @@ describe.skipIf(!hasKubectl)(`kubectl${hasKubectl ? '' : ': it is not found on t
   })
 
   const kubectl = async (...args: string[]): Promise<string> => {
-    const { stdout } = await run('kubectl', ['--kubeconfig', join(started.folder, 'kubeconfig'), '--cache-dir', join(started.folder, 'cache'), ...args])
+    const { stdout } = await run(program, ['--kubeconfig', join(started.folder, 'kubeconfig'), '--cache-dir', join(started.folder, 'cache'), ...args])
     return stdout
   }
   const file = (name: string, object: unknown): string => {
@@ -123,8 +125,25 @@ describe.skipIf(!hasKubectl)(`kubectl${hasKubectl ? '' : ': it is not found on t
     await expect(kubectl('apply', '-f', file('bad.json', worse))).rejects.toMatchObject({ stderr: expect.stringContaining('spec.ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive') })
   })
 
+  test('explain and api-resources know every kind, auth can-i who may', async () => {
+    expect(await kubectl('explain', 'pod.spec.containers.readinessProbe.httpGet')).toMatch(/FIELD: httpGet <HTTPGetAction>|FIELD: httpGet/u)
+    expect(await kubectl('explain', 'deployment.spec.replicas')).toMatch(/FIELD: replicas <integer>/u)
+    expect(await kubectl('explain', 'networkpolicy', '--recursive')).toMatch(/podSelector\s+<.*>\s+matchExpressions/u)
+    const kinds = await kubectl('api-resources', '--no-headers')
+    for (const kind of ['pods +po +v1 +true +Pod', 'endpointslices +discovery.k8s.io/v1 +true', 'clusterroles +rbac.authorization.k8s.io/v1 +false']) expect(kinds).toMatch(new RegExp(kind, 'u'))
+    expect(await kubectl('auth', 'can-i', 'delete', 'nodes')).toBe('yes\n')
+    await kubectl('create', 'serviceaccount', 'watcher')
+    await kubectl('create', 'rolebinding', 'watcher', '--clusterrole=view', '--serviceaccount=default:watcher')
+    const watcher = '--as=system:serviceaccount:default:watcher'
+    expect(await kubectl('auth', 'can-i', 'list', 'pods', watcher)).toBe('yes\n')
+    await expect(kubectl('auth', 'can-i', 'list', 'secrets', watcher)).rejects.toMatchObject({ stdout: 'no\n' })
+    await expect(kubectl('get', 'pods', '-A', watcher)).rejects.toMatchObject({ stderr: expect.stringContaining('pods is forbidden: User "system:serviceaccount:default:watcher" cannot list resource "pods" in API group "" at the cluster scope') })
+    expect(await kubectl('auth', 'can-i', '--list', watcher)).toMatch(/deployments\.apps +\[\] +\[\] +\[get list watch\]/u)
+    expect(await kubectl('auth', 'whoami', watcher)).toContain('system:serviceaccounts:default')
+  })
+
   test('get -w shows what comes', async () => {
-    const child = spawn('kubectl', ['--kubeconfig', join(started.folder, 'kubeconfig'), 'get', 'configmaps', '-w', '--no-headers'], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(program, ['--kubeconfig', join(started.folder, 'kubeconfig'), 'get', 'configmaps', '-w', '--no-headers'], { stdio: ['ignore', 'pipe', 'inherit'] })
     let text = ''
     child.stdout.on('data', (bytes: Buffer) => { text += bytes.toString() })
     while (!text.includes('kube-root-ca.crt')) await realClock.sleep(20)

@@ -1,7 +1,9 @@
-// kubectl reads this to learn whether the server validates fields itself (the `fieldValidation` parameter of PATCH).
-import type { JsonObject } from './json.ts'
+// kubectl reads this to learn whether the server validates fields itself (the `fieldValidation` parameter of PATCH), and for `explain`.
+import { asObject, type JsonObject } from './json.ts'
 import type { Kind } from './kind.ts'
 import type { KindRegistry } from './registry.ts'
+import { messageNameOf } from './schema/message.ts'
+import { messageSchemas } from './schema/openapi-schema.ts'
 
 /**
  * The OpenAPI v3 document at a path: the index, or one group and version.
@@ -21,7 +23,7 @@ export function openApiAt(registry: KindRegistry, path: string): JsonObject | un
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: 'v1.36.0' },
     paths: Object.fromEntries(kinds.map(kind => [pathOf(kind), pathItem(kind)])),
-    components: { schemas: Object.fromEntries(kinds.map(kind => [schemaName(kind), schemaOf(kind)])) },
+    components: { schemas: { ...messageSchemas(kinds.filter(kind => kind.schema === undefined).map(messageNameOf)), ...Object.fromEntries(kinds.map(kind => [schemaName(kind), schemaOf(kind)])) } },
   }
 }
 
@@ -43,7 +45,8 @@ function schemaName(kind: Kind): string {
 }
 
 function schemaOf(kind: Kind): JsonObject {
-  return { type: 'object', ...(kind.schema ?? { 'x-kubernetes-preserve-unknown-fields': true }), 'x-kubernetes-group-version-kind': [identity(kind)] }
+  const schema = kind.schema ?? { properties: { apiVersion: { type: 'string' }, kind: { type: 'string' }, ...asObject(messageSchemas([messageNameOf(kind)])[messageNameOf(kind)]!['properties']) } }
+  return { type: 'object', ...schema, 'x-kubernetes-group-version-kind': [identity(kind)] }
 }
 
 function pathItem(kind: Kind): JsonObject {
