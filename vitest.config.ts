@@ -36,7 +36,13 @@ const config: ViteUserConfig = defineConfig({
       },
       {
         ...shared,
-        test: { name: 'e2e', include: ['e2e/**/*.test.ts'], pool: 'forks', fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 },
+        // On a cluster of its own, in namespaces of this machine.
+        test: { name: 'e2e', include: ['e2e/*.test.ts'], pool: 'forks', fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+      {
+        ...shared,
+        // On the cluster that WEFT_CLUSTER describes (`./weft test e2e --cluster FILE`).
+        test: { name: 'cluster', include: process.env['WEFT_CLUSTER'] === undefined ? [] : ['e2e/cluster/*.test.ts'], pool: 'forks', fileParallelism: false, testTimeout: 600_000, hookTimeout: 600_000 },
       },
     ],
   },

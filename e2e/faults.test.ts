@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Asker, type Cluster, demoNamespace, type Place } from '@weft/checks'
+import { type Cluster, demoNamespace } from '@weft/checks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasProgram, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
+import { reachesWeb, survivesFaults } from './suites/faults.ts'
 
 // nft plays the foreign program here; the network itself never runs it.
 const hasNft = await hasProgram('nft')
-const client: Place = { kind: 'pod', namespace: demoNamespace, name: 'client' }
 
 describe('what the network survives', () => {
   let sandbox: RunningSandbox
@@ -17,28 +17,7 @@ describe('what the network survives', () => {
   }, 120_000)
   afterAll(async () => sandbox[Symbol.asyncDispose]())
 
-  const ask = (): Asker => new Asker(cluster, AbortSignal.timeout(20_000))
-  const reachesWeb = async (): Promise<boolean> => (await ask().try(client, { kind: 'http', host: `web.${demoNamespace}`, port: 80, path: '/hostname', count: 6, timeoutMs: 1000 })).ok
-
-  test.skipIf(!hasNft)('P5 a foreign `nft flush ruleset` is restored within a second (fault 20)', async () => {
-    expect(await reachesWeb()).toBe(true)
-    expect((await cluster.run({ kind: 'node', name: 'n1' }, ['nft', 'flush', 'ruleset'])).code).toBe(0)
-    const start = performance.now()
-    while (!(await reachesWeb())) {
-      expect(performance.now() - start, 'ms until Services answered again').toBeLessThan(5000)
-      await sleep(50)
-    }
-    const { stdout } = await cluster.run({ kind: 'node', name: 'n1' }, ['nft', 'list', 'tables'])
-    for (const table of ['weft-proxy', 'weft-overlay', 'weft-policy']) expect(stdout).toContain(table)
-  })
-
-  test.skipIf(!hasNft)('P8 the table of another program is left alone', async () => {
-    const node: Place = { kind: 'node', name: 'n2' }
-    await cluster.run(node, ['nft', 'add table inet foreign; add chain inet foreign keep'])
-    await cluster.killAgent('n2')
-    await untilReady('n2')
-    expect((await cluster.run(node, ['nft', 'list', 'table', 'inet', 'foreign'])).stdout).toContain('chain keep')
-  })
+  survivesFaults({ cluster: () => cluster, hasNft, restartMs: 15_000 })
 
   test('P10 an object that cannot be used is refused by itself, with an Event that names the field', async () => {
     const pods = `/api/v1/namespaces/${demoNamespace}/pods`
@@ -53,25 +32,7 @@ describe('what the network survives', () => {
       messages = items.map(({ message }) => message)
       await sleep(100)
     }
-    expect(await reachesWeb()).toBe(true)
+    expect(await reachesWeb(cluster)).toBe(true)
     await cluster.kube.request('DELETE', `${pods}/odd`, { query: { gracePeriodSeconds: '0' } })
   })
-
-  test('P11 an agent that starts again writes nothing, on every node', async () => {
-    for (const { name } of cluster.nodes) {
-      await cluster.killAgent(name)
-      const status = await untilReady(name)
-      expect(status.kernelWrites, `kernel writes on ${name}`).toBe(0)
-    }
-  })
-
-  async function untilReady(node: string): ReturnType<Cluster['agentStatus']> {
-    const deadline = performance.now() + 15_000
-    for (;;) {
-      const status = await cluster.agentStatus(node).catch(() => undefined)
-      if (status?.ready === true) return status
-      expect(performance.now(), `the agent of ${node} was not ready in time`).toBeLessThan(deadline)
-      await sleep(50)
-    }
-  }
 })

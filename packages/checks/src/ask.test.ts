@@ -9,9 +9,8 @@ const pod: Place = { kind: 'pod', namespace: 'demo', name: 'client' }
 function fakeCluster(answer: (ask: Ask) => Answer): { readonly cluster: Cluster, readonly runs: Ask[][] } {
   const runs: Ask[][] = []
   const cluster = {
-    probe: () => ['probe'],
-    run: async (_place: Place, _command: readonly string[], { stdin = '' }: { stdin?: string } = {}) => {
-      const asks = JSON.parse(stdin) as Ask[]
+    ask: async (_place: Place, questions: string) => {
+      const asks = JSON.parse(questions) as Ask[]
       runs.push(asks)
       return { code: 0, stdout: JSON.stringify(asks.map(answer)), stderr: '' }
     },
@@ -40,7 +39,7 @@ describe('Asker', () => {
   })
 
   test('a probe that prints something else fails every ask of its run', async () => {
-    const cluster = { probe: () => ['probe'], run: async () => ({ code: 1, stdout: '', stderr: 'no such container' }) } as unknown as Cluster
+    const cluster = { ask: async () => ({ code: 1, stdout: '', stderr: 'no such container' }) } as unknown as Cluster
     const ask = new Asker(cluster, signal)
     const failed = await Promise.allSettled([ask.from(pod, http('/a')), ask.from(pod, http('/b'))])
     expect(failed.map((result) => result.status)).toEqual(['rejected', 'rejected'])

@@ -11,6 +11,10 @@ export type Ask =
   | { readonly kind: 'upload', readonly host: string, readonly port: number, readonly bytes: number, readonly timeoutMs?: number }
   /** A query through the place's own resolver; answers are records as text (`SRV` as `priority weight port target`). */
   | { readonly kind: 'dns', readonly name: string, readonly type: 'A' | 'AAAA' | 'SRV' | 'PTR', readonly timeoutMs?: number }
+  /** The routes of the main table, as the kernel prints them in `/proc/net`: two answers, one a family. */
+  | { readonly kind: 'routes', readonly timeoutMs?: number }
+  /** The address packets to a host would leave with; nothing is sent. */
+  | { readonly kind: 'source', readonly host: string, readonly timeoutMs?: number }
   /** Steady requests at a rate, each on a connection of its own; the answer is a {@link LoadReport} as JSON. */
   | { readonly kind: 'load', readonly protocol: 'http' | 'tcp' | 'udp', readonly host: string, readonly port: number, readonly rate: number, readonly durationMs: number }
 
@@ -85,7 +89,7 @@ export class Asker {
   }
 
   async #run(place: Place, asks: readonly Ask[]): Promise<readonly Answer[]> {
-    const { code, stdout, stderr } = await this.#cluster.run(place, [...this.#cluster.probe(place), 'ask'], { stdin: JSON.stringify(asks), timeoutMs: 30_000, signal: this.#signal })
+    const { code, stdout, stderr } = await this.#cluster.ask(place, JSON.stringify(asks), { timeoutMs: 30_000, signal: this.#signal })
     try {
       const answers = JSON.parse(stdout) as Answer[]
       if (Array.isArray(answers) && answers.length === asks.length) return answers
@@ -98,7 +102,10 @@ export class Asker {
 
 /** For messages, e.g. `http 10.96.0.20:80/hostname`. */
 export function formatAsk(ask: Ask): string {
-  return ask.kind === 'dns' ? `${ask.type} ${ask.name}` : `${ask.kind} ${formatHost(ask.host)}:${ask.port}${ask.kind === 'http' ? ask.path : ''}`
+  if (ask.kind === 'dns') return `${ask.type} ${ask.name}`
+  if (ask.kind === 'routes') return ask.kind
+  if (ask.kind === 'source') return `source to ${ask.host}`
+  return `${ask.kind} ${formatHost(ask.host)}:${ask.port}${ask.kind === 'http' ? ask.path : ''}`
 }
 
 /** IPv6 literals in brackets. */

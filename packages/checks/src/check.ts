@@ -33,7 +33,10 @@ export interface CheckContext {
 export interface CheckResult {
   readonly name: string
   readonly promise: string
+  /** Nothing was seen that breaks the promise. */
   readonly ok: boolean
+  /** False when this cluster does not have what the proof needs; the evidence says what. */
+  readonly tried: boolean
   readonly evidence: string
   readonly ms: number
 }
@@ -52,3 +55,6 @@ export class CheckFailure extends Error {
 export function ensure(condition: boolean, message: string): asserts condition {
   if (!condition) throw new CheckFailure(message)
 }
+
+/** The cluster does not have what this proof needs. */
+export class NotTried extends Error {}

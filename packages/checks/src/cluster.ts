@@ -22,12 +22,22 @@ export interface RunResult {
 
 /** What a node's agent tells of itself over its admin socket. */
 export interface AgentStatus {
+  /** In a container this is always the same number. */
   readonly pid: number
+  /** Milliseconds since 1970: which process it is. */
+  readonly startedAt: number
   readonly ready: boolean
   /** Kernel objects and elements this process has written since it started; 0 after a start that found all as wanted. */
   readonly kernelWrites: number
   /** Attachments found in the store at start. */
   readonly adopted: number
+}
+
+/** How pods run the probe program, whose subcommands are those of agnhost and `ask`. */
+export interface ProbeImage {
+  readonly image: string
+  /** What stands before the subcommand. */
+  readonly command: readonly string[]
 }
 
 /** A running cluster, the sandbox or a real one, as the proofs and the end-to-end tests see it. */
@@ -36,16 +46,15 @@ export interface Cluster {
   readonly families: readonly (4 | 6)[]
   /** In order of name; the first two share a link, and the last is behind a router where the cluster has one. */
   readonly nodes: readonly ClusterNode[]
-  /** Addresses of the machine outside; empty when there is none. */
+  /** Addresses of the machine outside; empty when there is none: what it would prove is then not tried. */
   readonly outside: readonly IpAddress[]
-  /** Image of the probe program, whose subcommands are those of agnhost and `ask`. */
-  readonly probeImage: string
-  /** How the probe program is started at a place. */
-  probe(place: Place): readonly string[]
+  readonly probe: ProbeImage
+  /** Runs the probe program's `ask` at a place, with these questions on its standard input. */
+  ask(place: Place, questions: string, options: { readonly timeoutMs: number, readonly signal: AbortSignal }): Promise<RunResult>
   /** @throws {Error} When the command could not be started; a command that fails only has a code. */
   run(place: Place, command: readonly string[], options?: { readonly stdin?: string, readonly timeoutMs?: number, readonly signal?: AbortSignal }): Promise<RunResult>
-  /** Ends the agent of a node with SIGKILL; whoever supervises it starts it again. */
-  killAgent(node: string): Promise<void>
+  /** Ends the agent of a node with SIGKILL; whoever supervises it starts it again. Absent: nobody here may. */
+  readonly killAgent?: ((node: string) => Promise<void>) | undefined
   agentStatus(node: string): Promise<AgentStatus>
 }
 

@@ -26,7 +26,7 @@ export async function deployDemo(cluster: Cluster, options: DeployOptions): Prom
   const others = manifests.filter(({ kind }) => kind !== 'Namespace')
   for (const group of [namespaces, others]) await Promise.all(group.map((manifest) => create(cluster, manifest, signal)))
 
-  const wanted = others.filter(({ kind }) => kind === 'Pod').length + cluster.nodes.length
+  const wanted = others.filter(({ kind }) => kind === 'Pod').length + others.filter(({ kind }) => kind === 'DaemonSet').length * cluster.nodes.length
   const start = performance.now()
   for (;;) {
     const pods = await listPods(cluster)

@@ -1,6 +1,6 @@
 import { type Cidr, cidrContains, cidrFrom, formatIp, type IpAddress, ipFromBits } from '@weft/ip'
 import { ensure } from './check.ts'
-import type { Cluster } from './cluster.ts'
+import type { Asker } from './ask.ts'
 
 /** A route of the main table as `/proc/net` shows it: what a node's kernel does, whatever a program says. */
 export interface KernelRoute {
@@ -10,10 +10,9 @@ export interface KernelRoute {
   readonly via: IpAddress | undefined
 }
 
-/** Reads the routes of a node; needs no program but `cat`. */
-export async function kernelRoutes(cluster: Cluster, node: string, signal: AbortSignal): Promise<readonly KernelRoute[]> {
-  const read = async (file: string): Promise<string[]> => (await cluster.run({ kind: 'node', name: node }, ['cat', file], { timeoutMs: 10_000, signal })).stdout.trim().split('\n')
-  const [v4, v6] = await Promise.all([read('/proc/net/route'), read('/proc/net/ipv6_route')])
+/** Reads the routes of a node. */
+export async function kernelRoutes(asker: Asker, node: string): Promise<readonly KernelRoute[]> {
+  const [v4, v6] = (await asker.from({ kind: 'node', name: node }, { kind: 'routes' })).map((text) => text.trim().split('\n')) as [string[], string[]]
   return [...v4.slice(1).filter(Boolean).map(readIpv4Route), ...v6.filter(Boolean).map(readIpv6Route)]
 }
 

@@ -1,5 +1,5 @@
 import { Asker } from './ask.ts'
-import type { Check, CheckContext, CheckResult } from './check.ts'
+import { type Check, type CheckContext, type CheckResult, NotTried } from './check.ts'
 import type { Cluster } from './cluster.ts'
 import { type KernelRoute, kernelRoutes } from './kernel-route.ts'
 import { agentChecks } from './proofs/agent.ts'
@@ -25,12 +25,13 @@ export async function runChecks(cluster: Cluster, options: RunOptions): Promise<
   let scene: Promise<Scene> | undefined
   const { signal } = options
   const routes = new Map<string, Promise<readonly KernelRoute[]>>()
+  const ask = new Asker(cluster, signal)
   const context: CheckContext = {
     cluster,
     signal,
-    ask: new Asker(cluster, signal),
+    ask,
     scene: () => (scene ??= readScene(cluster)),
-    routes: (node) => routes.getOrInsertComputed(node, () => kernelRoutes(cluster, node, signal)),
+    routes: (node) => routes.getOrInsertComputed(node, () => kernelRoutes(ask, node)),
   }
   const results = new Map<string, CheckResult>()
   const prove = async (check: Check): Promise<void> => {
@@ -52,8 +53,9 @@ async function proveOne(check: Check, context: CheckContext): Promise<CheckResul
   const { name, promise } = check
   try {
     const evidence = await check.prove(context)
-    return { name, promise, ok: true, evidence, ms: performance.now() - start }
+    return { name, promise, ok: true, tried: true, evidence, ms: performance.now() - start }
   } catch (error) {
-    return { name, promise, ok: false, evidence: error instanceof Error ? error.message : String(error), ms: performance.now() - start }
+    if (error instanceof NotTried) return { name, promise, ok: true, tried: false, evidence: `not tried: ${error.message}`, ms: performance.now() - start }
+    return { name, promise, ok: false, tried: true, evidence: error instanceof Error ? error.message : String(error), ms: performance.now() - start }
   }
 }

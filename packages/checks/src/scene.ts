@@ -7,7 +7,8 @@ import { demoNamespace, policyNamespace } from './demo.ts'
 /** The demo as it stands: what the proofs talk about. */
 export interface Scene {
   readonly client: Pod
-  readonly host: Pod
+  /** On the host's network; one on each node, in the order of the cluster's nodes. */
+  readonly hosts: readonly Pod[]
   /** One on each node, in the order of the cluster's nodes. */
   readonly webs: readonly Pod[]
   readonly guarded: Pod
@@ -23,15 +24,15 @@ export async function readScene(cluster: Cluster): Promise<Scene> {
     list(cluster, `/api/v1/namespaces/${demoNamespace}/services`, serviceResource.trim),
   ])
   const pod = (name: string): Pod => find([...pods, ...policyPods], name)
-  const webs = pods.filter((each) => each.labels['app'] === 'web' && !each.deleting)
+  const onEachNode = (app: string): readonly Pod[] => cluster.nodes.map((node) => {
+    const pod = pods.find((each) => each.labels['app'] === app && !each.deleting && each.nodeName === node.name)
+    ensure(pod !== undefined, `no ${app} pod runs on ${node.name}`)
+    return pod
+  })
   return {
     client: pod('client'),
-    host: pod('host'),
-    webs: cluster.nodes.map((node) => {
-      const web = webs.find(({ nodeName }) => nodeName === node.name)
-      ensure(web !== undefined, `no web pod runs on ${node.name}`)
-      return web
-    }),
+    hosts: onEachNode('host'),
+    webs: onEachNode('web'),
     guarded: pod('guarded'),
     visitor: pod('visitor'),
     services: { 'web': find(services, 'web'), 'web-headless': find(services, 'web-headless'), 'client': find(services, 'client'), 'nobody': find(services, 'nobody') },

@@ -104,8 +104,16 @@ traffic(policy.command('matrix'))
 
 program.command('test')
   .description('run the tests of this repository')
-  .argument('[stages...]', 'static, unit, kernel, e2e; all of them by default')
-  .action(async (stages: string[]) => run((await import('./commands/test.ts')).test(stages)))
+  .argument('[stages...]', 'static, unit, kernel, e2e; all of them by default. With --cluster also conformance')
+  .option('--cluster <file>', 'a real cluster, by its descriptor: runs `e2e` or `conformance` there')
+  .option('--focus <expression>', 'which tests of a stage on a real cluster')
+  .action(async (stages: string[], options: { cluster?: string, focus?: string }) => run((await import('./commands/test.ts')).test(stages, options)))
+
+program.command('admin')
+  .description('what the agent of this node answers on its admin socket; for `kubectl exec`')
+  .argument('<path>', 'e.g. /status, /readyz, /metrics, /dump/proxy')
+  .option('--socket <path>', 'of another program: /run/weft/dns.sock, /run/weft/controller.sock', '/run/weft/admin.sock')
+  .action(async (path: string, options: { socket: string }) => run((await import('./commands/admin.ts')).admin(path, options)))
 
 program.command('bench')
   .description('measure against peers and physical limits, side by side in one run')

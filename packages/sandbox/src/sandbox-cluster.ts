@@ -8,7 +8,7 @@ import type { Target } from './control/protocol.ts'
 import { planTopology } from './underlay/topology.ts'
 
 /** A running sandbox as the checks and the end-to-end tests see a cluster. */
-export async function sandboxCluster(stateDir: string): Promise<Cluster & AsyncDisposable> {
+export async function sandboxCluster(stateDir: string): Promise<Cluster & AsyncDisposable & { readonly killAgent: NonNullable<Cluster['killAgent']> }> {
   const client = new SandboxClient(stateDir)
   const [status, kube] = [await client.status(), kubeClientOf(client.kubeconfigPath)]
   const { items } = await kube.request<{ items: unknown[] }>('GET', nodeResource.path)
@@ -17,20 +17,20 @@ export async function sandboxCluster(stateDir: string): Promise<Cluster & AsyncD
   const plan = planTopology(status.nodes.length, status.family)
   const ips = plan.outside.addresses.map((address) => parseIp(address.slice(0, address.indexOf('/'))))
 
+  const run: Cluster['run'] = async (place, command, { stdin, timeoutMs, signal } = {}): Promise<RunResult> => {
+    const signals = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)].filter((each) => each !== undefined)
+    return await client.run(targetOf(place), command, { stdin, signal: AbortSignal.any(signals) })
+  }
+
   return {
     kube,
     nodes: nodes.sort((a, b) => (a.name < b.name ? -1 : 1)),
     families: [...new Set(ips.map(({ family }) => family))],
     outside: ips,
-    probeImage: 'weft.dev/probe',
-    probe: () => ['weft-probe'],
-    async run(place, command, { stdin, timeoutMs, signal } = {}): Promise<RunResult> {
-      const signals = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)].filter((each) => each !== undefined)
-      return await client.run(targetOf(place), command, { stdin, signal: AbortSignal.any(signals) })
-    },
-    async killAgent(node) {
-      await client.killAgent(node)
-    },
+    probe: { image: 'weft.dev/probe', command: ['weft-probe'] },
+    ask: (place, questions, options) => run(place, ['weft-probe', 'ask'], { ...options, stdin: questions }),
+    run,
+    killAgent: async (node) => void await client.killAgent(node),
     agentStatus: async (node) => await client.agent(node, '/status') as AgentStatus,
     async [Symbol.asyncDispose]() {
       await kube[Symbol.asyncDispose]()

@@ -1,5 +1,5 @@
 import { parseIp } from '@weft/ip'
-import { type Check, type CheckContext, ensure } from '../check.ts'
+import { type Check, type CheckContext, ensure, NotTried } from '../check.ts'
 import { type ClusterNode, formatPlace, type Place } from '../cluster.ts'
 import { ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
@@ -47,10 +47,10 @@ export const podChecks: readonly Check[] = [
   },
   {
     name: 'pod-to-remote-node',
-    promise: 'a pod reaches a remote node across the router, source kept',
+    promise: 'a pod reaches a remote node, source kept',
     prove: async (context) => eachFamily(context, async (family) => {
-      const { client: pod, host } = await context.scene()
-      const node = nodeOf(context.cluster, host)
+      const { client: pod, hosts } = await context.scene()
+      const node = nodeOf(context.cluster, hosts.at(-1)!)
       const client = await clientSeen(context, placeOf(pod), ipOf(node, family), ports.node)
       ensure(client === ipOf(pod, family), `${node.name} saw ${client}, wanted the pod's ${ipOf(pod, family)}`)
       return `${pod.name} on ${pod.nodeName} -> ${node.name} ${ipOf(node, family)}, which saw ${client}`
@@ -63,7 +63,7 @@ async function podToPod(context: CheckContext, family: 4 | 6, wanted: (from: Clu
   const { client: pod, webs } = await context.scene()
   const from = nodeOf(context.cluster, pod)
   const target = webs.find((web) => wanted(from, nodeOf(context.cluster, web)))
-  if (target === undefined) return `no node of this cluster is so placed to ${from.name}`
+  if (target === undefined) throw new NotTried(`no node of this cluster is so placed to ${from.name}`)
   const to = nodeOf(context.cluster, target)
   const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
   ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)

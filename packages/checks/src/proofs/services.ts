@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pod } from '@weft/api'
-import { type Check, type CheckContext, ensure } from '../check.ts'
+import { type Check, type CheckContext, ensure, NotTried } from '../check.ts'
 import { demoNamespace, ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
 import { clientOf, clusterIpOf, ipOf, placeOf } from '../scene.ts'
@@ -81,6 +81,7 @@ export const serviceChecks: readonly Check[] = [
     promise: 'outside reaches the NodePort on every node',
     prove: async (context) => eachFamily(context, async (family) => {
       const { services } = await context.scene()
+      outsideOf(context, family)
       const { nodePort } = services.web.ports.find(({ name }) => name === 'http')!
       ensure(nodePort !== undefined, 'Service web has no node port')
       const hit = await Promise.all(context.cluster.nodes.map(async (node) => {
@@ -107,7 +108,7 @@ export const serviceChecks: readonly Check[] = [
     promise: 'a pod reaches an address outside, masqueraded',
     prove: async (context) => eachFamily(context, async (family) => {
       const { client } = await context.scene()
-      const outside = ipOf({ name: 'outside', ips: context.cluster.outside }, family)
+      const outside = outsideOf(context, family)
       const [answer] = await context.ask.from(placeOf(client), { kind: 'http', host: outside, port: ports.http, path: '/clientip' })
       const node = context.cluster.nodes.find(({ name }) => name === client.nodeName)!
       ensure(clientOf(answer ?? '') === ipOf(node, family), `outside saw ${clientOf(answer ?? '')}, wanted the node's ${ipOf(node, family)}`)
@@ -150,6 +151,12 @@ async function stops(context: CheckContext, victim: Pod, family: 4 | 6): Promise
     ensure(performance.now() - start < 5000, `${victim.name} still receives, or requests fail, 5 s after its deletion`)
     await sleep(100, undefined, { signal: context.signal })
   }
+}
+
+/** The address of the machine outside. */
+function outsideOf({ cluster }: CheckContext, family: 4 | 6): string {
+  if (!cluster.outside.some((ip) => ip.family === family)) throw new NotTried(`no machine outside of this cluster is known that has an IPv${family} address`)
+  return ipOf({ name: 'outside', ips: cluster.outside }, family)
 }
 
 function count(answers: readonly string[]): ReadonlyMap<string, number> {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
+import { enter } from '../enter.ts'
 import { root, stateDir } from '../paths.ts'
 import { formatTable, ok } from '../terminal.ts'
 
@@ -21,7 +22,7 @@ interface Stage {
 const programs = join(root, 'node_modules/.bin')
 
 /** Everything `weft test` runs, in order of cost. turbo caches the first two and never the others (turbo.json). */
-const stages: readonly Stage[] = [
+const localStages: readonly Stage[] = [
   { name: 'static', run: runStatic },
   { name: 'unit', run: () => runVitest('unit', [join(programs, 'turbo'), 'run', '//#test:unit', '--output-logs=new-only', '--log-order=stream']) },
   // Real kernel work happens in namespaces of the run's own: no rights needed, nothing of the machine touched.
@@ -29,8 +30,16 @@ const stages: readonly Stage[] = [
   { name: 'e2e', run: () => runVitest('e2e', vitestCommand('e2e')) },
 ]
 
+/** What runs on a real cluster. */
+const clusterStages = (file: string, focus: string | undefined): readonly Stage[] => [
+  { name: 'e2e', run: () => runVitest('cluster', [...vitestCommand('cluster'), ...(focus === undefined ? [] : ['-t', focus])], { WEFT_CLUSTER: resolve(file) }) },
+]
+
 /** Runs the stages asked for, all by default, and ends with `N passed, N failed, N skipped`. */
-export async function test(names: readonly string[]): Promise<number> {
+export async function test(names: readonly string[], options: { readonly cluster?: string, readonly focus?: string }): Promise<number> {
+  const elsewhere = await enter(options)
+  if (elsewhere !== undefined) return elsewhere
+  const stages = options.cluster === undefined ? localStages : clusterStages(options.cluster, options.focus)
   const unknown = names.filter((name) => !stages.some((stage) => stage.name === name))
   if (unknown.length > 0) throw new Error(`Cannot run test stage "${unknown[0]}": the stages are ${stages.map(({ name }) => name).join(', ')}`)
   const chosen = stages.filter(({ name }) => names.length === 0 || names.includes(name))
@@ -70,10 +79,10 @@ function vitestCommand(project: string): string[] {
 
 const reportFile = (project: string): string => join(stateDir, 'test', `${project}.json`)
 
-async function runVitest(project: string, command: readonly string[]): Promise<Tally> {
+async function runVitest(project: string, command: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Tally> {
   await mkdir(join(stateDir, 'test'), { recursive: true })
   await rm(reportFile(project), { force: true })
-  const code = await execute(command)
+  const code = await execute(command, environment)
   const report = await readReport(project)
   if (report === undefined) return { passed: 0, failed: 1, skipped: 0, skips: [] }
   const tests = report.testResults.flatMap((file) => file.assertionResults)
@@ -101,11 +110,11 @@ async function readReport(project: string): Promise<Report | undefined> {
 }
 
 /** Runs a command with our own output streams and resolves to its exit code. */
-async function execute([file, ...args]: readonly string[]): Promise<number> {
+async function execute([file, ...args]: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<number> {
   const child = spawn(file!, args, {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, NODE_OPTIONS: '--conditions=dev --disable-warning=ExperimentalWarning', TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_CACHE_DIR: join(stateDir, 'turbo') },
+    env: { ...process.env, ...environment, NODE_OPTIONS: '--conditions=dev --disable-warning=ExperimentalWarning', TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_CACHE_DIR: join(stateDir, 'turbo') },
   })
   return new Promise((resolve, reject) => {
     child.once('error', reject)

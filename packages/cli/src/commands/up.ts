@@ -1,8 +1,8 @@
 import { checks, type CheckResult, deployDemo, runChecks } from '@weft/checks'
 import { keptCluster, sandboxCluster, startSandbox } from '@weft/sandbox'
-import { describeFailure } from '../failure.ts'
 import { sandboxDir } from '../paths.ts'
-import { formatTable, ok, paint, Progress } from '../terminal.ts'
+import { formatChecks } from '../check-table.ts'
+import { Progress } from '../terminal.ts'
 
 interface UpOptions {
   readonly nodes?: string
@@ -72,9 +72,9 @@ interface Facts {
 }
 
 function report(results: readonly CheckResult[], { nodes, family, readyMs, greenMs, kubeconfig }: Facts): void {
-  const held = results.filter((result) => result.ok).length
+  const held = results.filter((result) => result.ok && result.tried).length
   process.stdout.write([
-    formatTable(['', 'promise', 'evidence'], results.map((result) => [ok(result.ok), result.promise, paint(result.ok ? 'dim' : 'red', describeFailure(result.evidence))])),
+    formatChecks(results),
     '',
     `${held} of ${results.length} promises hold on ${nodes} nodes (${family}): pods Ready after ${(readyMs / 1000).toFixed(1)} s, all proved after ${(greenMs / 1000).toFixed(1)} s`,
     '',

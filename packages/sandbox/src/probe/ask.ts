@@ -32,6 +32,8 @@ export async function performAsks(asks: readonly Ask[]): Promise<AskAnswer[]> {
 
 async function perform(ask: Ask): Promise<AskAnswer> {
   const start = performance.now()
+  // The only one with several answers of their own.
+  if (ask.kind === 'routes') return { ok: true, answers: await (await import('./kernel-view.ts')).readRoutes(), ms: performance.now() - start }
   const count = 'count' in ask ? ask.count ?? 1 : 1
   const answers: string[] = []
   let failure: ProbeFailure | undefined
@@ -50,7 +52,7 @@ async function perform(ask: Ask): Promise<AskAnswer> {
   return { ok: failure === undefined, answers, ...(failure === undefined ? {} : { error: failure.word, detail: failure.message }), ms: Math.round((performance.now() - start) * 10) / 10, ...rest }
 }
 
-async function performOnce(ask: Ask): Promise<Outcome> {
+async function performOnce(ask: Exclude<Ask, { readonly kind: 'routes' }>): Promise<Outcome> {
   const signal = AbortSignal.timeout(ask.timeoutMs ?? defaultTimeoutMs)
   switch (ask.kind) {
     case 'http': {
@@ -72,6 +74,7 @@ async function performOnce(ask: Ask): Promise<Outcome> {
     case 'upload': return await (await import('./transfer.ts')).upload(ask, AbortSignal.timeout(ask.timeoutMs ?? 10_000))
     case 'download': return await (await import('./transfer.ts')).download(ask, AbortSignal.timeout(ask.timeoutMs ?? 10_000))
     case 'dns': return { answer: await (await import('./ask-dns.ts')).askDns(ask.name, ask.type ?? 'A', signal) }
+    case 'source': return { answer: await (await import('./kernel-view.ts')).sourceTo(ask.host) }
     case 'load': return { answer: JSON.stringify(await (await import('./load.ts')).load(ask)) }
     default: throw new ProbeFailure('OTHER', `unknown kind of ask: ${JSON.stringify(ask satisfies never)}`)
   }

@@ -31,6 +31,10 @@ export type Ask =
   | (Addressed & { readonly kind: 'download', readonly bytes: number })
   /** A query through the place's own resolver; answers are records as text (`SRV` as `priority weight port target`). */
   | (Timed & { readonly kind: 'dns', readonly name: string, readonly type?: DnsAskType | undefined })
+  /** The routes of the main table, as the kernel prints them in `/proc/net/route` and `/proc/net/ipv6_route`: two answers. */
+  | (Timed & { readonly kind: 'routes' })
+  /** The address packets to a host would leave with; nothing is sent. */
+  | (Timed & { readonly kind: 'source', readonly host: string })
   /** Steady requests at a rate for a time; the one answer is a {@link LoadReport} as JSON. */
   | LoadAsk
 

@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type AgentStatus, Asker, type Cluster, demoNamespace, type Place } from '@weft/checks'
+import { expect, test } from 'vitest'
+
+const client: Place = { kind: 'pod', namespace: demoNamespace, name: 'client' }
+
+interface FaultOptions {
+  /** The cluster, once it runs. */
+  readonly cluster: () => Cluster
+  /** Whether nft is at hand on the nodes; it plays the foreign program here, the network itself never runs it. */
+  readonly hasNft: boolean
+  /** An agent has that long to come back: a kubelet waits longer each time before it starts a container again. Milliseconds. */
+  readonly restartMs: number
+}
+
+/** Whether the demo's Service answers a client, from every endpoint it is asked of. */
+export async function reachesWeb(cluster: Cluster): Promise<boolean> {
+  const ask = new Asker(cluster, AbortSignal.timeout(20_000))
+  return (await ask.try(client, { kind: 'http', host: `web.${demoNamespace}`, port: 80, path: '/hostname', count: 6, timeoutMs: 1000 })).ok
+}
+
+/** What the network survives on any cluster whose nodes can be entered. */
+export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): void {
+  test.skipIf(!hasNft)('P5 a foreign `nft flush ruleset` is restored within a second (fault 20)', async () => {
+    const node = cluster().nodes[0]!.name
+    expect(await reachesWeb(cluster())).toBe(true)
+    expect((await cluster().run({ kind: 'node', name: node }, ['nft', 'flush', 'ruleset'])).code).toBe(0)
+    const start = performance.now()
+    while (!(await reachesWeb(cluster()))) {
+      expect(performance.now() - start, 'ms until Services answered again').toBeLessThan(5000)
+      await sleep(50)
+    }
+    const { stdout } = await cluster().run({ kind: 'node', name: node }, ['nft', 'list', 'tables'])
+    for (const table of ['weft-proxy', 'weft-overlay', 'weft-policy']) expect(stdout).toContain(table)
+  })
+
+  test.skipIf(!hasNft)('P8, LIFE-8 the table of another program is left alone', async () => {
+    const { name } = cluster().nodes[1]!
+    const node: Place = { kind: 'node', name }
+    await cluster().run(node, ['nft', 'add table inet foreign; add chain inet foreign keep'])
+    await killAndWait(name)
+    expect((await cluster().run(node, ['nft', 'list', 'table', 'inet', 'foreign'])).stdout).toContain('chain keep')
+    await cluster().run(node, ['nft', 'delete', 'table', 'inet', 'foreign'])
+  })
+
+  test('P11, LIFE-3 an agent that starts again writes nothing, on every node', async () => {
+    for (const { name } of cluster().nodes) {
+      const status = await killAndWait(name)
+      expect(status.kernelWrites, `kernel writes on ${name}`).toBe(0)
+    }
+  })
+
+  async function killAndWait(node: string): Promise<AgentStatus> {
+    const { startedAt } = await cluster().agentStatus(node)
+    const { killAgent } = cluster()
+    if (killAgent === undefined) throw new Error('Cannot kill agents: nothing tells how nodes are entered')
+    await killAgent(node)
+    const deadline = performance.now() + restartMs
+    for (;;) {
+      const status = await cluster().agentStatus(node).catch(() => undefined)
+      if (status?.ready === true && status.startedAt !== startedAt) return status
+      expect(performance.now(), `the agent of ${node} was not ready in time`).toBeLessThan(deadline)
+      await sleep(100)
+    }
+  }
+}
