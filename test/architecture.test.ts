@@ -34,7 +34,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sandbox: [...platform, 'agent', 'controller', 'cni', 'dns', 'checks'],
   image: ['cni'],
   manifests: ['api'],
-  cli: [...platform, 'sandbox', 'checks', 'cni', 'image'],
+  install: [...platform, 'cni', 'checks', 'manifests'],
+  cli: [...platform, 'sandbox', 'checks', 'cni', 'image', 'install'],
 }
 
 /** Outside libraries and the only packages that may load them, where that matters. */

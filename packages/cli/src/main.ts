@@ -109,6 +109,18 @@ program.command('test')
   .option('--focus <expression>', 'which tests of a stage on a real cluster')
   .action(async (stages: string[], options: { cluster?: string, focus?: string }) => run((await import('./commands/test.ts')).test(stages, options)))
 
+program.command('node-preflight')
+  .description('looks at this machine: what Weft needs and what would get in its way; `weft install` runs it on every node')
+  .option('--root <path>', "where the machine's own files are", '/')
+  .action(async (options: { root: string }) => run((await import('./commands/node-local.ts')).nodePreflight(options)))
+
+program.command('node-clean')
+  .description('removes everything of ours from this machine: links, routes, rules, tables, files; `weft uninstall` runs it on every node')
+  .option('--bin-dir <path>', 'folder of CNI plugins', '/opt/cni/bin')
+  .option('--conf-dir <path>', 'folder of CNI networks', '/etc/cni/net.d')
+  .option('--folder <path...>', 'folders to empty', ['/var/lib/weft', '/run/weft'])
+  .action(async (options: { binDir: string, confDir: string, folder: string[] }) => run((await import('./commands/node-local.ts')).nodeClean(options)))
+
 program.command('admin')
   .description('what the agent of this node answers on its admin socket; for `kubectl exec`')
   .argument('<path>', 'e.g. /status, /readyz, /metrics, /dump/proxy')

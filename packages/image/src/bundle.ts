@@ -33,6 +33,7 @@ export const programs: Readonly<Record<string, string>> = {
   'weft-prepare-node': 'packages/agent/src/prepare-node.ts',
   'weft-dns': 'packages/dns/src/main.ts',
   'weft-controller': 'packages/controller/src/main.ts',
+  'weft-probe': 'packages/sandbox/src/probe/main.ts',
 }
 
 /** Programs of worker threads: they are found beside the file that starts them, under these names. */

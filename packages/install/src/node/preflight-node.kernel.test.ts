@@ -1,0 +1,100 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dnsPort } from '@weft/api'
+import { parseCidr, parseIp } from '@weft/ip'
+import { RouteSocket } from '@weft/netlink'
+import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
+import { baseChain, NftSocket, table, Transaction } from '@weft/nftables'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Finding } from './finding.ts'
+import { preflightNode } from './preflight-node.ts'
+
+const reason = whyNoKernelTests()
+
+describe.skipIf(reason !== undefined)('preflightNode()', () => {
+  let node: TestNamespace
+  let route: RouteSocket
+  let nft: NftSocket
+  let root: string
+
+  beforeEach(async () => {
+    node = await TestNamespace.create()
+    route = await RouteSocket.open({ netns: node.path })
+    nft = await NftSocket.open({ netns: node.path })
+    root = mkdtempSync(join(tmpdir(), 'weft-preflight-'))
+    write('proc/net/udp', 'header\n')
+    for (const name of ['udp6', 'tcp', 'tcp6']) write(`proc/net/${name}`, 'header\n')
+    const uplink = route.addLink({ kind: 'bridge', name: 'eth0' })
+    route.setLink(uplink.index, { up: true })
+    route.addAddress({ ifIndex: uplink.index, address: parseIp('192.0.2.1'), prefix: 24 })
+    route.addRoute({ destination: parseCidr('0.0.0.0/0'), via: parseIp('192.0.2.254'), ifIndex: uplink.index })
+  })
+  afterEach(async () => {
+    nft[Symbol.dispose]()
+    route[Symbol.dispose]()
+    await node[Symbol.asyncDispose]()
+    rmSync(root, { recursive: true })
+  })
+
+  function write(path: string, content: string): void {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    writeFileSync(join(root, path), content)
+  }
+
+  async function found(name: string): Promise<Finding> {
+    return (await preflightNode({ route, nft, root, capabilities: [] })).find((each) => each.name === name)!
+  }
+
+  test('a plain machine is fine in every respect', async () => {
+    const findings = await preflightNode({ route, nft, root })
+    expect(findings.filter(({ level }) => level === 'fail')).toEqual([])
+    expect(findings.map(({ name }) => name)).toEqual(['kernel', 'mtu', 'other-networks', 'kube-proxy', 'forward-drop', 'network-managers', 'foreign-marks', 'ports', 'disk'])
+  })
+
+  test('a kernel without nf_tables is refused, with what is missing', async () => {
+    const [kernel] = await preflightNode({ route, nft, root, capabilities: [{ name: 'nf_tables inet', minimumKernel: '5.2', present: false, without: '' }] })
+    expect(kernel).toMatchObject({ level: 'fail', detail: 'the kernel has no nf_tables inet' })
+  })
+
+  test('LIFE-9 a host that drops what it forwards is refused', async () => {
+    nft.commit(new Transaction(table({ family: 'ip', name: 'filter' })).addTable().addChain(baseChain('FORWARD', { type: 'filter', hook: 'forward', priority: 0, policy: 'drop' }, [])))
+    expect(await found('forward-drop')).toMatchObject({ level: 'fail', detail: 'table ip filter drops what is forwarded' })
+  })
+
+  test('another network is refused when the runtime would take it first, and told when not', async () => {
+    write('etc/cni/net.d/10-other.conflist', '{}')
+    expect(await found('other-networks')).toMatchObject({ level: 'warn' })
+    write('etc/cni/net.d/00-first.conflist', '{}')
+    expect(await found('other-networks')).toMatchObject({ level: 'fail', detail: expect.stringContaining('takes 00-first.conflist first') })
+  })
+
+  test('links of another network are told', async () => {
+    route.addLink({ kind: 'bridge', name: 'flannel.1' })
+    expect(await found('other-networks')).toMatchObject({ level: 'warn', detail: 'links of flannel are there' })
+  })
+
+  test('systemd-networkd and NetworkManager are told, with the setting that stops them, until it is there', async () => {
+    write('run/systemd/netif/state', '')
+    write('run/NetworkManager/x', '')
+    expect(await found('network-managers')).toMatchObject({ level: 'warn', remedy: expect.stringMatching(/ManageForeignRoutes=no.*unmanaged-devices/s) })
+    write('etc/systemd/networkd.conf', '[Network]\nManageForeignRoutes=no\n')
+    write('etc/NetworkManager/conf.d/weft.conf', '[keyfile]\nunmanaged-devices=interface-name:weft*;interface-name:vxlan.weft\n')
+    expect(await found('network-managers')).toMatchObject({ level: 'ok' })
+  })
+
+  test('a port that is taken is refused', async () => {
+    write('proc/net/udp', `header\n 0: 00000000:${dnsPort.toString(16).toUpperCase()} 00000000:0000 07 0\n`)
+    expect(await found('ports')).toMatchObject({ level: 'fail', detail: `udp port ${dnsPort} is in use` })
+  })
+
+  test('a rule that looks at bits of ours is told', async () => {
+    route.addRule({ family: 4, mark: 0x1000, mask: 0x1000, table: 100, priority: 100 })
+    expect(await found('foreign-marks')).toMatchObject({ level: 'warn' })
+  })
+
+  test('an uplink too small for IPv6 in the tunnel is told', async () => {
+    route.setLink(route.link('eth0').index, { mtu: 1300 })
+    expect(await found('mtu')).toMatchObject({ level: 'warn', detail: 'eth0 carries 1300 bytes' })
+  })
+})
