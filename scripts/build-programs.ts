@@ -13,6 +13,7 @@ const entry: Readonly<Record<string, string>> = {
   'weft-agent': 'packages/agent/src/main.ts',
   'weft-dns': 'packages/dns/src/main.ts',
   'weft-controller': 'packages/controller/src/main.ts',
+  'weft-probe': 'packages/sandbox/src/probe/main.ts',
   'sandbox-init': 'packages/sandbox/src/init.ts',
   'shim-twin-main': 'packages/cni/src/shim-twin-main.ts',
   'netns-thread': 'packages/netlink/src/netns-thread.ts',
