@@ -34,7 +34,9 @@ export async function execInPod(client: KubeConnection, { namespace, name, conta
   const { stdin, signal } = options
   const what = `exec in pod "${namespace}/${name}"`
   signal?.throwIfAborted()
-  const query = new URLSearchParams({ stdout: 'true', stderr: 'true', ...(stdin === undefined ? {} : { stdin: 'true' }), ...(container === undefined ? {} : { container }) })
+  // The server does not choose for a pod that has several.
+  const first = container ?? (await client.request<{ readonly spec: { readonly containers: readonly [{ readonly name: string }] } }>('GET', `/api/v1/namespaces/${namespace}/pods/${name}`, { signal })).spec.containers[0].name
+  const query = new URLSearchParams({ stdout: 'true', stderr: 'true', ...(stdin === undefined ? {} : { stdin: 'true' }), container: first })
   for (const word of command) query.append('command', word)
   const socket = await client.socket(`/api/v1/namespaces/${namespace}/pods/${name}/exec`, { query, protocols: [subprotocol] })
   socket.binaryType = 'arraybuffer'

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pod } from '@weft/api'
+import { type Pod, podResource } from '@weft/api'
 import { type Check, type CheckContext, ensure, NotTried } from '../check.ts'
 import { demoNamespace, ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
@@ -8,6 +8,8 @@ import { clientOf, clusterIpOf, ipOf, placeOf } from '../scene.ts'
 const zone = 'cluster.local'
 /** Enough that one of three endpoints is left out once in ten million runs. */
 const spreadCount = 40
+/** A kubelet takes seconds to start a pod. */
+const replaceMs = 30_000
 
 export const serviceChecks: readonly Check[] = [
   {
@@ -135,7 +137,9 @@ export const serviceChecks: readonly Check[] = [
       const { client, webs } = await context.scene()
       const victim = webs.find(({ nodeName }) => nodeName !== client.nodeName)!
       await cluster.kube.request('DELETE', `/api/v1/namespaces/${demoNamespace}/pods/${victim.name}`, { signal })
-      return eachFamily(context, async (family) => stops(context, victim, family))
+      const evidence = await eachFamily(context, async (family) => stops(context, victim, family))
+      await untilReplaced(context, victim)
+      return evidence
     },
   },
 ]
@@ -150,6 +154,17 @@ async function stops(context: CheckContext, victim: Pod, family: 4 | 6): Promise
     if (ok && !answers.includes(victim.name)) return `${spreadCount} requests to ${host} after ${Math.round(performance.now() - start)} ms, none to ${victim.name}`
     ensure(performance.now() - start < 5000, `${victim.name} still receives, or requests fail, 5 s after its deletion`)
     await sleep(100, undefined, { signal: context.signal })
+  }
+}
+
+/** What comes after this check finds the demo whole. */
+async function untilReplaced({ cluster, signal }: CheckContext, victim: Pod): Promise<void> {
+  const deadline = performance.now() + replaceMs
+  for (;;) {
+    const { items } = await cluster.kube.request<{ readonly items: readonly unknown[] }>('GET', `/api/v1/namespaces/${demoNamespace}/pods`, { query: { labelSelector: 'app=web' }, signal })
+    if (items.map(podResource.trim).some(({ nodeName, name, ready, deleting }) => nodeName === victim.nodeName && name !== victim.name && ready && !deleting)) return
+    ensure(performance.now() < deadline, `no pod took the place of ${victim.name} within ${replaceMs / 1000} s`)
+    await sleep(100, undefined, { signal })
   }
 }
 
