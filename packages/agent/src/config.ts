@@ -39,7 +39,7 @@ export interface AgentConfig {
 const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
   servers: z.array(z.url()).default([])
     .describe('Real addresses of the API server, tried before the Service address: what brings the network up cannot wait for a Service that needs it.'),
-  serversPath: z.string().default('/var/lib/weft/api-servers.json')
+  serversPath: z.string().default('/var/lib/cni/weft/api-servers.json')
     .describe('Where the addresses of the API server that the agent learned are kept for its next start.'),
   credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
   kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pod, podResource } from '@weft/api'
 import type { Cluster } from './cluster.ts'
 import { demoManifests, demoNamespace, type Manifest, policyNamespace } from './demo.ts'
-import { isAlreadyExists } from '@weft/kube'
+import { isAlreadyExists, isForbidden, isNotFound } from '@weft/kube'
 
 interface DeployOptions {
   readonly signal: AbortSignal
@@ -24,7 +24,8 @@ export async function deployDemo(cluster: Cluster, options: DeployOptions): Prom
   const manifests = demoManifests(cluster)
   const namespaces = manifests.filter(({ kind }) => kind === 'Namespace')
   const others = manifests.filter(({ kind }) => kind !== 'Namespace')
-  for (const group of [namespaces, others]) await Promise.all(group.map((manifest) => create(cluster, manifest, signal)))
+  const deadline = performance.now() + timeoutMs
+  for (const group of [namespaces, others]) await Promise.all(group.map((manifest) => create(cluster, manifest, { signal, deadline })))
 
   const wanted = others.filter(({ kind }) => kind === 'Pod').length + others.filter(({ kind }) => kind === 'DaemonSet').length * cluster.nodes.length
   const start = performance.now()
@@ -35,6 +36,15 @@ export async function deployDemo(cluster: Cluster, options: DeployOptions): Prom
     if (ready >= wanted) return
     if (performance.now() - start > timeoutMs) throw new DemoError(`Cannot start demo: after ${timeoutMs / 1000} s ${ready} of ${wanted} pods are Ready, not ${(await describeUnready(cluster)).join(', ') || 'all were created'}`)
     await sleep(pollMs, undefined, { signal })
+  }
+}
+
+/** Takes the demo away; resolves when the API server has begun to. */
+export async function deleteDemo({ kube }: Pick<Cluster, 'kube'>): Promise<void> {
+  for (const namespace of [demoNamespace, policyNamespace]) {
+    await kube.request('DELETE', `/api/v1/namespaces/${namespace}`).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+    })
   }
 }
 
@@ -73,13 +83,27 @@ async function describeUnready(cluster: Cluster): Promise<readonly string[]> {
 /** REST collections of the kinds the demo has. */
 const collections: Readonly<Record<string, string>> = { Namespace: 'namespaces', Pod: 'pods', Service: 'services', DaemonSet: 'daemonsets' }
 
-async function create({ kube }: Cluster, manifest: Manifest, signal: AbortSignal): Promise<void> {
+/** A new namespace takes no pods until its service account is there, and one that is going takes nothing at all. */
+async function create({ kube }: Cluster, manifest: Manifest, { signal, deadline }: { readonly signal: AbortSignal, readonly deadline: number }): Promise<void> {
   const { apiVersion, kind, metadata } = manifest
   const base = apiVersion === 'v1' ? '/api/v1' : `/apis/${apiVersion}`
   const scope = metadata.namespace === undefined ? '' : `/namespaces/${metadata.namespace}`
-  try {
-    await kube.request('POST', `${base}${scope}/${collections[kind]!}`, { body: manifest, signal })
-  } catch (error) {
-    if (!isAlreadyExists(error)) throw error
+  for (;;) {
+    try {
+      await kube.request('POST', `${base}${scope}/${collections[kind]!}`, { body: manifest, signal })
+      return
+    } catch (error) {
+      if (isAlreadyExists(error)) {
+        if (kind !== 'Namespace' || !(await isGoing(kube, metadata.name))) return
+      } else if ((!isForbidden(error) && !isNotFound(error)) || performance.now() > deadline) {
+        throw error
+      }
+      await sleep(pollMs, undefined, { signal })
+    }
   }
+}
+
+async function isGoing(kube: Cluster['kube'], namespace: string): Promise<boolean> {
+  const { status } = await kube.request<{ readonly status?: { readonly phase?: string } }>('GET', `/api/v1/namespaces/${namespace}`)
+  return status?.phase === 'Terminating'
 }

@@ -7,4 +7,5 @@ export { agentContainer, type ClusterAccess, openCluster, type OpenCluster } fro
 export { type ClusterDescriptor, parseDescriptor, readDescriptor } from './real/descriptor.ts'
 export { demoManifests, demoNamespace, type Manifest, policyNamespace } from './demo.ts'
 export { checks, runChecks } from './run-checks.ts'
-export { DemoError, deployDemo } from './deploy.ts'
+export { runCommand } from './real/run-command.ts'
+export { deleteDemo, DemoError, deployDemo } from './deploy.ts'

@@ -1,5 +1,7 @@
 import { Argument, Command, Option } from 'commander'
+import type { ClusterOptions } from '@weft/checks'
 import type { BuildImageOptions } from './commands/image.ts'
+import type { InstallCommandOptions } from './commands/install.ts'
 import { reportFailure } from './failure.ts'
 import { version } from './version.ts'
 
@@ -27,10 +29,47 @@ program.command('down')
   .addOption(json())
   .action(async (options: { keep?: boolean, json?: boolean }) => run((await import('./commands/down.ts')).down({ keep: options.keep ?? false, json: options.json ?? false })))
 
-program.command('status')
-  .description('nodes, agents and pods of the running cluster')
+/** Which real cluster a command is about. */
+const onCluster = (command: Command): Command => command
+  .option('--kubeconfig <file>', 'how the cluster is reached; $KUBECONFIG or ~/.kube/config by default')
+  .option('--context <name>', 'of the kubeconfig')
+  .option('--cluster <file>', 'a cluster descriptor instead, or `kind:NAME`')
+
+onCluster(program.command('install'))
+  .description('bring the network up on a real cluster: preflight, apply, wait, prove')
+  .option('--image <name>', 'repository and tag; that of this version by default')
+  .option('--load <archive>', 'load this image archive on every node first (with --cluster)')
+  .option('--values <file>', "values of the chart, over what the cluster tells of itself")
+  .option('--replace-kube-proxy', 'put kube-proxy and CoreDNS to rest once Weft does their work')
+  .option('--force', 'install although preflight found what fails')
+  .option('--no-verify', 'do not prove the promises afterwards')
   .addOption(json())
-  .action(async (options: { json?: boolean }) => run((await import('./commands/status.ts')).status({ json: options.json ?? false })))
+  .action(async (options: InstallCommandOptions) => run((await import('./commands/install.ts')).install(options)))
+
+onCluster(program.command('uninstall'))
+  .description('take Weft away from a real cluster; nothing of it is left on any node')
+  .addOption(json())
+  .action(async (options: ClusterOptions & { json?: boolean }) => run((await import('./commands/uninstall.ts')).uninstall(options)))
+
+onCluster(program.command('upgrade'))
+  .description('another version or configuration on a real cluster, one node after the other')
+  .option('--image <name>', 'repository and tag; that of this version by default')
+  .option('--values <file>', "values of the chart, over what the cluster tells of itself")
+  .addOption(json())
+  .action(async (options: ClusterOptions & { image?: string, values?: string, json?: boolean }) => run((await import('./commands/upgrade.ts')).upgrade(options)))
+
+onCluster(program.command('sysdump'))
+  .description('one archive for a report of a fault: objects, logs, what agents want in their kernels; secrets redacted')
+  .option('-o, --output <file>', 'the archive', 'weft-sysdump.tar.gz')
+  .action(async (options: ClusterOptions & { output: string }) => run((await import('./commands/sysdump.ts')).sysdump(options)))
+
+onCluster(program.command('status'))
+  .description('nodes, agents and pods of the running sandbox, or of a real cluster when one is named')
+  .addOption(json())
+  .action(async (options: ClusterOptions & { json?: boolean }) => {
+    const isReal = options.cluster !== undefined || options.kubeconfig !== undefined || options.context !== undefined
+    await run(isReal ? (await import('./commands/cluster-status.ts')).clusterStatus(options) : (await import('./commands/status.ts')).status({ json: options.json ?? false }))
+  })
 
 program.command('exec')
   .description('run a command in a container of a pod')
@@ -118,7 +157,7 @@ program.command('node-clean')
   .description('removes everything of ours from this machine: links, routes, rules, tables, files; `weft uninstall` runs it on every node')
   .option('--bin-dir <path>', 'folder of CNI plugins', '/opt/cni/bin')
   .option('--conf-dir <path>', 'folder of CNI networks', '/etc/cni/net.d')
-  .option('--folder <path...>', 'folders to empty', ['/var/lib/weft', '/run/weft'])
+  .option('--folder <path...>', 'folders to empty', ['/var/lib/cni/weft', '/run/weft'])
   .action(async (options: { binDir: string, confDir: string, folder: string[] }) => run((await import('./commands/node-local.ts')).nodeClean(options)))
 
 program.command('admin')

@@ -265,7 +265,7 @@ static _Noreturn void fail_errno(int code, const char *what, const char *name, l
 /* ---- settings ---- */
 
 static char socket_path[MAX_PATH] = "/run/weft/cni.sock";
-static char spool_path[PATH_MAX] = "/var/lib/weft/cni-spool";
+static char spool_path[PATH_MAX] = "/var/lib/cni/weft/cni-spool";
 
 static void take_setting(char *target, size_t room, const char *value, const char *key)
 {

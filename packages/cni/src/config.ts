@@ -18,7 +18,7 @@ export interface CniConfig {
 export const cniConfigSchema: z.ZodType<CniConfig> = z.strictObject({
   socketPath: z.string().default('/run/weft/cni.sock')
     .describe('Unix socket the plugin connects to; mode 0600. Change it together with the installed plugin.'),
-  spoolPath: z.string().default('/var/lib/weft/cni-spool')
+  spoolPath: z.string().default('/var/lib/cni/weft/cni-spool')
     .describe('Folder where the plugin leaves DELs while the agent is away; it must survive restarts.'),
   addTimeout: durationSchema.prefault('20s')
     .describe('Longest an ADD or CHECK may take; the runtime tries again. The plugin itself gives up after 30s.'),

@@ -6,7 +6,7 @@ export interface ShimSettings {
   readonly spoolPath: string
 }
 
-const defaultShimSettings: ShimSettings = { socketPath: '/run/weft/cni.sock', spoolPath: '/var/lib/weft/cni-spool' }
+const defaultShimSettings: ShimSettings = { socketPath: '/run/weft/cni.sock', spoolPath: '/var/lib/cni/weft/cni-spool' }
 
 /** Text of `<plugin>.conf`. */
 export function formatShimSettings({ socketPath, spoolPath }: ShimSettings): string {

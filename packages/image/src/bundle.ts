@@ -92,7 +92,7 @@ function nativeKoffi(): TsdownPlugin {
 function lazyRequire(): TsdownPlugin {
   return {
     name: 'lazy-require',
-    transform: (code: string) => code.replaceAll(/\bcreateRequire\(import\.meta\.url\)\('([\w-]+)'\)/g, "createRequire(import.meta.url)('./$1.js')"),
+    transform: (code: string) => code.replaceAll(/\bcreateRequire\(import\.meta\.url\)\('([\w-]+)'\)/g, "createRequire(import.meta.url)('./$1.js').default"),
   }
 }
 

@@ -15,7 +15,7 @@ export interface IpamConfig {
 export const ipamConfigSchema: z.ZodType<IpamConfig> = z.strictObject({
   mode: z.enum(['auto', 'node-cidr', 'blocks']).default('auto')
     .describe('Where addresses come from: `node-cidr` is spec.podCIDRs of the node, `blocks` is parts of IPPools, `auto` is podCIDRs where the cluster assigns them. Change it when a cluster assigns podCIDRs that are not for pods.'),
-  storePath: z.string().default('/var/lib/weft/attachments.db')
+  storePath: z.string().default('/var/lib/cni/weft/attachments.db')
     .describe('SQLite database of attachments; it must survive restarts and, unless the runtime forgets its containers, reboots.'),
   lowWater: z.int().min(0).default(16)
     .describe('Mode `blocks`: below that many free addresses of a family another block is taken. Raise it where many pods start at once.'),

@@ -54,7 +54,7 @@ export function agentDaemonSet(rendering: Rendering): KubeObject {
               imagePullPolicy: pullPolicy,
               command: ['weft-agent', '--config', '/etc/weft/agent.yaml'],
               // Compiled code outlives the container: the next start is shorter.
-              env: [nodeName, { name: 'NODE_COMPILE_CACHE', value: '/var/lib/weft/compile-cache' }],
+              env: [nodeName, { name: 'NODE_COMPILE_CACHE', value: '/var/lib/cni/weft/compile-cache' }],
               resources: { requests: { cpu: '50m', memory: '100Mi' } },
               securityContext: { ...unprivileged, capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] } },
               startupProbe: probe('/healthz', probeHost, { port: agentHealthPort, periodSeconds: 1, failureThreshold: 60 }),
@@ -63,7 +63,7 @@ export function agentDaemonSet(rendering: Rendering): KubeObject {
               volumeMounts: [
                 config, sysctls,
                 { name: 'run', mountPath: '/run/weft' },
-                { name: 'state', mountPath: '/var/lib/weft' },
+                { name: 'state', mountPath: '/var/lib/cni/weft' },
                 { name: 'cni-conf', mountPath: '/host/etc/cni/net.d' },
                 { name: 'netns', mountPath: '/run/netns', mountPropagation: 'HostToContainer', readOnly: true },
               ],
@@ -87,7 +87,7 @@ export function agentDaemonSet(rendering: Rendering): KubeObject {
             { name: 'config', configMap: { name: 'weft' } },
             hostFolder('sysctls', '/proc/sys/net', 'Directory'),
             hostFolder('run', '/run/weft'),
-            hostFolder('state', '/var/lib/weft'),
+            hostFolder('state', '/var/lib/cni/weft'),
             hostFolder('cni-bin', binDir),
             hostFolder('cni-conf', confDir),
             hostFolder('netns', '/run/netns'),

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { describeKind } from './kind.ts'
 
 /** Words that stand before a command, so that it runs somewhere else; none: here. */
 type Prefix = readonly string[]
@@ -40,8 +41,14 @@ export function parseDescriptor(text: string): ClusterDescriptor {
   }
 }
 
-/** @throws {SyntaxError} Naming the file and what is wrong in it. */
+/**
+ * Reads a description from a file, or finds out about a cluster of kind by its name.
+ *
+ * @param path A file, or `kind:NAME`.
+ * @throws {SyntaxError} Naming the file and what is wrong in it.
+ */
 export async function readDescriptor(path: string): Promise<ClusterDescriptor> {
+  if (path.startsWith('kind:')) return await describeKind(path.slice('kind:'.length))
   try {
     return parseDescriptor(await readFile(path, 'utf8'))
   } catch (error) {

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { links, routeProtocols, routing, tables } from '@weft/api'
-import { conflistName, installCni } from '@weft/cni'
+import { conflistName, installNetwork, installPlugin } from '@weft/cni'
 import { parseCidr } from '@weft/ip'
 import { RouteSocket } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
@@ -47,7 +47,8 @@ describe.skipIf(reason !== undefined)('cleanNode()', () => {
     route.addRoute({ destination: parseCidr('fd00:4::/64'), type: 'unreachable', protocol: routeProtocols.overlay })
     route.addRule({ family: 4, from: parseCidr('10.0.0.0/8'), table: routing.overlayTable, priority: routing.overlayRulePreference, protocol: routeProtocols.overlay })
     for (const name of [...Object.values(tables), 'foreign']) nft.commit(new Transaction(table({ family: 'inet', name })).addTable())
-    await installCni({ binDir: join(folder, 'bin'), confDir: join(folder, 'net.d'), socketPath: '/s', spoolPath: '/p', program: { kind: 'twin' } })
+    await installPlugin({ binDir: join(folder, 'bin'), socketPath: '/s', spoolPath: '/p', program: { kind: 'twin' } })
+    await installNetwork({ confDir: join(folder, 'net.d') })
     mkdirSync(join(folder, 'lib/deep'), { recursive: true })
     writeFileSync(join(folder, 'lib/deep/file'), '')
     writeFileSync(join(folder, 'net.d/10-other.conflist'), '{}')

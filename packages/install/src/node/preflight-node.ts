@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { release } from 'node:os'
 import { join } from 'node:path'
-import { dnsPort, links, marks, tables } from '@weft/api'
+import { dnsPort, links, tables } from '@weft/api'
 import { conflistName } from '@weft/cni'
 import { type Capability, probeCapabilities, type RouteSocket } from '@weft/netlink'
 import type { Nft } from '@weft/nftables'
@@ -40,7 +40,6 @@ export async function preflightNode({ route, nft, root, capabilities }: Prefligh
     kubeProxy(nft),
     forwardDrop(nft),
     networkManagers(root),
-    foreignMarks(route),
     ports(root, nft),
     await disk(root),
   ]
@@ -105,11 +104,6 @@ function networkManagers(root: string): Finding {
     remedies.push(`unmanaged-devices=interface-name:${links.podPrefix}*;interface-name:${links.vxlan} in /etc/NetworkManager/conf.d/weft.conf`)
   }
   return found.length === 0 ? fine('network-managers', 'none interferes') : warning('network-managers', found.join('; '), remedies.join('; '))
-}
-
-function foreignMarks(route: RouteSocket): Finding {
-  const clash = route.rules().find(({ mark, mask }) => mark !== undefined && ((mask ?? 0xffffffff) & marks.mask) !== 0 && (mark & marks.mask) !== 0)
-  return clash === undefined ? fine('foreign-marks', 'none') : warning('foreign-marks', `a routing rule looks at mark 0x${clash.mark!.toString(16)}`, `bits 0x${marks.mask.toString(16)} are Weft's: choose others for it`)
 }
 
 /** Ports of programs that run beside Weft's; a node that has Weft already listens there itself. */

@@ -1,0 +1,24 @@
+import { type ClusterOptions, connectCluster } from '@weft/checks'
+import { realClock } from '@weft/daemon'
+import { uninstall as uninstallFrom } from '@weft/install'
+import { enter } from '../enter.ts'
+import { untilInterrupted } from '../interrupt.ts'
+import { Progress } from '../terminal.ts'
+
+const timeoutMs = 120_000
+
+/** Takes Weft away from a real cluster, and from every node what it left there. */
+export async function uninstall(options: ClusterOptions & { readonly json?: boolean | undefined }): Promise<number> {
+  const elsewhere = await enter(options)
+  if (elsewhere !== undefined) return elsewhere
+  const { json = false } = options
+  const start = performance.now()
+  const progress = new Progress({ enabled: !json })
+  await using real = await connectCluster(options)
+  const { nodes, givenBack } = await uninstallFrom(real.kube, { signal: untilInterrupted(), clock: realClock, timeoutMs, onProgress: (message) => progress.say(message) })
+  progress.done()
+  const ms = Math.round(performance.now() - start)
+  if (json) process.stdout.write(`${JSON.stringify({ nodes: nodes.map(({ node }) => node), given_back: givenBack, ms })}\n`)
+  else process.stdout.write(`Weft is gone after ${(ms / 1000).toFixed(1)} s: ${nodes.length} nodes cleaned${givenBack.length > 0 ? `, ${givenBack.join(', ')} given back` : ''}\n`)
+  return 0
+}

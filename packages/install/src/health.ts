@@ -1,0 +1,131 @@
+import { nodeResource } from '@weft/api'
+import { agentContainer } from '@weft/checks'
+import type { Clock } from '@weft/daemon'
+import { type KubeConnection, listObjects } from '@weft/kube'
+import { InstallError } from './errors.ts'
+
+/** How Weft is doing on one node. */
+export interface NodeHealth {
+  readonly node: string
+  /** As the kubelet says. */
+  readonly ready: boolean
+  /** The condition NetworkUnavailable: empty when the network is there. */
+  readonly network: string
+  /** Of the agent's pod; undefined while the node has none. */
+  readonly pod?: { readonly name: string, readonly ready: boolean, readonly image: string, readonly restarts: number, readonly waiting: string } | undefined
+}
+
+interface NodeText {
+  readonly metadata: { readonly name: string }
+  readonly status: { readonly conditions?: readonly { readonly type: string, readonly status: string, readonly message?: string }[] }
+}
+
+interface PodText {
+  readonly metadata: { readonly name: string, readonly deletionTimestamp?: string }
+  readonly spec: { readonly nodeName?: string, readonly containers: readonly { readonly name: string, readonly image: string }[] }
+  readonly status?: {
+    readonly conditions?: readonly { readonly type: string, readonly status: string, readonly message?: string }[]
+    readonly containerStatuses?: readonly ContainerText[]
+    readonly initContainerStatuses?: readonly ContainerText[]
+  }
+}
+
+interface ContainerText {
+  readonly name: string
+  readonly restartCount: number
+  readonly ready?: boolean
+  readonly state?: { readonly waiting?: { readonly reason?: string, readonly message?: string }, readonly terminated?: EndText }
+  readonly lastState?: { readonly terminated?: EndText }
+}
+
+interface EndText {
+  readonly exitCode?: number
+  readonly reason?: string
+}
+
+/** Reads how every node and its agent are doing. */
+export async function readHealth(kube: KubeConnection, { signal }: { readonly signal: AbortSignal }): Promise<readonly NodeHealth[]> {
+  const [nodes, pods] = await Promise.all([
+    listObjects(kube, nodeResource.path, { signal }),
+    listObjects(kube, '/api/v1/namespaces/kube-system/pods', { labelSelector: agentContainer.labels, signal }),
+  ])
+  const live = (pods.items as readonly PodText[]).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+  return (nodes.items as readonly NodeText[]).map(({ metadata: { name }, status }) => {
+    const condition = (type: string) => status.conditions?.find((each) => each.type === type)
+    const pod = live.find(({ spec }) => spec.nodeName === name)
+    const network = condition('NetworkUnavailable')
+    return {
+      node: name,
+      ready: condition('Ready')?.status === 'True',
+      network: network === undefined ? 'nobody has said that the network is there' : network.status === 'True' ? network.message ?? 'unavailable' : '',
+      pod: pod === undefined ? undefined : podHealth(pod),
+    }
+  }).toSorted((a, b) => (a.node < b.node ? -1 : 1))
+}
+
+function podHealth({ metadata, spec, status }: PodText): NonNullable<NodeHealth['pod']> {
+  const containers = [...status?.initContainerStatuses ?? [], ...status?.containerStatuses ?? []]
+  const waiting = containers.find(isStuck)
+  return {
+    name: metadata.name,
+    ready: status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true,
+    image: spec.containers.find(({ name }) => name === agentContainer.name)?.image ?? '',
+    restarts: containers.reduce((sum, { restartCount }) => sum + restartCount, 0),
+    waiting: waiting === undefined ? '' : describeContainer(metadata.name, waiting),
+  }
+}
+
+/** It waits for more than its turn, or has failed and is to be started again. */
+function isStuck({ state, ready, lastState }: ContainerText): boolean {
+  const waiting = state?.waiting?.reason
+  const ended = state?.terminated ?? lastState?.terminated
+  return (waiting !== undefined && waiting !== 'PodInitializing') || (ready !== true && ended !== undefined && ended.exitCode !== 0)
+}
+
+/** What keeps a container, and where its last words are. */
+function describeContainer(pod: string, { name, state, lastState }: ContainerText): string {
+  const ended = state?.terminated ?? lastState?.terminated
+  const reason = state?.waiting?.message ?? state?.waiting?.reason ?? ended?.reason ?? 'ended'
+  return `container ${name} of ${pod}: ${reason}${ended === undefined ? '' : ` (exit code ${ended.exitCode ?? '?'}; \`kubectl -n kube-system logs ${pod} -c ${name} --previous\` says why)`}`
+}
+
+/** Pods can be wired on this node. */
+export function isHealthy({ ready, network, pod }: NodeHealth): boolean {
+  return ready && network === '' && pod?.ready === true
+}
+
+/** One sentence: what keeps a node. */
+export function describeHealth({ node, ready, network, pod }: NodeHealth): string {
+  const reasons = [
+    ...pod === undefined ? ['no agent runs there'] : pod.waiting !== '' ? [pod.waiting] : pod.ready ? [] : [`agent ${pod.name} is not ready`],
+    ...network === '' ? [] : [network],
+    ...ready ? [] : ['its kubelet says that it is not ready'],
+  ]
+  return `${node}: ${reasons.join(', ')}`
+}
+
+interface WaitOptions {
+  readonly signal: AbortSignal
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly onProgress?: ((healthy: number, all: number) => void) | undefined
+}
+
+const pollMs = 300
+
+/**
+ * Waits until pods can be wired on every node.
+ *
+ * @throws {InstallError} `ERR_INSTALL_TIMEOUT` with what keeps each node that is left.
+ */
+export async function untilHealthy(kube: KubeConnection, { signal, timeoutMs, clock, onProgress }: WaitOptions): Promise<readonly NodeHealth[]> {
+  const deadline = clock.now() + timeoutMs
+  for (;;) {
+    const health = await readHealth(kube, { signal })
+    const healthy = health.filter(isHealthy).length
+    onProgress?.(healthy, health.length)
+    if (health.length > 0 && healthy === health.length) return health
+    if (clock.now() > deadline) throw new InstallError('ERR_INSTALL_TIMEOUT', `Cannot bring the network up on every node within ${timeoutMs / 1000} s: ${health.filter((each) => !isHealthy(each)).map(describeHealth).join('; ')}`)
+    await clock.sleep(pollMs, { signal })
+  }
+}

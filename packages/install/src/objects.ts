@@ -1,0 +1,44 @@
+import { applyObject, deleteObject, isNotFound, type KubeConnection, objectPath } from '@weft/kube'
+import type { KubeObject } from '@weft/manifests'
+
+/** Who owns the fields of what is installed. */
+const fieldManager = 'weft-install'
+
+/** REST collection of each kind that an installation has. */
+const collections: Readonly<Record<string, string>> = {
+  ServiceAccount: '/api/v1/serviceaccounts',
+  ConfigMap: '/api/v1/configmaps',
+  Service: '/api/v1/services',
+  DaemonSet: '/apis/apps/v1/daemonsets',
+  Deployment: '/apis/apps/v1/deployments',
+  ClusterRole: '/apis/rbac.authorization.k8s.io/v1/clusterroles',
+  ClusterRoleBinding: '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings',
+  Role: '/apis/rbac.authorization.k8s.io/v1/roles',
+  RoleBinding: '/apis/rbac.authorization.k8s.io/v1/rolebindings',
+  CustomResourceDefinition: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+  PodDisruptionBudget: '/apis/policy/v1/poddisruptionbudgets',
+  ValidatingAdmissionPolicy: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies',
+  ValidatingAdmissionPolicyBinding: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings',
+}
+
+/** @throws {RangeError} For a kind that this list does not have: it must be added here. */
+export function pathOf({ kind, metadata: { namespace, name } }: KubeObject): string {
+  const collection = collections[kind]
+  if (collection === undefined) throw new RangeError(`Cannot address ${kind} "${name}": its collection is not known here`)
+  return objectPath(collection, { ...(namespace === undefined ? {} : { namespace }), name })
+}
+
+/** Applies objects in order; what others own of them stays, except the fields they name. */
+export async function applyAll(kube: KubeConnection, objects: readonly KubeObject[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  for (const object of objects) await applyObject(kube, pathOf(object), object, { fieldManager, force: true, signal })
+}
+
+/** Deletes objects, the last applied first; those that are not there are fine. */
+export async function deleteAll(kube: KubeConnection, objects: readonly KubeObject[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  for (const object of objects.toReversed()) {
+    await deleteObject(kube, pathOf(object), { signal }).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error
+    })
+  }
+}
+

@@ -1,0 +1,61 @@
+import type { Clock } from '@weft/daemon'
+import type { KubeConnection } from '@weft/kube'
+import type { ClusterFacts } from './cluster/facts.ts'
+import { failure, fine, type Finding, warning } from './node/finding.ts'
+import { type NodeProgram, runOnNodes } from './node-pods.ts'
+
+/** Findings of one node, or of the cluster as a whole. */
+export interface PreflightReport {
+  /** Name of the node; `cluster` for the whole. */
+  readonly where: string
+  readonly findings: readonly Finding[]
+}
+
+/** Everything of the machine that preflight looks at, none of it writable. */
+const preflightProgram = (image: string): NodeProgram => ({
+  name: 'weft-preflight',
+  image,
+  command: ['weft', 'node-preflight', '--root', '/host'],
+  capabilities: ['NET_ADMIN'],
+  folders: ['/etc', '/run', '/var/lib'].map((path) => ({ path, at: `/host${path}`, writable: false })),
+})
+
+interface PreflightOptions {
+  readonly image: string
+  readonly replaceKubeProxy: boolean
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly onProgress?: ((done: number, all: number) => void) | undefined
+}
+
+const nodeTimeoutMs = 60_000
+
+/** Looks at the cluster and at each of its nodes; nothing is changed. */
+export async function preflight(kube: KubeConnection, facts: ClusterFacts, { image, replaceKubeProxy, signal, clock, onProgress }: PreflightOptions): Promise<readonly PreflightReport[]> {
+  const outcomes = await runOnNodes(kube, facts.nodes, preflightProgram(image), { signal, clock, timeoutMs: nodeTimeoutMs, onProgress })
+  return [
+    { where: 'cluster', findings: clusterFindings(facts, replaceKubeProxy) },
+    ...outcomes.map(({ node, ok, output }): PreflightReport => ({ where: node, findings: ok ? findingsOf(output) : [failure('preflight', `it could not look at this node: ${output}`, 'see `kubectl describe node` and the runtime of that node')] })),
+  ]
+}
+
+function findingsOf(output: string): readonly Finding[] {
+  try {
+    return JSON.parse(output) as readonly Finding[]
+  } catch {
+    return [failure('preflight', `it printed no findings: ${output.slice(0, 200)}`, 'is the image of the same version as this command?')]
+  }
+}
+
+/** What the API alone tells. */
+export function clusterFindings(facts: ClusterFacts, replaceKubeProxy: boolean): readonly Finding[] {
+  const [major = 0, minor = 0] = facts.version.replace(/^v/, '').split('.').map(Number)
+  return [
+    major > 1 || minor >= 30 ? fine('version', facts.version) : failure('version', `Kubernetes ${facts.version}`, 'Weft needs Kubernetes 1.30 or newer'),
+    facts.nodes.length > 0 ? fine('nodes', String(facts.nodes.length)) : failure('nodes', 'there is none', 'join a node first: nothing can be tried without'),
+    facts.networks.length === 0 ? fine('networks', 'no other') : failure('networks', `another network is installed: ${facts.networks.join(', ')}`, 'remove it, or make the cluster without one (kind: disableDefaultCNI); two networks give pods two addresses'),
+    facts.apiServers.length > 0 ? fine('api-servers', facts.apiServers.join(', ')) : failure('api-servers', 'default/kubernetes has no endpoints', 'name them with --api-server'),
+    facts.hasPodCidrs ? fine('pod-ranges', 'nodes have podCIDRs') : fine('pod-ranges', 'nodes have none: addresses come out of pools (IPPool)'),
+    !facts.kubeProxy ? fine('kube-proxy', 'none') : replaceKubeProxy ? fine('kube-proxy', 'is put to rest once Weft does its work') : warning('kube-proxy', 'it runs, and Weft does its work too', 'install with --replace-kube-proxy, or make the cluster without one (kind: kubeProxyMode: none)'),
+  ]
+}
