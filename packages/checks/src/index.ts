@@ -1,4 +1,4 @@
-export { type Answer, type Ask, Asker } from './ask.ts'
+export { type Answer, type Ask, Asker, type LoadReport } from './ask.ts'
 export type { Check, CheckContext, CheckResult } from './check.ts'
 export { CheckFailure } from './check.ts'
 export { type AgentStatus, type Cluster, type ClusterNode, formatPlace, type Place, type ProbeImage, type RunResult } from './cluster.ts'

@@ -72,7 +72,7 @@ export async function install(kube: KubeConnection, options: InstallOptions): Pr
   const reports = await preflight(kube, facts, { image, replaceKubeProxy, signal, clock, onProgress: (done, all) => onProgress(`preflight: ${done} of ${all} nodes`) })
   onPreflight?.(reports)
   const failures = reports.flatMap(({ where, findings }) => findings.filter(({ level }) => level === 'fail').map(({ detail, remedy }) => `${where}: ${detail} (${remedy})`))
-  if (failures.length > 0 && !force) throw new InstallError('ERR_INSTALL_REFUSED', `Cannot install: ${failures.join('; ')}. Nothing was changed`)
+  if (failures.length > 0 && !force) throw new InstallError('ERR_INSTALL_REFUSED', `Cannot install network: ${failures.join('; ')}; nothing was changed`)
 
   onProgress('applying')
   await rememberDnsService(kube, { signal })

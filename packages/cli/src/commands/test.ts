@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { networkConformance, runConformance } from '../conformance.ts'
 import { enter } from '../enter.ts'
+import type { JunitCase } from '../junit.ts'
 import { root, stateDir } from '../paths.ts'
 import { formatTable, ok } from '../terminal.ts'
 
@@ -30,19 +32,31 @@ const localStages: readonly Stage[] = [
   { name: 'e2e', run: () => runVitest('e2e', vitestCommand('e2e')) },
 ]
 
+interface ClusterTestOptions {
+  readonly focus?: string | undefined
+  readonly binary?: string | undefined
+}
+
 /** What runs on a real cluster. */
-const clusterStages = (file: string, focus: string | undefined): readonly Stage[] => [
-  { name: 'e2e', run: () => runVitest('cluster', [...vitestCommand('cluster'), ...(focus === undefined ? [] : ['-t', focus])], { WEFT_CLUSTER: resolve(file) }) },
+const clusterStages = (file: string, { focus, binary }: ClusterTestOptions): readonly Stage[] => [
+  { name: 'e2e', run: () => runVitest('cluster', [...vitestCommand('cluster'), ...(focus === undefined ? [] : ['-t', focus])], { WEFT_CLUSTER: file.startsWith('kind:') ? file : resolve(file) }) },
+  { name: 'conformance', run: async () => {
+    const cases = await runConformance({ cluster: file, binary: binary ?? 'e2e.test', focus: focus ?? networkConformance, onStart: (log) => process.stdout.write(`what it prints is in ${log}\n`) })
+    const named = (status: JunitCase['status']): readonly JunitCase[] => cases.filter((each) => each.status === status)
+    for (const { name, reason } of named('failed')) process.stdout.write(`${ok(false)} ${name}\n       ${reason}\n`)
+    return { passed: named('passed').length, failed: named('failed').length, skipped: named('skipped').length, skips: named('skipped').map(({ name, reason }) => `conformance: ${name}: ${reason}`) }
+  } },
 ]
 
 /** Runs the stages asked for, all by default, and ends with `N passed, N failed, N skipped`. */
-export async function test(names: readonly string[], options: { readonly cluster?: string, readonly focus?: string }): Promise<number> {
+export async function test(names: readonly string[], options: ClusterTestOptions & { readonly cluster?: string | undefined }): Promise<number> {
   const elsewhere = await enter(options)
   if (elsewhere !== undefined) return elsewhere
-  const stages = options.cluster === undefined ? localStages : clusterStages(options.cluster, options.focus)
+  const stages = options.cluster === undefined ? localStages : clusterStages(options.cluster, options)
   const unknown = names.filter((name) => !stages.some((stage) => stage.name === name))
   if (unknown.length > 0) throw new Error(`Cannot run test stage "${unknown[0]}": the stages are ${stages.map(({ name }) => name).join(', ')}`)
-  const chosen = stages.filter(({ name }) => names.length === 0 || names.includes(name))
+  // Upstream's tests take an hour: who wants them says so.
+  const chosen = stages.filter(({ name }) => (names.length === 0 && name !== 'conformance') || names.includes(name))
 
   const rows: string[][] = []
   const total = { passed: 0, failed: 0, skipped: 0 }
