@@ -3,7 +3,7 @@ import { createCni, installNetwork, installPlugin, type NodeAddresses, type Node
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
 import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
-import { Conntrack, RouteSocket, writeSysctls } from '@weft/netlink'
+import { Conntrack, packetLog, packetLogPresent, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy, explainRoutes, policyTarget } from '@weft/policy'
@@ -64,7 +64,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   const policy = createPolicy({
-    ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, logger: log('policy'),
+    ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, packetLog: await packetLogPresent() ? packetLog : undefined, logger: log('policy'),
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
   const cni = createCni({

@@ -6,6 +6,7 @@ import { type LabelSelector, readLabelSelector } from './label-selector.ts'
 import type { PolicyPeer, PolicyPort, PolicyRule } from './network-policy.ts'
 import type { ObjectMeta } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
+import { type PolicyTelling, readPolicyTelling } from './policy-telling.ts'
 import { Problems } from './problems.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
@@ -32,6 +33,7 @@ export interface ClusterNetworkPolicy extends ObjectMeta {
   /** The first rule that matches decides; without rules the direction is none of its business. */
   readonly ingress: readonly ClusterPolicyRule[]
   readonly egress: readonly ClusterPolicyRule[]
+  readonly telling: PolicyTelling
   /** What could not be read, and was read as what allows less. */
   readonly problems: readonly string[]
 }
@@ -89,7 +91,7 @@ export function toClusterNetworkPolicy(object: unknown, kind: ClusterPolicyKind 
     const list = problems.attempt(() => spec(direction).items())
     return list === undefined ? [{ name: direction, ...denyAll }] : list.flatMap((rule) => readRule(rule, { direction, problems, kind }))
   }
-  const policy = { ...meta, kind, ingress: readRules('ingress'), egress: readRules('egress') }
+  const policy = { ...meta, kind, telling: readPolicyTelling(root.get('metadata'), problems), ingress: readRules('ingress'), egress: readRules('egress') }
   if (standing !== undefined && subject !== undefined) return { ...policy, ...standing, subject, problems: problems.messages }
   return {
     ...policy, tier: 'Admin', priority: 0, subject: subject ?? { namespaces: [], pods: [] }, problems: problems.messages,

@@ -1,4 +1,4 @@
-export { ctMarks, dnsPort, links, loopbackStandIns, podGateways, priorities, routeProtocols, routing, tables } from './kernel.ts'
+export { ctMarks, dnsPort, links, logGroups, loopbackStandIns, podGateways, priorities, routeProtocols, routing, tables } from './kernel.ts'
 export { Field } from './field.ts'
 export { InvalidObjectError } from './invalid-object.ts'
 export type { ObjectResource } from './object-resource.ts'
@@ -11,6 +11,7 @@ export { type Namespace, namespaceResource, toNamespace } from './namespace.ts'
 export { maxAnnotationLength, type Service, type ServicePort, type ServiceType, type TrafficPolicy, serviceResource, toService } from './service.ts'
 export { type Endpoint, type EndpointPort, type EndpointSlice, endpointSliceResource, toEndpointSlice } from './endpoint-slice.ts'
 export { type NetworkPolicy, type PolicyPeer, type PolicyPort, type PolicyRule, networkPolicyResource, toNetworkPolicy } from './network-policy.ts'
+export { type PolicyTelling, silentTelling } from './policy-telling.ts'
 export type { ExplainedEnd, ExplainedKernel, ExplainedLine, ExplainedRule, ExplainedSide, PolicyExplanation, PolicyMatrix, PolicyReach } from './policy-explanation.ts'
 export {
   adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, clusterPolicyKey, type ClusterPolicyKind, type ClusterPolicyRule, compareClusterPolicies,

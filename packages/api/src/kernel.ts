@@ -53,6 +53,9 @@ export const routeProtocols = { cni: 87, overlay: 88 } as const
  */
 export const loopbackStandIns = { ipv4: '169.254.87.1', ipv6: 'fd77:6566:7400::1' } as const
 
+/** Netlink log groups: what rules log is read there. */
+export const logGroups = { policy: 8700 } as const
+
 /**
  * Bits of conntrack's mark that belong to Weft: what policy thinks of a connection. Every other bit is kept as found. There is
  * no packet mark of ours; programs copy one mark into the other, so these keep clear of the packet marks of others too.

@@ -3,6 +3,7 @@ import type { Field } from './field.ts'
 import { type LabelSelector, readLabelSelector } from './label-selector.ts'
 import type { ObjectMeta } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
+import { type PolicyTelling, readPolicyTelling } from './policy-telling.ts'
 import { Problems } from './problems.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
@@ -35,6 +36,7 @@ export interface NetworkPolicy extends ObjectMeta {
   /** Absent when the policy does not isolate that direction; empty when it isolates and allows nothing. */
   readonly ingress: readonly PolicyRule[] | undefined
   readonly egress: readonly PolicyRule[] | undefined
+  readonly telling: PolicyTelling
   /** What could not be read, and was left out so that less is allowed. */
   readonly problems: readonly string[]
 }
@@ -67,6 +69,7 @@ export function toNetworkPolicy(object: unknown): NetworkPolicy {
     pods: pods ?? [],
     ingress: isolates.ingress ? readRules('ingress') : undefined,
     egress: isolates.egress ? readRules('egress') : undefined,
+    telling: readPolicyTelling(root.get('metadata'), problems),
     problems: problems.messages,
   }
 }

@@ -29,7 +29,7 @@ export type { ConntrackCounters, ConntrackEntry, ConntrackFilter, ConntrackTuple
 export { FrameError } from './frame-socket.ts'
 export type { Frame, FrameFault } from './frame-socket.ts'
 export { monitor } from './monitor.ts'
-export { packetLog } from './packet-log.ts'
+export { packetLog, packetLogPresent } from './packet-log.ts'
 export type { LoggedPacket, PacketLogOptions } from './packet-log.ts'
 export type { PacketHead } from './packet-head.ts'
 export type { MonitorEvent, MonitorOptions, NetfilterGroup, RouteGroup } from './monitor.ts'

@@ -1,6 +1,7 @@
 // Read first: linux/netfilter/nfnetlink_log.h.
 import { decodeAttributes } from './attributes.ts'
 import { NFGENMSG_LENGTH } from './conntrack-entry.ts'
+import { isPermissionDenied } from './errors.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
 import { follow } from './monitor.ts'
@@ -58,6 +59,20 @@ export async function packetLog({ group, netns, signal }: PacketLogOptions): Pro
     }
   })()
 }
+
+/** Whether the kernel can log to programs (nfnetlink_log): without it a table with `log group` is refused. */
+export async function packetLogPresent(options: { readonly netns?: string | undefined } = {}): Promise<boolean> {
+  try {
+    await packetLog({ ...options, group: probedGroup, signal: AbortSignal.abort() })
+    return true
+  } catch (error) {
+    // Somebody reads that group.
+    return isPermissionDenied(error)
+  }
+}
+
+/** The last one, which nobody is likely to read. */
+const probedGroup = 0xffff
 
 function configure(group: number, operation: string, write: (out: MessageWriter) => void): NetlinkRequest {
   const out = new MessageWriter(64).putU8(0).putU8(0).putU16be(group)

@@ -21,6 +21,7 @@ export { isNftAlreadyExists, isNftBusy, isNftNotFound, NftError, type NftErrorCo
 export { NftSocket, type NftSocketOptions } from './nft-socket.ts'
 export { diffElements } from './diff-elements.ts'
 export { diffTable } from './diff-table.ts'
+export { countRules } from './count-rules.ts'
 export { recogniseRules, type StrangeRule } from './recognise-rules.ts'
 export { traceTables } from './trace/trace-tables.ts'
 export type { AskedRule, Trace, TraceConnection, TraceOptions, TracePacket, TraceStep } from './trace/tracer.ts'

@@ -8,6 +8,8 @@ export interface RuleState {
   /** Hash of the rule's text that our executor stored with it; undefined for rules of other programs. */
   readonly fingerprint: string | undefined
   readonly comment: string | undefined
+  /** Of its first `counter` statement. */
+  readonly counter?: { readonly packets: bigint, readonly bytes: bigint } | undefined
 }
 
 /** A table as the kernel has it. */

@@ -129,10 +129,17 @@ function readRule(message: NetlinkMessage, rules: Map<string, RuleState[]>): voi
   if (chain === undefined || handle === undefined) return
   const tlvs = readTlvs(attributes.bytes(nf.ruleAttr.userdata))
   const own = tlvs.get(FINGERPRINT_TLV)
-  const state: RuleState = { handle, fingerprint: own === undefined ? undefined : Buffer.from(own).toString('hex'), comment: readComment(tlvs) }
+  const state: RuleState = { handle, fingerprint: own === undefined ? undefined : Buffer.from(own).toString('hex'), comment: readComment(tlvs), counter: counterOf(attributes) }
   const list = rules.get(chain)
   if (list) list.push(state)
   else rules.set(chain, [state])
+}
+
+/** The one part of a rule that the kernel writes. */
+function counterOf(rule: Attributes): RuleState['counter'] {
+  const expression = rule.nested(nf.ruleAttr.expressions)?.list().find((each) => each.string(nf.expressionAttr.name) === 'counter')
+  const data = expression?.nested(nf.expressionAttr.data)
+  return data === undefined ? undefined : { packets: data.u64be(nf.counterAttr.packets) ?? 0n, bytes: data.u64be(nf.counterAttr.bytes) ?? 0n }
 }
 
 const flagNames = ['constant', 'dynamic', 'interval', 'timeout'] as const satisfies readonly SetFlag[]

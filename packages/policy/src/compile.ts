@@ -1,9 +1,11 @@
-import { type ClusterNetworkPolicy, clusterPolicyKey, type LabelSelector, type NetworkPolicy, objectKey, type PolicyAction, type PolicyTier, selectorMatches } from '@weft/api'
-import { type Chain, chain, type Rule, rule, type Statement } from '@weft/nftables'
+import { type ClusterNetworkPolicy, clusterPolicyKey, type LabelSelector, type NetworkPolicy, objectKey, type PolicyAction, type PolicyRule, type PolicyTelling, type PolicyTier, selectorMatches } from '@weft/api'
+import { type Chain, chain, comment, counter, goTo, returnToCaller, type Rule, rule, type Statement } from '@weft/nftables'
 import type { PodIdentity } from './model.ts'
 import { commentOf, type Direction, directions, policyChainName } from './names.ts'
 import { type CompileContext, RuleCompiler, type UsedSets } from './rule-compiler.ts'
 import { verdicts } from './table.ts'
+import { type Teller, tellerOf } from './tellers.ts'
+import type { Told } from './told.ts'
 
 /** Admin, then NetworkPolicy, then Baseline: each is asked only for what those before it left open. */
 export type Tier = PolicyTier | 'NetworkPolicy'
@@ -25,30 +27,39 @@ export interface CompiledPolicy extends UsedSets {
   readonly source: NetworkPolicy | ClusterNetworkPolicy
   readonly chains: Readonly<Partial<Record<Direction, Chain>>>
   /**
-   * Directions in which a rule leaves the tier. It can do that from the chain of the tier only, so there the rules are
+   * Directions in which a rule leaves the tier, or the asking of policies in audit mode. It can do that from the chain of the tier only, so there the rules are
    * written out where others are a jump.
    */
   readonly passes: readonly Direction[]
+  /** Chains that log what the rules say. */
+  readonly tellers: readonly Teller[]
 }
 
 /** Translates a NetworkPolicy. Pure, and in the size of the policy: which pods its selectors stand for is decided elsewhere. */
 export function compilePolicy(source: NetworkPolicy, context: CompileContext): CompiledPolicy {
-  const compiler = new RuleCompiler(source.namespace, context)
   const key = objectKey(source)
-  return assemble({ key, tier: 'NetworkPolicy', priority: 0, subject: { namespace: source.namespace, namespaces: [], pods: source.pods }, source, passes: [] }, compiler, (direction) =>
-    source[direction]?.flatMap((each) => compiler.compile(direction, each, verdicts[direction].Accept)))
+  // In audit mode a rule that matches ends the asking, for which it is written out in the chain that asks.
+  const passes = source.telling.audit ? directions : []
+  return assemble({ key, tier: 'NetworkPolicy', priority: 0, subject: { namespace: source.namespace, namespaces: [], pods: source.pods }, source, passes }, new RuleCompiler(source.namespace, context), context, (direction) =>
+    source[direction]?.map((rule) => ({ rule, action: 'Accept', verdict: verdicts[direction].Accept })))
 }
 
 /** Translates a policy of the cluster, rules in their order: the first that matches decides. */
 export function compileClusterPolicy(source: ClusterNetworkPolicy, context: CompileContext): CompiledPolicy {
-  const compiler = new RuleCompiler('', context)
-  const { tier, priority, subject } = source
+  const { tier, priority, subject, telling } = source
   const isPass = (action: PolicyAction): boolean => action === 'Pass' && tier === 'Admin'
   // After Baseline comes what Kubernetes does without policies.
   const verdictOf = (direction: Direction, action: PolicyAction): readonly Statement[] => verdicts[direction][action === 'Pass' && tier === 'Baseline' ? 'Accept' : action]
-  const passes = directions.filter((direction) => source[direction].some(({ action }) => isPass(action)))
-  return assemble({ key: clusterPolicyKey(source), tier, priority, subject: { namespace: undefined, ...subject }, source, passes }, compiler, (direction) =>
-    (source[direction].length === 0 ? undefined : source[direction].flatMap((each) => compiler.compile(direction, each, verdictOf(direction, each.action)))))
+  const passes = telling.audit ? [] : directions.filter((direction) => source[direction].some(({ action }) => isPass(action)))
+  return assemble({ key: clusterPolicyKey(source), tier, priority, subject: { namespace: undefined, ...subject }, source, passes }, new RuleCompiler('', context), context, (direction) =>
+    (source[direction].length === 0 ? undefined : source[direction].map((rule) => ({ rule, action: rule.action, verdict: verdictOf(direction, rule.action) }))))
+}
+
+/** A rule and what follows where it matches. */
+interface JudgingRule {
+  readonly rule: PolicyRule
+  readonly action: PolicyAction
+  readonly verdict: readonly Statement[]
 }
 
 /** Whether a policy is about a pod. */
@@ -61,13 +72,32 @@ export function compareCompiled(a: CompiledPolicy, b: CompiledPolicy): number {
   return a.priority === b.priority ? (a.key < b.key ? -1 : 1) : a.priority - b.priority
 }
 
-function assemble(head: Omit<CompiledPolicy, 'chains' | keyof UsedSets>, compiler: RuleCompiler, rulesOf: (direction: Direction) => readonly Rule[] | undefined): CompiledPolicy {
+type Head = Omit<CompiledPolicy, 'chains' | 'tellers' | keyof UsedSets>
+
+function assemble(head: Head, compiler: RuleCompiler, { log }: CompileContext, rulesOf: (direction: Direction) => readonly JudgingRule[] | undefined): CompiledPolicy {
   const chains: Partial<Record<Direction, Chain>> = {}
+  const tellers: Teller[] = []
+  const tell = (told: Omit<Told, 'policies'>, after: readonly Statement[]): readonly Statement[] => {
+    if (log === undefined) return after.length === 0 ? [returnToCaller] : after
+    const teller = tellerOf({ ...told, policies: [head.key] }, after, log)
+    tellers.push(teller)
+    return [goTo(teller.chain.name)]
+  }
   for (const direction of directions) {
-    const rules = rulesOf(direction)
+    const rules = rulesOf(direction)?.flatMap(({ rule: each, action, verdict }, index) => {
+      const place = `${direction}[${index}]`
+      return compiler.compile(direction, each, [counter(), ...said(head.source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(commentOf(`${head.key} ${place}`))])
+    })
     if (rules !== undefined) chains[direction] = chain(policyChainName(direction, head.key), rules, { comment: commentOf(head.key) })
   }
-  return { ...head, chains, ...compiler.sets }
+  return { ...head, chains, tellers, ...compiler.sets }
+}
+
+/** What a rule does with what it matches, where the policy is to be logged or only to be watched. */
+function said({ log, audit }: PolicyTelling, { action, verdict, tell }: Omit<JudgingRule, 'rule'> & { readonly tell: (word: Told['verdict'], after: readonly Statement[]) => readonly Statement[] }): readonly Statement[] {
+  if (audit) return action === 'Deny' ? tell('audit', []) : [returnToCaller]
+  const word = action === 'Accept' ? 'allowed' : 'denied'
+  return action !== 'Pass' && (log === 'all' || log === word) ? tell(word, verdict) : verdict
 }
 
 /** The rule that asks a policy for its verdict. */

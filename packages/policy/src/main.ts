@@ -4,7 +4,7 @@ import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type Cl
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
-import { Conntrack } from '@weft/netlink'
+import { Conntrack, packetLog, packetLogPresent } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { explainRoutes } from './explain/explain-routes.ts'
 import { createPolicy } from './policy.ts'
@@ -27,7 +27,7 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
   const stores = { pods: new Store<Pod>(), namespaces: new Store<Namespace>(), policies: new Store<NetworkPolicy>(), nodes: new Store<Node>(), services: new Store<Service>(), slices: new Store<EndpointSlice>() }
   const clusterKinds = [clusterNetworkPolicyResource, adminNetworkPolicyResource, baselineAdminNetworkPolicyResource].map((resource) => ({ resource, store: new Store<ClusterNetworkPolicy>() }))
   const policy = createPolicy({
-    ...stores, clusterPolicies: clusterKinds.map(({ store }) => store), config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, nft, flows, clock, logger, registry,
+    ...stores, clusterPolicies: clusterKinds.map(({ store }) => store), config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
   await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: { '/dump/policy': () => policy.dump(), ...Object.fromEntries(Object.entries(explainRoutes(policy)).map(([name, explain]) => [`/explain/${name}`, explain])) }, logger })

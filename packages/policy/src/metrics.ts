@@ -10,6 +10,8 @@ export interface PolicyMetrics {
   readonly coverSeconds: Histogram
   readonly refused: Counter<'kind'>
   readonly rejudged: Counter
+  readonly told: Counter<'verdict'>
+  readonly lost: Counter
 }
 
 const buckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 20]
@@ -25,6 +27,8 @@ export function policyMetrics(registry: Registry): PolicyMetrics {
     commitSeconds: new Histogram({ name: 'weft_policy_commit_seconds', help: 'Time from taking changes in to the end of their commit.', buckets, registers }),
     refused: new Counter({ name: 'weft_policy_refused_total', help: 'Versions of policies of which something could not be read, and which allow less than they may mean.', labelNames: ['kind'], registers }),
     rejudged: new Counter({ name: 'weft_policy_rejudged_flows_total', help: 'Connections whose next packet is judged anew because a change may concern them.', registers }),
+    told: new Counter({ name: 'weft_policy_logged_total', help: 'Connections that policies with weft.dev/log or weft.dev/audit had logged, by verdict: allowed, denied, audit.', labelNames: ['verdict'], registers }),
+    lost: new Counter({ name: 'weft_policy_log_overruns_total', help: 'Times that the kernel logged more than was read, and some of it was lost.', registers }),
     coverSeconds: new Histogram({ name: 'weft_policy_cover_seconds', help: 'Time a new pod waits for its filter: for the API to tell of it, and for the commit.', buckets, registers }),
   }
 }

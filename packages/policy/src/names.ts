@@ -18,6 +18,16 @@ export function adminChainName(direction: Direction, policies: readonly string[]
   return `admin-${short[direction]}-${textHash(policies.join(' '))}`
 }
 
+/** The chain that asks policies in audit mode what they would say, for the same pods. */
+export function auditChainName(direction: Direction, policies: readonly string[]): string {
+  return `audit-${short[direction]}-${textHash(policies.join(' '))}`
+}
+
+/** A chain that logs; its name is the prefix of what it logs. */
+export function tellChainName(direction: Direction, text: string): string {
+  return `tell-${short[direction]}-${textHash(text)}`
+}
+
 /** The chain of all pods that the same policies select. */
 export function podChainName(direction: Direction, tiers: readonly (readonly string[])[]): string {
   return `pod-${short[direction]}-${textHash(tiers.map((policies) => policies.join(' ')).join(' | '))}`

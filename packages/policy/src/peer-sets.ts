@@ -44,6 +44,11 @@ export class PeerSets {
     return this.#selectors.size
   }
 
+  /** Keys of the pods that an address, as text, may belong to. */
+  podsAt(address: string): readonly string[] {
+    return this.#addresses.podsAt(address).map(({ key }) => key)
+  }
+
   /** @param pod Undefined when it is gone. */
   setPod(key: string, pod: PolicyPod | undefined): void {
     for (const [address, ip] of this.#addresses.set(key, pod)) this.#refresh(address, ip)

@@ -1,8 +1,9 @@
-import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, type Namespace, type NetworkPolicy, type Node, objectKey, type Pod, type Service, tables } from '@weft/api'
+import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, logGroups, type Namespace, type NetworkPolicy, type Node, objectKey, type Pod, type Service, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
+import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
-import { diffTable, formatTable, type Nft, partsOf, type Transaction } from '@weft/nftables'
+import { countRules, diffTable, formatTable, type Nft, partsOf, type Transaction } from '@weft/nftables'
 import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
 import { type ExplainContext, explainPolicy } from './explain/explain.ts'
@@ -12,6 +13,7 @@ import { type FlowMarks, JudgedFlows } from './judged-flows.ts'
 import { policyMetrics } from './metrics.ts'
 import { isDomainSet } from './names.ts'
 import { PolicyError } from './policy-error.ts'
+import { writePolicyLog } from './policy-log.ts'
 import { PolicyState } from './state.ts'
 import { watchDns, watchNamespace, watchPeer, watchTarget } from './watch.ts'
 
@@ -30,6 +32,8 @@ export interface PolicyDeps {
   readonly podsOfNode?: string | undefined
   readonly nft: Nft
   readonly flows: FlowMarks
+  /** Opens the packets of a netlink log group. Absent: nothing is logged. */
+  readonly packetLog?: ((options: { readonly group: number, readonly signal: AbortSignal }) => Promise<AsyncIterable<LoggedPacket | 'overrun'>>) | undefined
   /** Told once for each version of a policy of which something cannot be read: it allows less than it may mean (promise P10). */
   readonly onRefused: (policy: NetworkPolicy | ClusterNetworkPolicy, message: string) => void
   readonly clock: Clock
@@ -43,7 +47,7 @@ export interface Policy extends PolicyAnswers {
   ready(): Readiness
   /** Resolves when the kernel has the first state. */
   whenReady(signal: AbortSignal): Promise<void>
-  /** The table as `nft list table inet weft-policy` prints it. */
+  /** The table as `nft list table inet weft-policy` prints it, with the kernel's counters. */
   dump(): string
   /** The kernel's table was edited by somebody else: compare it whole. */
   recheck(): void
@@ -85,7 +89,7 @@ const byService = 'service-for-policy'
 export function createPolicy(deps: PolicyDeps): Policy {
   const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
-  const state = new PolicyState()
+  const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate } })
   const attached = new AttachedPods()
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
@@ -194,6 +198,21 @@ export function createPolicy(deps: PolicyDeps): Policy {
     }
   }
 
+  /** What rules log; undefined where nobody can read it. */
+  async function openLog(signal: AbortSignal): Promise<AsyncIterable<LoggedPacket | 'overrun'> | undefined> {
+    try {
+      return await deps.packetLog?.({ group: logGroups.policy, signal })
+    } catch (error) {
+      logger.warn({ err: error, group: logGroups.policy }, 'what policies log cannot be read')
+      return undefined
+    }
+  }
+
+  /** Lines with names. */
+  async function writeLog(packets: AsyncIterable<LoggedPacket | 'overrun'>): Promise<void> {
+    await writePolicyLog(packets, { told: (prefix) => state.told(prefix), podsAt: (ip) => state.podsAt(ip), logger, onTold: (verdict) => metrics.told.inc({ verdict }), onLost: () => metrics.lost.inc() })
+  }
+
   /** What the policies speak of, as the API has it now. */
   function cluster(): ExplainContext['cluster'] {
     return {
@@ -235,13 +254,18 @@ export function createPolicy(deps: PolicyDeps): Policy {
 
   return {
     async run(signal) {
+      // Before there is a rule that logs.
+      const packets = await openLog(signal)
       const end = follow()
-      await Promise.all([reconciler.run(signal), flows.run(signal), forgetNames(signal)])
+      await Promise.all([reconciler.run(signal), flows.run(signal), forgetNames(signal), ...(packets === undefined ? [] : [writeLog(packets)])])
       end()
     },
     ready: () => allReady({ 'policies in the kernel': reconciler.ready }),
     whenReady: (signal) => reconciler.whenReady(signal),
-    dump: () => formatTable(state.table()),
+    dump() {
+      const kernel = nft.read('inet', tables.policy)
+      return formatTable(kernel === undefined ? state.table() : countRules(state.table(), kernel))
+    },
     explain: (question) => explainPolicy(question, { nodeName, cluster: cluster(), wanted: state.table(), kernel: nft.read('inet', tables.policy) }),
     matrix: (question) => policyMatrix(cluster(), question),
     recheck() {

@@ -1,12 +1,13 @@
 import { formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, selectorMatches } from '@weft/api'
 import { formatCidr } from '@weft/ip'
-import { concat, isIn, meta, oneOf, type Rule, rule, type SetDeclaration, type Statement, th } from '@weft/nftables'
+import { type Comment, concat, isIn, meta, oneOf, type Rule, rule, type SetDeclaration, type Statement, th } from '@weft/nftables'
 import { addressRanges, type Block, inBlocks } from './address-ranges.ts'
 import type { DnsPeer } from './model.ts'
 import { commentOf, type Direction, dnsSetName, domainSetName, families, type Family, networkSetName, nodeSetName, portSetName, selectorSetName, textHash } from './names.ts'
 import { peerSelector, type PeerSelector } from './peer-selector.ts'
 import { coversPort, portRanges } from './port-ranges.ts'
 import { header, networkSet } from './table.ts'
+import type { LogTarget } from './tellers.ts'
 
 /**
  * A named port: `address . protocol . port` of all pods that have a container port of that name. It means each destination's
@@ -37,11 +38,15 @@ export interface UsedSets {
 
 export interface CompileContext {
   readonly dns: DnsPeer | undefined
+  /** Undefined where nothing can be logged. */
+  readonly log: LogTarget | undefined
   /** Labels of the DNS Service's namespace. */
   readonly dnsNamespaceLabels: Readonly<Record<string, string>> | undefined
 }
 
 type Matches = readonly Statement[]
+/** What follows the matches of a rule. */
+type Verdict = readonly (Statement | Comment)[]
 
 /** Translates rules of one policy, and remembers the sets they need. */
 export class RuleCompiler {
@@ -64,11 +69,11 @@ export class RuleCompiler {
   }
 
   /** @param verdict Of what matches a peer and a port of the rule. */
-  compile(direction: Direction, each: PolicyRule, verdict: Matches): readonly Rule[] {
+  compile(direction: Direction, each: PolicyRule, verdict: Verdict): readonly Rule[] {
     return [...this.#rules(direction, each, verdict), ...(direction === 'egress' ? this.#dnsRules(each, verdict) : [])]
   }
 
-  #rules(direction: Direction, { peers, ports }: PolicyRule, verdict: Matches): readonly Rule[] {
+  #rules(direction: Direction, { peers, ports }: PolicyRule, verdict: Verdict): readonly Rule[] {
     const ranges = portRanges(ports)
     const numeric = ranges.length === 0 ? [] : [oneOf(concat(meta.l4proto, th.dport), ranges)]
     const named = ports.filter((port): port is PolicyPort & { readonly port: string } => typeof port.port === 'string')
@@ -128,7 +133,7 @@ export class RuleCompiler {
    * DNS servers are on host networks, where no selector sees them, and on a port that is not the Service's: a rule that
    * means the Service by its pods' labels or by its address means its servers (DESIGN.md, promise 9).
    */
-  #dnsRules({ peers, ports }: PolicyRule, verdict: Matches): readonly Rule[] {
+  #dnsRules({ peers, ports }: PolicyRule, verdict: Verdict): readonly Rule[] {
     const meant = (this.#context.dns?.ports ?? []).filter((port) => ports.length === 0 || ports.some((each) => coversPort(each, port)))
     if (meant.length === 0) return []
     const allows = (family: Family, match: Matches): readonly Rule[] => meant.map(({ protocol, port }) => rule(...match, isIn(socketOf(family), dnsSetName(family, protocol, port)), ...verdict))

@@ -13,6 +13,8 @@ import { type CompileContext, isSameContext } from './rule-compiler.ts'
 import { TableDraft } from './table-draft.ts'
 import { fixedChains, sets } from './table.ts'
 import { TargetPods } from './target-pods.ts'
+import { type LogTarget, Tellers } from './tellers.ts'
+import type { Told } from './told.ts'
 
 /**
  * What the kernel should have, kept so that a change becomes a transaction of its own size (DESIGN.md, promise 4). Pure
@@ -27,14 +29,18 @@ export class PolicyState {
   readonly #peers = new PeerSets(this.#draft, this.#namespaces)
   readonly #nodes = new NodeSets(this.#draft)
   readonly #dns = new DnsSets(this.#draft)
-  readonly #targets = new TargetPods(this.#draft, this.#book)
+  readonly #tellers = new Tellers(this.#draft)
+  readonly #targets: TargetPods
   /** Addresses of pods here whose policies changed since the last {@link PolicyState.settle}, by text. */
   readonly #affected = new Map<string, IpAddress>()
-  #context: CompileContext = { dns: undefined, dnsNamespaceLabels: undefined }
+  #context: CompileContext
   /** Addresses of names: somebody who asks DNS fills them. */
   readonly domains: DomainSets = new DomainSets(this.#draft)
 
-  constructor() {
+  /** @param log Undefined where nothing can be logged. */
+  constructor({ log }: { readonly log: LogTarget | undefined } = { log: undefined }) {
+    this.#context = { dns: undefined, dnsNamespaceLabels: undefined, log }
+    this.#targets = new TargetPods(this.#draft, this.#book, { tellers: this.#tellers, log })
     for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
     for (const chain of fixedChains) this.#draft.putChain(chain)
   }
@@ -57,6 +63,16 @@ export class PolicyState {
 
   table(): Table {
     return this.#draft.table()
+  }
+
+  /** What a logged packet's prefix stands for. */
+  told(prefix: string): Told | undefined {
+    return this.#tellers.told(prefix)
+  }
+
+  /** Keys of the pods an address may belong to. */
+  podsAt(ip: IpAddress): readonly string[] {
+    return this.#peers.podsAt(formatIp(ip))
   }
 
   /** What leads a kernel that had the table of the last {@link PolicyState.settle} to the table of now. */
@@ -133,7 +149,7 @@ export class PolicyState {
   /** Policies depend on what the DNS Service is, not on where its servers are. */
   #setContext(dns: DnsPeer | undefined): void {
     const before = this.#context
-    this.#context = { dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels }
+    this.#context = { log: before.log, dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels }
     if (isSameContext(before, this.#context)) return
     for (const { key, subject, source, chains } of this.#book.values()) if (chains.egress !== undefined) this.#replace(subject.namespace, key, 'tier' in source ? compileClusterPolicy(source, this.#context) : compilePolicy(source, this.#context))
   }
@@ -156,12 +172,14 @@ export class PolicyState {
     this.#peers.acquire(policy)
     this.#nodes.acquire(policy.nodes)
     this.domains.acquire(policy.domains)
+    this.#tellers.acquire(policy.tellers)
   }
 
   #release(policy: CompiledPolicy): void {
     this.#peers.release(policy)
     this.#nodes.release(policy.nodes)
     this.domains.release(policy.domains)
+    this.#tellers.release(policy.tellers)
   }
 
   #affect(pods: readonly TargetPod[]): void {
@@ -192,5 +210,5 @@ function hasOwnChain(policy: CompiledPolicy | undefined, direction: Direction): 
 /** Whether a policy is asked by the same pods, at the same place, in the same directions: then they keep their chains. */
 function isSameReach(before: CompiledPolicy, after: CompiledPolicy): boolean {
   return directions.every((direction) => (before.chains[direction] === undefined) === (after.chains[direction] === undefined))
-    && before.tier === after.tier && before.priority === after.priority && JSON.stringify(before.subject) === JSON.stringify(after.subject)
+    && before.tier === after.tier && before.priority === after.priority && JSON.stringify([before.subject, before.source.telling, before.passes]) === JSON.stringify([after.subject, after.source.telling, after.passes])
 }

@@ -78,8 +78,8 @@ const denied = 'denied'
 
 /** What the rules of policies say of what they match. Egress says no more than "go on": ingress comes after it. */
 export const verdicts: Readonly<Record<Direction, Readonly<Record<PolicyAction, readonly Statement[]>>>> = {
-  ingress: { Accept: [goTo(allowed)], Deny: [counter(), goTo(denied)], Pass: [returnToCaller] },
-  egress: { Accept: [accept], Deny: [counter(), goTo(denied)], Pass: [returnToCaller] },
+  ingress: { Accept: [goTo(allowed)], Deny: [goTo(denied)], Pass: [returnToCaller] },
+  egress: { Accept: [accept], Deny: [goTo(denied)], Pass: [returnToCaller] },
 }
 
 /** Of pods that policies protect here: the others' connections are not ours to mark. */
@@ -114,14 +114,20 @@ export interface PodTiers {
   readonly admin: string | undefined
   /** Chains of the NetworkPolicies that isolate them; undefined when none does. */
   readonly isolating: readonly string[] | undefined
+  /** The chain that asks NetworkPolicies in audit mode, where none isolates. */
+  readonly audit: string | undefined
   /** Chains of their Baseline policies, asked when no NetworkPolicy isolates them. */
   readonly baseline: readonly string[]
 }
 
-/** The chain of pods under the same policies: what no NetworkPolicy that isolates them allows is dropped, and counted. */
-export function podChain(name: string, direction: Direction, { tiers: { admin, isolating, baseline }, keys }: { readonly tiers: PodTiers, readonly keys: readonly string[] }): Chain {
-  const after = isolating === undefined ? [...baseline.map((each) => rule(jump(each))), rule(...verdicts[direction].Accept)] : [...isolating.map((each) => rule(jump(each))), rule(counter(), goTo(denied))]
-  return chain(name, [...admin === undefined ? [] : [rule(jump(admin))], ...after], { comment: commentOf(keys.join(' ')) })
+/**
+ * The chain of pods under the same policies: what no NetworkPolicy that isolates them allows is dropped, and counted.
+ *
+ * @param teller A chain that logs that, and drops.
+ */
+export function podChain(name: string, direction: Direction, { tiers: { admin, isolating, audit, baseline }, keys, teller }: { readonly tiers: PodTiers, readonly keys: readonly string[], readonly teller: string | undefined }): Chain {
+  const after = isolating === undefined ? [...baseline.map((each) => rule(jump(each))), rule(...verdicts[direction].Accept)] : [...isolating.map((each) => rule(jump(each))), rule(counter(), goTo(teller ?? denied))]
+  return chain(name, [...[admin, audit].flatMap((list) => (list === undefined ? [] : [rule(jump(list))])), ...after], { comment: commentOf(keys.join(' ')) })
 }
 
 /** The table around its parts. */

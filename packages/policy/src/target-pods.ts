@@ -1,17 +1,19 @@
 import { formatIp, type IpAddress } from '@weft/ip'
-import { chain, goTo, jump } from '@weft/nftables'
+import { chain, counter, goTo, jump, rule, type Statement } from '@weft/nftables'
 import { asks, type CompiledPolicy, type Tier } from './compile.ts'
 import type { TargetPod } from './model.ts'
-import { adminChainName, commentOf, type Direction, directions, podChainName } from './names.ts'
+import { adminChainName, auditChainName, commentOf, type Direction, directions, podChainName } from './names.ts'
 import type { PolicyBook } from './policy-book.ts'
 import { References } from './references.ts'
 import type { TableDraft } from './table-draft.ts'
-import { podChain, sets, unknownPod } from './table.ts'
+import { podChain, sets, unknownPod, verdicts } from './table.ts'
+import { type LogTarget, type Teller, tellerOf, type Tellers } from './tellers.ts'
 
-/** What a pod meets in a direction: its chain, and that of its Admin policies. */
+/** What a pod meets in a direction: its chain, those of the lists that it asks, and those that log for it. */
 interface Way {
   readonly pod: string
-  readonly admin: string | undefined
+  readonly lists: readonly string[]
+  readonly tellers: readonly Teller[]
 }
 
 /** The ways of a pod, where it has policies. */
@@ -22,14 +24,16 @@ interface Target {
   isolation: Isolation
 }
 
-/** Admin policies that some pods have, in their order. */
-interface AdminList {
+/** Policies that some pods have, asked one after the other: Admin policies in their order, or NetworkPolicies in audit mode. */
+interface PolicyList {
   readonly name: string
   readonly direction: Direction
   readonly policies: readonly { readonly namespace: string | undefined, readonly key: string }[]
+  /** What becomes of what none of them decides; nothing to go on after the list. */
+  readonly end: readonly Statement[]
 }
 
-const unknown: Way = { pod: unknownPod, admin: undefined }
+const unknown: Way = { pod: unknownPod, lists: [], tellers: [] }
 const closed: Isolation = { ingress: unknown, egress: unknown }
 
 /** Pods of this node and the chains that their policies give them. */
@@ -41,11 +45,15 @@ export class TargetPods {
   /** Targets by address, in the order they came: the last one has it. */
   readonly #claims = new Map<string, readonly string[]>()
   readonly #chains = new References<string>()
-  readonly #adminLists = new References<AdminList>()
+  readonly #lists = new References<PolicyList>()
+  readonly #tellers: Tellers
+  readonly #log: LogTarget | undefined
 
-  constructor(draft: TableDraft, book: PolicyBook) {
+  constructor(draft: TableDraft, book: PolicyBook, { tellers, log }: { readonly tellers: Tellers, readonly log: LogTarget | undefined }) {
     this.#draft = draft
     this.#book = book
+    this.#tellers = tellers
+    this.#log = log
   }
 
   /** Targets that some policy selects. */
@@ -95,9 +103,9 @@ export class TargetPods {
     return targets.map(({ pod }) => pod)
   }
 
-  /** The rules of an Admin policy changed: lists that have them written out have the new ones. */
+  /** The rules of a policy changed: lists that have them written out have the new ones. */
   rewrite({ key }: CompiledPolicy): void {
-    for (const list of this.#adminLists.values()) if (list.policies.some((each) => each.key === key)) this.#writeAdminList(list)
+    for (const list of this.#lists.values()) if (list.policies.some((each) => each.key === key)) this.#writeList(list)
   }
 
   *#concerned(policies: readonly CompiledPolicy[]): Iterable<Target> {
@@ -148,42 +156,63 @@ export class TargetPods {
     for (const direction of directions) {
       const own = policies.filter(({ chains }) => chains[direction] !== undefined)
       const of = (tier: Tier): readonly CompiledPolicy[] => own.filter((policy) => policy.tier === tier)
-      const [admin, isolating] = [of('Admin'), of('NetworkPolicy')]
+      const [admin, network] = [of('Admin'), of('NetworkPolicy')]
+      const isolating = network.filter(({ source }) => !source.telling.audit)
+      // A policy in audit mode isolates nobody; what it says where another one isolates is not known without that one.
+      const audited = isolating.length === 0 ? network : []
       // Baseline is for pods that no NetworkPolicy selects.
       const baseline = isolating.length === 0 ? of('Baseline') : []
-      if (admin.length + isolating.length + baseline.length > 0) isolation[direction] = this.#acquireWay(direction, { admin, isolating, baseline })
+      if (admin.length + isolating.length + audited.length + baseline.length > 0) isolation[direction] = this.#acquireWay(direction, { admin, isolating, audited, baseline })
     }
     return isolation
   }
 
-  #acquireWay(direction: Direction, { admin, isolating, baseline }: { readonly admin: readonly CompiledPolicy[], readonly isolating: readonly CompiledPolicy[], readonly baseline: readonly CompiledPolicy[] }): Way {
-    const tiers = [admin, isolating, baseline].map((policies) => policies.map(({ key }) => key))
-    const way: Way = { pod: podChainName(direction, tiers), admin: admin.length === 0 ? undefined : adminChainName(direction, tiers[0]!) }
-    if (way.admin !== undefined) {
-      const list: AdminList = { name: way.admin, direction, policies: admin.map(({ key, subject }) => ({ namespace: subject.namespace, key })) }
-      if (this.#adminLists.add(list.name, list)) this.#writeAdminList(list)
+  #acquireWay(direction: Direction, { admin, isolating, audited, baseline }: Readonly<Record<'admin' | 'isolating' | 'audited' | 'baseline', readonly CompiledPolicy[]>>): Way {
+    const keysOf = (policies: readonly CompiledPolicy[]): readonly string[] => policies.map(({ key }) => key)
+    const tellers: Teller[] = []
+    const tell = (verdict: 'denied' | 'audit', policies: readonly CompiledPolicy[]): string | undefined => {
+      if (policies.length === 0 || this.#log === undefined) return undefined
+      const teller = tellerOf({ verdict, direction, policies: keysOf(policies), rule: undefined }, verdict === 'audit' ? [] : verdicts[direction].Deny, this.#log)
+      tellers.push(teller)
+      return teller.chain.name
     }
+    const denying = tell('denied', isolating.filter(({ source: { telling } }) => telling.log === 'denied' || telling.log === 'all'))
+    const auditing = tell('audit', audited)
+    const adminList = this.#acquireList(adminChainName(direction, keysOf(admin)), direction, { policies: admin, end: [] })
+    const auditList = this.#acquireList(auditChainName(direction, keysOf(audited)), direction, { policies: audited, end: [counter(), ...(auditing === undefined ? [] : [goTo(auditing)])] })
+    this.#tellers.acquire(tellers)
+    const tiers = [admin, isolating, baseline, audited].map(keysOf)
+    const way: Way = { pod: podChainName(direction, [...tiers, [denying ?? '']]), lists: [adminList, auditList].filter((name) => name !== undefined), tellers }
     if (this.#chains.add(way.pod, way.pod)) {
       const chainsOf = (policies: readonly CompiledPolicy[]): readonly string[] => policies.map(({ chains }) => chains[direction]!.name)
       this.#draft.putChain(podChain(way.pod, direction, {
-        tiers: { admin: way.admin, isolating: isolating.length === 0 ? undefined : chainsOf(isolating), baseline: chainsOf(baseline) }, keys: tiers.flat(),
+        tiers: { admin: adminList, isolating: isolating.length === 0 ? undefined : chainsOf(isolating), audit: auditList, baseline: chainsOf(baseline) }, keys: tiers.flat(), teller: denying,
       }))
     }
     return way
   }
 
-  #writeAdminList({ name, direction, policies }: AdminList): void {
+  /** @returns The name of its chain; undefined when the list is empty. */
+  #acquireList(name: string, direction: Direction, { policies, end }: { readonly policies: readonly CompiledPolicy[], readonly end: readonly Statement[] }): string | undefined {
+    if (policies.length === 0) return undefined
+    const list: PolicyList = { name, direction, policies: policies.map(({ key, subject }) => ({ namespace: subject.namespace, key })), end }
+    if (this.#lists.add(name, list)) this.#writeList(list)
+    return name
+  }
+
+  #writeList({ name, direction, policies, end }: PolicyList): void {
     const rules = policies.flatMap(({ namespace, key }) => {
       const policy = this.#book.get(namespace, key)
       return policy?.chains[direction] === undefined ? [] : asks(direction, policy, jump)
     })
-    this.#draft.putChain(chain(name, rules, { comment: commentOf(policies.map(({ key }) => key).join(' ')) }))
+    this.#draft.putChain(chain(name, [...rules, ...(end.length === 0 ? [] : [rule(...end)])], { comment: commentOf(policies.map(({ key }) => key).join(' ')) }))
   }
 
   #release(isolation: Isolation): void {
-    for (const { pod, admin } of Object.values(isolation)) {
+    for (const { pod, lists, tellers } of Object.values(isolation)) {
       if (this.#chains.remove(pod)) this.#draft.dropChain(pod)
-      if (admin !== undefined && this.#adminLists.remove(admin)) this.#draft.dropChain(admin)
+      for (const list of lists) if (this.#lists.remove(list)) this.#draft.dropChain(list)
+      this.#tellers.release(tellers)
     }
   }
 

@@ -1,5 +1,5 @@
 import { type Attachment, clusterPolicyKey } from '@weft/api'
-import { type Clock, createRegistry, type Registry } from '@weft/daemon'
+import { type Clock, createRegistry, type Logger, type Registry } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { diffTable, type Nft } from '@weft/nftables'
@@ -32,16 +32,18 @@ interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode
   readonly nft: N
   readonly adopt?: readonly Attachment[]
   readonly flows?: FlowMarks
+  readonly packetLog?: PolicyDeps['packetLog']
+  readonly logger?: Logger
   /** By default one that stands still but when it is told. */
   readonly time?: Clock
 }
 
 /** The engine over a manual clock; by default the pods of `node-1` are its targets. */
-export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode, flows = { remarkMatching: () => 0 }, time }: RunOptions<N>): RunningPolicy<N> {
+export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode, flows = { remarkMatching: () => 0 }, time, packetLog, logger = silentLogger }: RunOptions<N>): RunningPolicy<N> {
   const clock = new ManualClock()
   const registry = createRegistry()
   const refused: string[] = []
-  const policy = createPolicy({ ...stores, config, nodeName, podsOfNode, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, logger: silentLogger, registry })
+  const policy = createPolicy({ ...stores, config, nodeName, podsOfNode, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, packetLog, logger, registry })
   const stopping = new AbortController()
   policy.adopt(adopt)
   const running = policy.run(stopping.signal)

@@ -20,6 +20,8 @@ interface EvaluatedRule {
 /** A policy of any kind, ready to be asked. */
 export interface EvaluatedPolicy {
   readonly ref: PolicyRef
+  /** It decides nothing: what it would deny is only told. */
+  readonly audit: boolean
   readonly selects: (pod: PodFacts) => boolean
   /** Absent where the policy has nothing to say of a direction. */
   readonly rules: Readonly<Partial<Record<Direction, readonly EvaluatedRule[]>>>
@@ -32,6 +34,7 @@ export function evaluatedNetworkPolicy(policy: NetworkPolicy, context: PeerConte
     rules.map((rule, index) => ({ index, name: '', action: 'Accept', rule, ask: asker(rule, { namespace, opens: true, context }) }))
   return {
     ref: { kind: 'NetworkPolicy', namespace, name },
+    audit: policy.telling.audit,
     selects: (pod) => pod.namespace === namespace && selectorMatches(policy.pods, pod.labels),
     rules: Object.fromEntries(directions.flatMap((direction) => (policy[direction] === undefined ? [] : [[direction, rulesOf(policy[direction])]]))),
   }
@@ -42,6 +45,7 @@ export function evaluatedClusterPolicy(policy: ClusterNetworkPolicy, context: Pe
   const { kind, name, subject } = policy
   return {
     ref: { kind, namespace: '', name },
+    audit: policy.telling.audit,
     selects: (pod) => {
       const around = context.labelsOf(pod.namespace)
       return around !== undefined && selectorMatches(subject.namespaces, around) && selectorMatches(subject.pods, pod.labels)

@@ -8,13 +8,15 @@ import type { PeerContext } from './peer-test.ts'
 import { PodIndex } from './pod-index.ts'
 import type { PolicyCluster } from './policy-cluster.ts'
 import type { Reading } from './reading.ts'
-import type { ConsideredRule, Judgement, Reason, Verdict } from './verdict.ts'
+import type { ConsideredRule, Judgement, PolicyRef, Reason, RuleAction, Verdict } from './verdict.ts'
 
 /** Policies that have a say about one pod in one direction, in the order they are asked. */
 interface Applied {
   readonly admin: readonly EvaluatedPolicy[]
   readonly network: readonly EvaluatedPolicy[]
   readonly baseline: readonly EvaluatedPolicy[]
+  /** Of all tiers, those that only watch. */
+  readonly audited: readonly EvaluatedPolicy[]
 }
 
 /**
@@ -42,7 +44,9 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
   function appliedTo(pod: Pod, direction: Direction): Applied {
     return applied[direction].getOrInsertComputed(pod, () => {
       const select = (policies: readonly EvaluatedPolicy[]): EvaluatedPolicy[] => policies.filter((policy) => policy.rules[direction] !== undefined && policy.selects(pod))
-      return { admin: select(admin), network: select(network.get(pod.namespace) ?? []), baseline: select(baseline) }
+      const tiers = { admin: select(admin), network: select(network.get(pod.namespace) ?? []), baseline: select(baseline) }
+      const enforced = (policies: readonly EvaluatedPolicy[]): EvaluatedPolicy[] => policies.filter(({ audit }) => !audit)
+      return { admin: enforced(tiers.admin), network: enforced(tiers.network), baseline: enforced(tiers.baseline), audited: Object.values(tiers).flat().filter(({ audit }) => audit) }
     })
   }
 
@@ -51,7 +55,7 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
     const tiers = appliedTo(subject, direction)
     const considered: ConsideredRule[] = []
     const end = (allowed: boolean, reason: Reason): Judgement => ({
-      direction, allowed, reason, subject, considered, rule: reason === 'rule' ? considered.at(-1) : undefined,
+      direction, allowed, reason, subject, considered, wouldDeny: allowed ? wouldDeny(tiers, direction, readings) : [], rule: reason === 'rule' ? considered.at(-1) : undefined,
       selectedBy: [...tiers.admin, ...tiers.network, ...tiers.baseline].map(({ ref }) => ref),
     })
     /** The first rule that matches decides. */
@@ -77,7 +81,7 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
   function judgeSide(direction: Direction, packet: Packet): Judgement {
     const [own, other] = direction === 'ingress' ? [packet.to, packet.from] : [packet.from, packet.to]
     const subjects = pods.at(own)
-    const open = (reason: Reason, subject?: Pod): Judgement => ({ direction, allowed: true, reason, subject, rule: undefined, selectedBy: [], considered: [] })
+    const open = (reason: Reason, subject?: Pod): Judgement => ({ direction, allowed: true, reason, subject, rule: undefined, selectedBy: [], wouldDeny: [], considered: [] })
     if (subjects.length === 0) return open('no pod')
     const peers = pods.at(other)
     if (peers.length === 1 && subjects.length === 1 && peers[0] === subjects[0]) return open('same pod', subjects[0])
@@ -96,6 +100,14 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
     const [egress, ingress] = [judgeSide('egress', packet), judgeSide('ingress', packet)]
     return { allowed: egress.allowed && ingress.allowed, egress, ingress }
   }
+}
+
+/** What NetworkPolicies in audit mode say together counts where none isolates the pod; others speak each for itself. */
+function wouldDeny({ network, audited }: Applied, direction: Direction, readings: readonly Reading[]): readonly PolicyRef[] {
+  const firstOf = (policy: EvaluatedPolicy): RuleAction | undefined => policy.rules[direction]!.find(({ ask }) => ask(readings) === 'matched')?.action
+  const isolating = audited.filter(({ ref }) => ref.kind === 'NetworkPolicy')
+  const refuse = network.length === 0 && isolating.every((policy) => firstOf(policy) === undefined) ? isolating : []
+  return [...audited.filter((policy) => policy.ref.kind !== 'NetworkPolicy' && firstOf(policy) === 'Deny'), ...refuse].map(({ ref }) => ref)
 }
 
 /** What all pods that may be meant call a port. */

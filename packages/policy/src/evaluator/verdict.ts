@@ -52,6 +52,8 @@ export interface Judgement {
   readonly rule: ConsideredRule | undefined
   /** Policies that select the pod in this direction, in the order they were asked. */
   readonly selectedBy: readonly PolicyRef[]
+  /** Policies in audit mode that would deny it, were they enforced. */
+  readonly wouldDeny: readonly PolicyRef[]
   /** Rules that were asked, in that order. */
   readonly considered: readonly ConsideredRule[]
 }

@@ -39,7 +39,12 @@ function formatPort({ protocol, port, endPort }: PolicyPort): string {
 }
 
 /** Why a side is open or closed, in a sentence without a period. */
-export function describeJudgement({ allowed, reason, rule, selectedBy, direction, considered }: Judgement): string {
+export function describeJudgement(judgement: Judgement): string {
+  const { wouldDeny } = judgement
+  return `${describeReason(judgement)}${wouldDeny.length === 0 ? '' : `; in audit mode, ${wouldDeny.map(formatPolicy).join(', ')} would deny it`}`
+}
+
+function describeReason({ allowed, reason, rule, selectedBy, direction, considered }: Judgement): string {
   const word = allowed ? 'open' : 'closed'
   switch (reason) {
     case 'rule': return `${word}, by ${formatRuleRef(rule!)}`
