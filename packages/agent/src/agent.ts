@@ -24,6 +24,8 @@ export interface AgentDeps {
 /** What a node's agent tells of itself on its admin socket. */
 export interface AgentStatus {
   readonly pid: number
+  /** Milliseconds since 1970; in a container the pid does not tell one process from the next. */
+  readonly startedAt: number
   readonly ready: boolean
   readonly waiting: readonly string[]
   readonly kernelWrites: number
@@ -83,7 +85,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   return {
     registry,
     ready,
-    status: () => ({ pid: process.pid, ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
+    status: () => ({ pid: process.pid, startedAt: Math.round(performance.timeOrigin), ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
     dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
     explanations: { proxy: explainRoute(proxy), ...explainRoutes(policy) },
     async run(signal) {
