@@ -97,4 +97,26 @@ describe('parseRequest()', () => {
       },
     })
   })
+
+  it('CNI-46 reads bandwidth: the configuration wins over the runtime, a rate needs a burst, a burst fits the kernel', () => {
+    const bandwidth = (more: object): unknown => parse(full, { ...config, ...more }).config?.bandwidth
+    const runtimeConfig = { bandwidth: { ingressRate: 1000, ingressBurst: 2000, egressRate: 3000, egressBurst: 4000 } }
+    expect(bandwidth({ runtimeConfig })).toEqual({ ingress: { bitsPerSecond: 1000, burstBits: 2000 }, egress: { bitsPerSecond: 3000, burstBits: 4000 } })
+    expect(bandwidth({ runtimeConfig, bandwidth: { egressRate: 5, egressBurst: 6 } })).toEqual({ ingress: undefined, egress: { bitsPerSecond: 5, burstBits: 6 } })
+    expect(bandwidth({ runtimeConfig: { bandwidth: { ingressRate: 0, ingressBurst: 0 } } })).toBeUndefined()
+    for (const wrong of [{ ingressRate: 1000 }, { egressBurst: 1000 }, { ingressRate: 1, ingressBurst: 2 ** 36 }, { ingressRate: -1, ingressBurst: 1 }])
+      expect(refusal(full, { ...config, runtimeConfig: { bandwidth: wrong } })[0]).toBe(7)
+  })
+
+  it('CNI-17, CNI-30 takes dns of the runtime before that of the configuration, and minds no capability it has no use for', () => {
+    const runtimeConfig = { dns: { servers: ['10.0.0.10'], searches: ['a.example'] }, aliases: ['x'], deviceID: '0', infinibandGUID: 'c2:11', cgroupPath: '/x' }
+    expect(parse(full, { ...config, runtimeConfig, dns: { nameservers: [] } }).config?.dns).toEqual({ nameservers: ['10.0.0.10'], search: ['a.example'] })
+    expect(parse(full, { ...config, dns: { nameservers: [] } }).config?.dns).toEqual({ nameservers: [] })
+    expect(parse(full).config?.dns).toBeUndefined()
+  })
+
+  it.each(['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'])('CNI-10, CNI-14 %s allows the verbs it has', (cniVersion) => {
+    const codes = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'].map((command) => refusal({ ...full, CNI_COMMAND: command }, { ...config, cniVersion })[0])
+    expect(codes).toEqual([0, 0, cniVersion >= '0.4.0' ? 0 : 1, cniVersion === '1.1.0' ? 0 : 1, cniVersion === '1.1.0' ? 0 : 1])
+  })
 })

@@ -3,6 +3,7 @@ import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createNode, deleteRoutes, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
 import { programs } from '../test/plugin.ts'
+import { pour, sink } from '../test/talk.ts'
 import { linkIdentity } from './link-name.ts'
 
 const reason = whyNoKernelTests()
@@ -206,6 +207,25 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     await eventually('spooled and foreign links go', () => hostLinks(node.namespace).length === 1)
     expect((await node.call('CHECK', { containerId: 'a', netns: a.namespace.path, config: { prevResult: a.result } })).exitCode).toBe(0)
     expect((await node.call('ADD', { containerId: 'b', netns: b.namespace.path })).exitCode).toBe(0)
+  })
+
+  it('CNI-46 capability bandwidth limits what a pod receives and sends, CHECK sees that it does, upkeep puts it back', async () => {
+    const config = { runtimeConfig: { bandwidth: { ingressRate: 8_000_000, ingressBurst: 400_000, egressRate: 8_000_000, egressBurst: 400_000 } } }
+    const limited = await add('limited', { config })
+    const free = await add('free')
+    const ends = (name: string, { namespace }: { readonly namespace: TestNamespace }): unknown => [namespace.route.link('eth0').qdisc, node.namespace.route.link(linkIdentity(name, 'eth0').hostIfname).qdisc]
+    expect([ends('limited', limited), ends('free', free)]).toEqual([['tbf', 'tbf'], ['noqueue', 'noqueue']])
+    using _server = await sink(limited.namespace, 7000)
+    using _free = await sink(free.namespace, 7000)
+    // A megabyte at 8 Mbit/s takes a second; a busy machine only makes it longer.
+    expect(pour(node.namespace, '10.244.1.2', 7000, 1_000_000)).toBeGreaterThan(800)
+    expect(pour(limited.namespace, '10.244.1.3', 7000, 1_000_000)).toBeGreaterThan(800)
+    const check = async (): Promise<string> => (await node.call('CHECK', { containerId: 'limited', netns: limited.namespace.path, config: { ...config, prevResult: limited.result } })).stdout
+    expect(await check()).toBe('')
+    limited.namespace.exec('tc', ['qdisc', 'del', 'dev', 'eth0', 'root'])
+    expect(errorOf(await check()).msg).toContain('limit of bandwidth is missing on eth0')
+    const { stdout } = await node.call('ADD', { containerId: 'wrong', netns: (await pod()).path, config: { runtimeConfig: { bandwidth: { ingressRate: 1000 } } } })
+    expect(errorOf(stdout)).toMatchObject({ code: 7 })
   })
 
   it('GC releases what the runtime no longer knows, of its own network only (CNI-40, fault 18)', async () => {

@@ -12,6 +12,7 @@ import { createCniMetrics } from './metrics.ts'
 import type { CniPorts } from './ports.ts'
 import { closeAll } from './pod-netns.ts'
 import { Spool } from './spool.ts'
+import { putStandIns } from './stand-ins.ts'
 import { forgetHostPorts, Teardown } from './teardown.ts'
 import type { VerbContext } from './verb-context.ts'
 import { messageOf } from './message-of.ts'
@@ -67,6 +68,7 @@ export function createCni(deps: CniDeps): Cni {
       } catch (error) {
         failures.push(error)
       }
+      if (putStandIns(route)) mends += 1
       const { mended, errors } = mendHostSide(route, attachments(), ports.node.addresses())
       mends += mended.length
       metrics.mended.inc({ what: 'link' }, mended.length)
@@ -125,6 +127,7 @@ export function createCni(deps: CniDeps): Cni {
       const context: VerbContext = { config, ports, route, nodeNetnsFd: nodeNetns.fd, hostPorts, teardown, clock, logger, metrics }
       const handler = new CallHandler(context, spool, signal)
       await spool.prepare()
+      putStandIns(route)
       hostPorts.adopt(attachments())
       teardown.adopt()
       // Before the first ADD: what the spool says must go is gone, and pods cannot forge addresses.

@@ -7,7 +7,8 @@ import type { CniModel } from './model.ts'
 
 const node = { 4: parseIpv4('172.30.1.11'), 6: parseIpv6('fd00:172:30:1::11') }
 const cases: Readonly<Record<string, CniModel>> = {
-  'no-host-ports': { hostPorts: [], node: { 4: node[4] } },
+  'no-host-ports': { hostPorts: [], node },
+  'ipv4-node': { hostPorts: [], node: { 4: node[4] } },
   'host-ports': {
     node,
     hostPorts: [

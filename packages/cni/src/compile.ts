@@ -1,12 +1,15 @@
-import { links, priorities, protocolNumbers, tables } from '@weft/api'
+import { links, loopbackStandIns, priorities, protocolNumbers, tables } from '@weft/api'
 import { parseCidr, parseIp, type Family } from '@weft/ip'
 import {
-  baseChain, chain, concat, counter, dnat, drop, eq, fib, ip, ip6, isIn, jump, lookup, map, type MapDeclaration, type MapElement, meta, returnToCaller, rule, set,
+  assign, baseChain, chain, concat, counter, ct, dnat, drop, eq, fib, hasAny, ip, ip6, isIn, jump, lookup, map, type MapDeclaration, type MapElement, meta, returnToCaller, rule, set,
   type SetDeclaration, snat, table, type Table, th,
 } from '@weft/nftables'
 import type { CniModel, HostPort } from './model.ts'
 
-const words = { 4: { address: 'ipv4_addr', family: 'ip', header: ip }, 6: { address: 'ipv6_addr', family: 'ip6', header: ip6 } } as const
+const words = {
+  4: { address: 'ipv4_addr', family: 'ip', header: ip, loopback: parseCidr('127.0.0.0/8'), localhost: parseIp('127.0.0.1'), standIn: parseIp(loopbackStandIns.ipv4) },
+  6: { address: 'ipv6_addr', family: 'ip6', header: ip6, loopback: parseIp('::1'), localhost: parseIp('::1'), standIn: parseIp(loopbackStandIns.ipv6) },
+} as const
 
 /**
  * Table `weft-cni`: pods send from their own addresses only, and host ports lead to pods (DESIGN.md C8 to C12).
@@ -17,13 +20,12 @@ export function compileTable({ hostPorts, node }: CniModel): Table {
   return table({
     family: 'inet',
     name: tables.cni,
-    sets: families.map(({ hairpin }) => hairpin),
+    sets: families.flatMap(({ hairpin, localhost }) => [hairpin, localhost]),
     maps: families.flatMap(({ anyAddress, oneAddress }) => [anyAddress, oneAddress]),
     chains: [
       chain('hostports', [
-        // Loopback addresses cannot be forwarded without route_localnet, which is never set.
-        rule(eq(ip.daddr, parseCidr('127.0.0.0/8')), returnToCaller),
-        rule(eq(ip6.daddr, parseIp('::1')), returnToCaller),
+        // A loopback source that has no stand-in may not leave the machine.
+        ...families.map(({ family }) => rule(eq(words[family].header.saddr, words[family].loopback), returnToCaller)),
         ...families.flatMap(({ family, anyAddress, oneAddress }) => [
           rule(dnat({ family: words[family].family, to: lookup(concat(words[family].header.daddr, meta.l4proto, th.dport), oneAddress) })),
           rule(dnat({ family: words[family].family, to: lookup(concat(meta.l4proto, th.dport), anyAddress) })),
@@ -36,13 +38,29 @@ export function compileTable({ hostPorts, node }: CniModel): Table {
         rule(eq(meta.iifname, `${links.podPrefix}*`), eq(ip6.saddr, parseCidr('fe80::/10')), counter(), drop),
       ]),
       // Only for the node's own addresses (CVE-2025-67499), and after Services (CVE-2019-9946).
-      baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.hostPortDnat }, [rule(eq(fib(['daddr'], 'type'), 'local'), jump('hostports'))]),
+      baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.hostPortDnat }, [
+        // A neighbour that addresses a packet to 127.0.0.1 must not get what is for this node alone (CVE-2020-8558).
+        ...families.map(({ family }) => rule(eq(words[family].header.daddr, words[family].loopback), returnToCaller)),
+        rule(eq(fib(['daddr'], 'type'), 'local'), jump('hostports')),
+      ]),
+      // Host ports on 127.0.0.1 and ::1 without route_localnet: another address of this node stands in for the source from before conntrack until the
+      // answer is at its socket. `route`: the new source counts in routing.
+      baseChain('loopback-output', { type: 'route', hook: 'output', priority: priorities.loopbackSource }, families.map(({ family, localhost }) => {
+        const { header, localhost: own, standIn } = words[family]
+        return rule(eq(header.saddr, own), isIn(concat(header.daddr, meta.l4proto, th.dport), localhost), assign(header.saddr, standIn))
+      })),
+      baseChain('loopback-input', { type: 'filter', hook: 'input', priority: priorities.loopbackReply }, families.map(({ family }) => {
+        const { header, localhost: own, standIn } = words[family]
+        return rule(eq(header.daddr, standIn), eq(header.saddr, own), assign(header.daddr, own))
+      })),
       baseChain('output', { type: 'nat', hook: 'output', priority: priorities.hostPortDnat }, [rule(eq(fib(['daddr'], 'type'), 'local'), jump('hostports'))]),
       // A pod that reaches itself through its host port must see another source than itself.
       baseChain('postrouting', { type: 'nat', hook: 'postrouting', priority: priorities.hostPortSnat }, families.flatMap(({ family, hairpin }) => {
         const address = node[family]
-        const { header } = words[family]
-        return address === undefined ? [] : [rule(isIn(concat(header.saddr, header.daddr), hairpin), snat({ family: words[family].family, to: address }))]
+        if (address === undefined) return []
+        const { header, standIn } = words[family]
+        const toNode = snat({ family: words[family].family, to: address })
+        return [rule(isIn(concat(header.saddr, header.daddr), hairpin), toNode), rule(eq(header.saddr, standIn), hasAny(ct.status, 'dnat'), toNode)]
       })),
     ],
   })
@@ -51,12 +69,14 @@ export function compileTable({ hostPorts, node }: CniModel): Table {
 interface FamilyObjects {
   readonly family: Family
   readonly hairpin: SetDeclaration
+  /** Ports that are served on the loopback address. */
+  readonly localhost: SetDeclaration
   readonly anyAddress: MapDeclaration
   readonly oneAddress: MapDeclaration
 }
 
 function compileFamily(family: Family, hostPorts: readonly HostPort[]): FamilyObjects {
-  const { address } = words[family]
+  const { address, localhost } = words[family]
   const element = (hostPort: HostPort): MapElement => ({
     key: [...hostPort.hostIp === undefined ? [] : [hostPort.hostIp], protocolNumbers[hostPort.protocol], hostPort.hostPort],
     data: [hostPort.podIp, hostPort.containerPort],
@@ -65,6 +85,10 @@ function compileFamily(family: Family, hostPorts: readonly HostPort[]): FamilyOb
   return {
     family,
     hairpin: set(`hairpin${family}`, { key: [address, address], elements: pods.map((podIp) => ({ key: [podIp, podIp] })) }),
+    localhost: set(`localhost${family}`, {
+      key: [address, 'inet_proto', 'inet_service'],
+      elements: hostPorts.filter(({ hostIp }) => hostIp === undefined || hostIp.bits === localhost.bits).map(({ protocol, hostPort }) => ({ key: [localhost, protocolNumbers[protocol], hostPort] })),
+    }),
     anyAddress: map(`hostport${family}`, { key: ['inet_proto', 'inet_service'], data: [address, 'inet_service'], elements: hostPorts.filter(({ hostIp }) => hostIp === undefined).map(element) }),
     oneAddress: map(`hostip${family}`, { key: [address, 'inet_proto', 'inet_service'], data: [address, 'inet_service'], elements: hostPorts.filter(({ hostIp }) => hostIp !== undefined).map(element) }),
   }

@@ -28,13 +28,14 @@ export function mendHostSide(route: RouteSocket, attachments: readonly StoredAtt
   for (const attachment of attachments) {
     const link = links.get(attachment.hostIfname)
     if (link === undefined || attachment.state === 'releasing') continue
-    const whole = link.up && attachment.ips.every((ip) => {
+    const { podMac, bandwidth } = parseData(attachment.data)
+    const whole = link.up && (bandwidth?.ingress === undefined || link.qdisc === 'tbf') && attachment.ips.every((ip) => {
       const entry = routes.get(formatIp(ip))
       return entry?.ifIndex === link.index && entry.source?.bits === node[ip.family]?.bits
     })
     if (whole) continue
     try {
-      ensureDone(route.transact(hostRequests(link.index, { ips: attachment.ips, podMac: parseData(attachment.data).podMac, node })))
+      ensureDone(route.transact(hostRequests(link.index, { ips: attachment.ips, podMac, node, bandwidth, mtu: link.mtu })))
       mended.push(attachment.hostIfname)
     } catch (error) {
       errors.push(new Error(`Cannot mend link "${attachment.hostIfname}": ${messageOf(error)}`, { cause: error }))

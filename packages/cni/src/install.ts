@@ -58,7 +58,7 @@ function formatConflist(network: string): string {
     cniVersion: '1.0.0',
     cniVersions: ['0.4.0', '1.0.0', '1.1.0'],
     name: network,
-    plugins: [{ type: pluginName, capabilities: { portMappings: true, ips: true, mac: true } }],
+    plugins: [{ type: pluginName, capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true, dns: true } }],
   }, null, 2)}\n`
 }
 

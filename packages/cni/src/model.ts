@@ -1,5 +1,6 @@
 import type { Protocol } from '@weft/api'
 import { formatIp, type IpAddress, type MacAddress, parseIp, parseMac } from '@weft/ip'
+import type { Bandwidth } from './bandwidth.ts'
 import type { NodeAddresses, StoredAttachment } from './ports.ts'
 import type { PortMapping } from './network-config.ts'
 
@@ -26,22 +27,24 @@ export interface AttachmentData {
   /** Of the pod's end of the link: what the node's neighbour entry says. */
   readonly podMac: MacAddress
   readonly portMappings: readonly PortMapping[]
+  readonly bandwidth?: Bandwidth | undefined
 }
 
-export function formatData({ network, podMac, portMappings }: AttachmentData): string {
-  return JSON.stringify({ network, podMac, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
+export function formatData({ network, podMac, portMappings, bandwidth }: AttachmentData): string {
+  return JSON.stringify({ network, podMac, bandwidth, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
 }
 
 interface StoredData {
   readonly network: string
   readonly podMac: string
+  readonly bandwidth?: Bandwidth
   readonly ports: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[]
 }
 
 /** @param text As {@link formatData} wrote it. */
 export function parseData(text: string): AttachmentData {
-  const { network, podMac, ports }: StoredData = JSON.parse(text)
-  return { network, podMac: parseMac(podMac), portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
+  const { network, podMac, bandwidth, ports }: StoredData = JSON.parse(text)
+  return { network, podMac: parseMac(podMac), bandwidth, portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
 }
 
 /** Host ports of one attachment: each mapping in each family it can be served in (NET-33). */

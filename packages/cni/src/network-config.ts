@@ -1,6 +1,7 @@
 import type { Protocol } from '@weft/api'
 import { type IpAddress, isUnspecified, type MacAddress, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
 import { z } from 'zod'
+import { type Bandwidth, bandwidthSchema, readBandwidth } from './bandwidth.ts'
 import { CniError } from './cni-error.ts'
 import { type CniResult, decodeResult, type ResultDns } from './cni-result.ts'
 import { type CniVersion, parseCniVersion } from './version.ts'
@@ -20,7 +21,9 @@ export interface NetworkConfig {
   readonly cniVersion: CniVersion
   readonly name: string
   readonly prevResult: CniResult | undefined
+  /** Of the runtime, else of the configuration itself (CNI-30). */
   readonly dns: ResultDns | undefined
+  readonly bandwidth: Bandwidth | undefined
   readonly portMappings: readonly PortMapping[]
   /** Addresses asked for by `runtimeConfig.ips` or `args.cni.ips`. */
   readonly ips: readonly IpAddress[]
@@ -38,11 +41,14 @@ const portMapping = z.object({
 
 // Everything else, known to other plugins or to nobody, is not ours to judge (CNI-13).
 const configSchema = z.object({
+  bandwidth: bandwidthSchema.nullish(),
   dns: z.object({ nameservers: z.array(z.string()).optional(), domain: z.string().optional(), search: z.array(z.string()).optional(), options: z.array(z.string()).optional() }).optional(),
   runtimeConfig: z.object({
     portMappings: z.array(portMapping).nullish(),
     ips: z.array(z.string()).nullish(),
     mac: z.string().nullish(),
+    bandwidth: bandwidthSchema.nullish(),
+    dns: z.object({ servers: z.array(z.string()).nullish(), searches: z.array(z.string()).nullish(), options: z.array(z.string()).nullish() }).nullish(),
   }).nullish(),
   args: z.object({ cni: z.object({ ips: z.array(z.string()).nullish(), mac: z.string().nullish() }).nullish() }).nullish(),
   'cni.dev/valid-attachments': z.array(z.object({ containerID: z.string(), ifname: z.string() })).nullish(),
@@ -66,12 +72,14 @@ export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${name}": ${problems.join('; ')}`)
   }
-  const { dns, runtimeConfig, args, 'cni.dev/valid-attachments': valid } = parsed.data
+  const { dns, bandwidth, runtimeConfig, args, 'cni.dev/valid-attachments': valid } = parsed.data
   return {
     cniVersion,
     name,
     prevResult: root['prevResult'] === undefined || root['prevResult'] === null ? undefined : decodeResult(root['prevResult']),
-    dns,
+    dns: runtimeDns(runtimeConfig?.dns) ?? dns,
+    // What the administrator wrote down wins over what the pod asks for (CNI-46).
+    bandwidth: readValue(name, 'bandwidth', bandwidth ?? runtimeConfig?.bandwidth, readBandwidth),
     portMappings: (runtimeConfig?.portMappings ?? []).map(({ hostIP, ...mapping }) => ({ ...mapping, hostIp: parseHostIp(name, hostIP) })),
     ips: (runtimeConfig?.ips ?? args?.cni?.ips ?? []).map((text) => readValue(name, 'ips', text, parseRequestedIp)),
     mac: readOptional(name, 'mac', runtimeConfig?.mac ?? args?.cni?.mac, parseMac),
@@ -104,10 +112,15 @@ function readOptional<T>(network: string, key: string, text: string | null | und
   return text === undefined || text === null || text === '' ? undefined : readValue(network, key, text, parse)
 }
 
-function readValue<T>(network: string, key: string, text: string, parse: (text: string) => T): T {
+/** Capability `dns` has names of its own for what a result calls `nameservers` and `search`. */
+function runtimeDns(dns: { readonly servers?: readonly string[] | null | undefined, readonly searches?: readonly string[] | null | undefined, readonly options?: readonly string[] | null | undefined } | null | undefined): ResultDns | undefined {
+  return dns === null || dns === undefined ? undefined : { nameservers: dns.servers ?? [], search: dns.searches ?? [], ...dns.options ? { options: dns.options } : {} }
+}
+
+function readValue<V, T>(network: string, key: string, value: V, parse: (value: V) => T): T {
   try {
-    return parse(text)
+    return parse(value)
   } catch (error) {
-    throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${network}": ${key} has "${text}"`, { details: messageOf(error), cause: error })
+    throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${network}": ${key} has ${JSON.stringify(value)}`, { details: messageOf(error), cause: error })
   }
 }

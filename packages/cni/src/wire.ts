@@ -2,6 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { routeProtocols } from '@weft/api'
 import { cidrFrom, formatIp, type IpAddress } from '@weft/ip'
 import { ensureDone, isAlreadyExists, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
+import { type Bandwidth, limitRequests, type RateLimit } from './bandwidth.ts'
 import { CniError } from './cni-error.ts'
 import type { LinkIdentity } from './link-name.ts'
 import { everywhere, podGateway } from './pod-route.ts'
@@ -18,6 +19,7 @@ export interface WirePlan extends LinkIdentity {
   readonly mtu: number
   /** Source of what the node itself sends to the pod. */
   readonly node: NodeAddresses
+  readonly bandwidth?: Bandwidth | undefined
 }
 
 /** Where the node's end goes. */
@@ -77,11 +79,12 @@ function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan
   }
 }
 
-function podRequests(ifIndex: number, { ips, hostMac }: WirePlan): Parameters<RouteSocket['transact']>[0] {
+function podRequests(ifIndex: number, { ips, hostMac, bandwidth, mtu }: WirePlan): Parameters<RouteSocket['transact']>[0] {
   return [
     requests.setLink(loopback, { up: true }),
     // Before the link is up, so that no packet is sent from another address; noDad, so that it is usable at once (CNI-31).
     ...ips.map((address) => requests.addAddress({ ifIndex, address, prefix: hostPrefix(address), noDad: true })),
+    ...limitRequests(ifIndex, bandwidth?.egress, mtu),
     requests.setLink(ifIndex, { up: true }),
     ...ips.flatMap(({ family }) => [
       requests.replaceNeighbour({ ifIndex, address: podGateway(family), mac: hostMac, state: 'permanent' }),
@@ -91,8 +94,10 @@ function podRequests(ifIndex: number, { ips, hostMac }: WirePlan): Parameters<Ro
 }
 
 /** What the node needs to reach a pod; all of it may be there already. */
-export function hostRequests(ifIndex: number, { ips, podMac, node }: Pick<WirePlan, 'ips' | 'podMac' | 'node'>): Parameters<RouteSocket['transact']>[0] {
+export function hostRequests(ifIndex: number, { ips, podMac, node, bandwidth, mtu }: Pick<WirePlan, 'ips' | 'podMac' | 'node' | 'bandwidth' | 'mtu'>): Parameters<RouteSocket['transact']>[0] {
   return [
+    // What this end sends is what the pod receives.
+    ...limitRequests(ifIndex, bandwidth?.ingress, mtu),
     requests.setLink(ifIndex, { up: true }),
     ...ips.flatMap((address) => [
       requests.replaceNeighbour({ ifIndex, address, mac: podMac, state: 'permanent', protocol: routeProtocols.cni }),
@@ -131,6 +136,7 @@ export interface ExpectedWiring {
   readonly ifname: string
   readonly hostIfname: string
   readonly ips: readonly IpAddress[]
+  readonly bandwidth?: Bandwidth | undefined
 }
 
 /**
@@ -138,22 +144,23 @@ export interface ExpectedWiring {
  *
  * @returns One sentence per difference.
  */
-export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, hostIfname, ips }: ExpectedWiring): readonly string[] {
+export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, hostIfname, ips, bandwidth }: ExpectedWiring): readonly string[] {
   const podLink = pod.findLink(ifname)
   const hostLink = node.findLink(hostIfname)
   return [
-    ...linkDifferences(ifname, podLink),
-    ...linkDifferences(hostIfname, hostLink),
+    ...linkDifferences(ifname, podLink, bandwidth?.egress),
+    ...linkDifferences(hostIfname, hostLink, bandwidth?.ingress),
     ...podLink === undefined ? [] : podDifferences(pod, podLink, ips),
     ...hostLink === undefined ? [] : hostDifferences(node, hostLink, ips),
   ]
 }
 
-function linkDifferences(name: string, link: Link | undefined): readonly string[] {
+function linkDifferences(name: string, link: Link | undefined, limit: RateLimit | undefined): readonly string[] {
   if (link === undefined) return [`interface ${name} is missing`]
   return [
     ...link.kind === 'veth' ? [] : [`interface ${name} is of kind ${link.kind ?? 'unknown'}, wanted veth`],
     ...link.up ? [] : [`interface ${name} is down`],
+    ...limit === undefined || link.qdisc === 'tbf' ? [] : [`limit of bandwidth is missing on ${name}`],
   ]
 }
 

@@ -3,6 +3,7 @@ import { NetlinkError, isPermissionDenied } from './errors.ts'
 import { decodeAck } from './message.ts'
 import { NLMSG_ERROR, NLM_F_CREATE, NLM_F_EXCL } from './netlink-protocol.ts'
 import type { NetlinkSocket } from './socket.ts'
+import { emptyTbfRequest } from './qdisc.ts'
 import { MessageWriter } from './writer.ts'
 import * as k from './kernel-constants.gen.ts'
 import * as libc from './libc.ts'
@@ -51,6 +52,12 @@ export function linkKindPresent(route: NetlinkSocket, kind: string): boolean {
     writer.startNested(k.IFLA_INFO_DATA).startNestedPlain(k.VETH_INFO_PEER).putZeros(IFINFOMSG_LENGTH).attrString(k.IFLA_IFNAME, IMPOSSIBLE_NAME).endNested().endNested()
   }
   const [outcome] = route.batch([{ operation: `probe ${kind} link`, type: k.RTM_NEWLINK, flags: NLM_F_CREATE | NLM_F_EXCL, payload: writer.endNested().bytes() }])
+  return known(outcome!.error?.errno ?? 0)
+}
+
+/** A token bucket on the loopback link, without parameters: refused in any case. */
+export function tbfPresent(route: NetlinkSocket): boolean {
+  const [outcome] = route.batch([emptyTbfRequest(1)])
   return known(outcome!.error?.errno ?? 0)
 }
 

@@ -20,6 +20,7 @@ export type { BridgePortChange, BridgeSpec, LinkBase, LinkChange, LinkSpec, Plai
 export type { FdbEntry, FdbSpec, Neighbour, NeighbourSpec, NeighbourState } from './neighbour.ts'
 export { requests } from './requests.ts'
 export type { Requests } from './requests.ts'
+export type { TbfSpec } from './qdisc.ts'
 export type { NextHop, Route, RouteFilter, RouteSpec, RouteType } from './route.ts'
 export { RouteSocket, ensureDone } from './route-socket.ts'
 export type { Rule, RuleAction, RuleSpec } from './rule.ts'

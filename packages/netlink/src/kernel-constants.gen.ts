@@ -17,6 +17,7 @@ export const RTM_GETNEIGH = 30
 export const RTM_NEWRULE = 32
 export const RTM_DELRULE = 33
 export const RTM_GETRULE = 34
+export const RTM_NEWQDISC = 36
 
 // multicast groups
 export const RTNLGRP_LINK = 1
@@ -39,6 +40,7 @@ export const IFLA_ADDRESS = 1
 export const IFLA_IFNAME = 3
 export const IFLA_MTU = 4
 export const IFLA_LINK = 5
+export const IFLA_QDISC = 6
 export const IFLA_MASTER = 10
 export const IFLA_PROTINFO = 12
 export const IFLA_TXQLEN = 13
@@ -80,6 +82,15 @@ export const IFLA_BRPORT_MODE = 4
 export const IFLA_BRPORT_LEARNING = 8
 export const IFLA_BRPORT_UNICAST_FLOOD = 9
 export const IFLA_BRPORT_ISOLATED = 33
+
+// queueing disciplines
+export const TCA_KIND = 1
+export const TCA_OPTIONS = 2
+export const TCA_TBF_PARMS = 1
+export const TCA_TBF_RATE64 = 4
+export const TCA_TBF_BURST = 6
+export const TC_H_ROOT = 4294967295
+export const TC_LINKLAYER_ETHERNET = 1
 
 // addresses
 export const IFA_ADDRESS = 1

@@ -45,6 +45,8 @@ export interface Link {
   readonly peerNetnsId: number | undefined
   readonly alias: string | undefined
   readonly group: number
+  /** Root queueing discipline: `noqueue`, `tbf`, … */
+  readonly qdisc: string | undefined
   readonly vxlan: VxlanDetails | undefined
 }
 
@@ -209,6 +211,7 @@ export function decodeLink({ payload }: NetlinkMessage): Link {
     peerNetnsId: attributes.i32(k.IFLA_LINK_NETNSID),
     alias: attributes.string(k.IFLA_IFALIAS),
     group: attributes.u32(k.IFLA_GROUP) ?? 0,
+    qdisc: attributes.string(k.IFLA_QDISC),
     vxlan: kind === 'vxlan' ? decodeVxlan(info?.nested(k.IFLA_INFO_DATA)) : undefined,
   }
 }

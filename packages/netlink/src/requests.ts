@@ -7,6 +7,8 @@ import type { NetlinkRequest } from './message.ts'
 import { fdbRequest, neighbourRequest } from './neighbour.ts'
 import type { FdbSpec, NeighbourSpec } from './neighbour.ts'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE } from './netlink-protocol.ts'
+import { replaceTbfRequest } from './qdisc.ts'
+import type { TbfSpec } from './qdisc.ts'
 import { routeRequest } from './route.ts'
 import type { RouteSpec } from './route.ts'
 import { ruleRequest } from './rule.ts'
@@ -32,6 +34,7 @@ export interface Requests {
   readonly deleteRule: (spec: RuleSpec) => NetlinkRequest
   readonly replaceNeighbour: (spec: NeighbourSpec) => NetlinkRequest
   readonly deleteNeighbour: (spec: NeighbourSpec) => NetlinkRequest
+  readonly replaceTbf: (spec: TbfSpec) => NetlinkRequest
   readonly addFdb: (spec: FdbSpec) => NetlinkRequest
   readonly appendFdb: (spec: FdbSpec) => NetlinkRequest
   readonly replaceFdb: (spec: FdbSpec) => NetlinkRequest
@@ -54,6 +57,7 @@ export const requests: Requests = {
   deleteRule: (spec) => ruleRequest(spec, { name: 'delete', type: k.RTM_DELRULE, flags: 0 }),
   replaceNeighbour: (spec) => neighbourRequest(spec, { name: 'replace', type: k.RTM_NEWNEIGH, flags: REPLACE }),
   deleteNeighbour: (spec) => neighbourRequest(spec, { name: 'delete', type: k.RTM_DELNEIGH, flags: 0 }),
+  replaceTbf: (spec) => replaceTbfRequest(spec),
   addFdb: (spec) => fdbRequest(spec, { name: 'add', type: k.RTM_NEWNEIGH, flags: ADD }),
   appendFdb: (spec) => fdbRequest(spec, { name: 'append', type: k.RTM_NEWNEIGH, flags: NLM_F_CREATE | NLM_F_APPEND }),
   replaceFdb: (spec) => fdbRequest(spec, { name: 'replace', type: k.RTM_NEWNEIGH, flags: REPLACE }),

@@ -22,7 +22,7 @@ export async function add(context: VerbContext, request: AttachmentRequest, fds:
   const { containerId, ifname, netns, args, config } = request
   using pod = takePodNetns(request, fds, context.nodeNetnsFd)
   const identity = linkIdentity(containerId, ifname)
-  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses() }
+  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: config.bandwidth }
   await clearLeftover(context, request, signal)
 
   const reservation = await reserve(context, request, plan, signal)
@@ -67,7 +67,7 @@ async function reserve({ ports }: VerbContext, { containerId, ifname, netns, arg
     return await ports.address.allocate({
       containerId, ifname, netns, hostIfname, requested,
       pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
-      data: formatData({ network: config.name, podMac, portMappings: config.portMappings }),
+      data: formatData({ network: config.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth }),
     }, { signal })
   } catch (error) {
     throw addressError(error)

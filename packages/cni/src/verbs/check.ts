@@ -1,6 +1,7 @@
 import { formatIp } from '@weft/ip'
 import { CniError } from '../cni-error.ts'
 import type { AttachmentRequest } from '../cni-request.ts'
+import { parseData } from '../model.ts'
 import { takePodNetns } from '../pod-netns.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { findDifferences } from '../wire.ts'
@@ -19,7 +20,7 @@ export function check({ ports, route, nodeNetnsFd, hostPorts }: VerbContext, req
   const told = new Set(config.prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
   const differences = [
     ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),
-    ...findDifferences(pod.route, route, attachment),
+    ...findDifferences(pod.route, route, { ...attachment, bandwidth: parseData(attachment.data).bandwidth }),
     ...hostPorts.findDifferences(attachment),
   ]
   if (differences.length > 0) throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": ${differences.join('; ')}`)

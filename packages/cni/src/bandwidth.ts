@@ -1,0 +1,58 @@
+import { requests } from '@weft/netlink'
+import { z } from 'zod'
+
+/** One direction of a pod's link. */
+export interface RateLimit {
+  readonly bitsPerSecond: number
+  readonly burstBits: number
+}
+
+/** What a pod may receive (`ingress`) and send; absent: as much as it can. */
+export interface Bandwidth {
+  readonly ingress?: RateLimit | undefined
+  readonly egress?: RateLimit | undefined
+}
+
+/** The kernel counts a burst in 32 bits of bytes (CNI-46). */
+const largestBurstBits = 0xffff_ffff * 8
+/** How long a packet may wait for its turn; what would wait longer is dropped. As the reference plugin. */
+const longestWaitSeconds = 0.025
+const largestLimit = 0xffff_ffff
+
+const rate = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
+
+/** Capability `bandwidth`, in bits and bits per second. */
+interface BandwidthInput {
+  readonly ingressRate?: number | null | undefined
+  readonly ingressBurst?: number | null | undefined
+  readonly egressRate?: number | null | undefined
+  readonly egressBurst?: number | null | undefined
+}
+
+export const bandwidthSchema: z.ZodType<BandwidthInput> = z.object({ ingressRate: rate.nullish(), ingressBurst: rate.nullish(), egressRate: rate.nullish(), egressBurst: rate.nullish() })
+
+/** @throws {RangeError} For a rate without a burst, and for a burst the kernel cannot hold. */
+export function readBandwidth(input: BandwidthInput | null | undefined): Bandwidth | undefined {
+  const ingress = readLimit('ingress', input?.ingressRate, input?.ingressBurst)
+  const egress = readLimit('egress', input?.egressRate, input?.egressBurst)
+  return ingress === undefined && egress === undefined ? undefined : { ingress, egress }
+}
+
+function readLimit(direction: string, bitsPerSecond: number | null | undefined, burstBits: number | null | undefined): RateLimit | undefined {
+  const [rateGiven, burst] = [bitsPerSecond ?? 0, burstBits ?? 0]
+  if (rateGiven === 0 && burst === 0) return undefined
+  if (rateGiven === 0) throw new RangeError(`Cannot limit ${direction}: ${direction}Burst is ${burst} without a rate, wanted both`)
+  if (burst === 0) throw new RangeError(`Cannot limit ${direction}: ${direction}Rate is ${rateGiven} without a burst, wanted both`)
+  if (burst > largestBurstBits) throw new RangeError(`Cannot limit ${direction}: ${direction}Burst is ${burst} bits, the most is ${largestBurstBits}`)
+  return { bitsPerSecond: rateGiven, burstBits: burst }
+}
+
+/** What one end of a link may send; a bucket that holds no whole frame would let nothing pass. */
+export function limitRequests(ifIndex: number, limit: RateLimit | undefined, mtu: number): readonly ReturnType<typeof requests.replaceTbf>[] {
+  if (limit === undefined) return []
+  const bytesPerSecond = Math.max(1, Math.round(limit.bitsPerSecond / 8))
+  const burstBytes = Math.max(Math.round(limit.burstBits / 8), mtu + ethernetHeader)
+  return [requests.replaceTbf({ ifIndex, bytesPerSecond: BigInt(bytesPerSecond), burstBytes, limitBytes: Math.min(largestLimit, Math.round(bytesPerSecond * longestWaitSeconds) + burstBytes) })]
+}
+
+const ethernetHeader = 14

@@ -1,0 +1,43 @@
+// Read first: tc-tbf(8), linux/pkt_sched.h.
+import * as k from './kernel-constants.gen.ts'
+import type { NetlinkRequest } from './message.ts'
+import { NLM_F_CREATE, NLM_F_REPLACE } from './netlink-protocol.ts'
+import { MessageWriter } from './writer.ts'
+
+const TCMSG_PAD = 3
+const RATESPEC_LENGTH = 12
+/** Handle `1:`, as `tc` gives the first. */
+const HANDLE = 1 << 16
+const LARGEST_U32 = 0xffff_ffff
+
+/** A token bucket: what a link may send. */
+export interface TbfSpec {
+  readonly ifIndex: number
+  readonly bytesPerSecond: bigint
+  /** Size of the bucket. */
+  readonly burstBytes: number
+  /** What waits at most; what comes beyond is dropped. */
+  readonly limitBytes: number
+}
+
+/** As `tc qdisc replace dev … root tbf rate … burst … limit …`. */
+export function replaceTbfRequest({ ifIndex, bytesPerSecond, burstBytes, limitBytes }: TbfSpec): NetlinkRequest {
+  const rate = bytesPerSecond < BigInt(LARGEST_U32) ? Number(bytesPerSecond) : LARGEST_U32
+  const writer = header(ifIndex).attrString(k.TCA_KIND, 'tbf').startNested(k.TCA_OPTIONS)
+  writer.attrBytes(k.TCA_TBF_PARMS, new MessageWriter(64)
+    .putU8(0).putU8(k.TC_LINKLAYER_ETHERNET).putU16(0).putU16(0).putU16(0).putU32(rate)
+    .putZeros(RATESPEC_LENGTH)
+    .putU32(limitBytes).putU32(0).putU32(0).bytes())
+  // The rate above holds 32 bits; the burst in bytes spares us the ticks of the scheduler's clock.
+  writer.attrU64(k.TCA_TBF_RATE64, bytesPerSecond).attrU32(k.TCA_TBF_BURST, burstBytes)
+  return { operation: `set token bucket of link ${ifIndex}`, type: k.RTM_NEWQDISC, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: writer.endNested().bytes() }
+}
+
+/** A token bucket without parameters: the kernel refuses it, with ENOENT if it has no such discipline. */
+export function emptyTbfRequest(ifIndex: number): NetlinkRequest {
+  return { operation: 'probe tbf', type: k.RTM_NEWQDISC, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: header(ifIndex).attrString(k.TCA_KIND, 'tbf').bytes() }
+}
+
+function header(ifIndex: number): MessageWriter {
+  return new MessageWriter(128).putU8(0).putZeros(TCMSG_PAD).putU32(ifIndex).putU32(HANDLE).putU32(k.TC_H_ROOT).putU32(0)
+}
