@@ -86,6 +86,11 @@ export class AddressPool {
     this.#last = address
   }
 
+  /** Marks an address as taken, wherever it lies. */
+  occupy(address: IpAddress): void {
+    for (const range of this.#ranges) range.take(address)
+  }
+
   release(address: IpAddress): void {
     for (const range of this.#ranges) range.release(address)
   }

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -8,6 +8,7 @@ import { formatIp, parseCidr, parseIp } from '@weft/ip'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Allocator } from './allocator.ts'
 import type { AllocateRequest } from './model.ts'
+import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore } from './store.ts'
 
 let folder: string
@@ -144,6 +145,28 @@ describe('Allocator', () => {
     await expect(allocate(allocator, 'c')).rejects.toMatchObject({ code: 'ERR_IPAM_POOL_EXHAUSTED', retryable: true })
   })
 
+  it('a freed address is given to nobody else before its cool-down is over, save to who asks for it', async () => {
+    let now = 0
+    await using allocator = await Allocator.open({ storePath: join(folder, 'attachments.db'), cooldownMs: 1000, now: () => now, logger: silentLogger, registry: createRegistry() })
+    allocator.setRanges([parseCidr('10.1.2.0/29')])
+    for (const id of ['a', 'b', 'c', 'd', 'e']) await allocate(allocator, id)
+    await allocator.release({ containerId: 'a', ifname: 'eth0' })
+    await expect(allocate(allocator, 'f')).rejects.toMatchObject({ code: 'ERR_IPAM_POOL_EXHAUSTED', retryable: true })
+    expect(await allocate(allocator, 'again', { requested: [parseIp('10.1.2.2')] })).toEqual(['10.1.2.2'])
+    await allocator.release({ containerId: 'b', ifname: 'eth0' })
+    now = 1000
+    expect(await allocate(allocator, 'f')).toEqual(['10.1.2.3'])
+  })
+
+  it('restore() takes over an attachment with the addresses it has', async () => {
+    await using allocator = await open('10.1.2.0/28')
+    const record = { containerId: 'old', ifname: 'eth0', namespace: 'n', name: 'p', uid: 'u', hostIfname: 'weft1', ips: [parseIp('10.1.2.2')], state: 'attached' as const, netns: '/x', data: 'd' }
+    await allocator.restore(record)
+    expect(allocator.find(record)).toEqual(record)
+    expect(await allocate(allocator, 'new')).toEqual(['10.1.2.3'])
+    await expect(allocator.restore({ ...record, containerId: 'other' })).rejects.toMatchObject({ code: 'ERR_IPAM_STORE' })
+  })
+
   it('setRanges() refuses one bad range alone', async () => {
     await using allocator = await open('10.1.2.0/31', '10.1.4.0/24')
     expect(await allocate(allocator, 'a')).toEqual(['10.1.4.2'])
@@ -151,6 +174,8 @@ describe('Allocator', () => {
 })
 
 describe('AttachmentStore', () => {
+  const attachment = (containerId: string, address: string): StoredAttachment => ({ containerId, ifname: 'eth0', state: 'pending', namespace: '', name: '', uid: '', netns: '', hostIfname: '', data: '', addresses: [address] })
+
   it('open() fails while somebody else has the store, and says so', async () => {
     await using _ = await AttachmentStore.open(join(folder, 's.db'))
     await expect(AttachmentStore.open(join(folder, 's.db'), { lockTimeoutMs: 20 })).rejects.toMatchObject({ code: 'ERR_IPAM_STORE' })
@@ -173,14 +198,72 @@ describe('AttachmentStore', () => {
     }
   })
 
-  it('open() refuses a file that is no database', async () => {
-    await writeFile(join(folder, 's.db'), 'x'.repeat(5000))
-    await expect(AttachmentStore.open(join(folder, 's.db'))).rejects.toThrow('file is not a database')
+  it.each([
+    ['no database', 'x'.repeat(5000)],
+    ['a database cut in the middle', undefined],
+  ])('open() puts a file aside that is %s, and begins a new one (fault 13)', async (_what, content) => {
+    const path = join(folder, 's.db')
+    if (content === undefined) {
+      {
+        await using store = await AttachmentStore.open(path)
+        for (let index = 0; index < 200; index += 1) await store.write({ kind: 'insert', attachment: attachment(`c${index}`, `10.0.0.${index}`) })
+      }
+      const bytes = await readFile(path)
+      await writeFile(path, Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096, 0x5a)]))
+    } else await writeFile(path, content)
+    await using store = await AttachmentStore.open(path)
+    expect(store.attachments).toEqual([])
+    expect(store.setAside).toMatch(/s\.db\.unusable-/)
+    expect((await stat(store.setAside!)).size).toBeGreaterThan(4096)
+    await store.write({ kind: 'insert', attachment: attachment('a', '10.0.0.2') })
   })
+
+  it('IPAM-15 what a power cut leaves opens, holds all that was acknowledged, and no address twice (fault 13)', async () => {
+    const path = join(folder, 's.db')
+    const acknowledged: { readonly size: number, readonly ids: readonly string[] }[] = []
+    let whole = Buffer.alloc(0)
+    {
+      await using store = await AttachmentStore.open(path)
+      const ids: string[] = []
+      for (let index = 0; index < 40; index += 1) {
+        await store.write({ kind: 'insert', attachment: attachment(`c${index}`, `10.0.0.${index}`) })
+        ids.push(`c${index}`)
+        if (index % 3 === 2) {
+          const gone = ids.shift()!
+          await store.write({ kind: 'delete', containerId: gone, ifname: 'eth0' })
+          // Nobody waited for the disk here: only what is waited for afterwards takes it along.
+          continue
+        }
+        acknowledged.push({ size: (await stat(`${path}-wal`)).size, ids: [...ids] })
+      }
+      whole = await readFile(`${path}-wal`)
+      await copyFile(path, join(folder, 'base.db'))
+    }
+    let state = 7
+    const random = (below: number): number => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+      return (state >>> 8) % below
+    }
+    for (let round = 0; round < 60; round += 1) {
+      const { size, ids } = acknowledged[random(acknowledged.length)]!
+      // Anything may have become of the bytes after those that were waited for.
+      const torn = Buffer.from(whole.subarray(0, size + random(whole.length - size + 1)))
+      for (let at = size; at < torn.length; at += 1 + random(600)) torn[at] = random(256)
+      const copy = join(folder, `cut-${round}.db`)
+      await copyFile(join(folder, 'base.db'), copy)
+      await writeFile(`${copy}-wal`, torn)
+      using database = new DatabaseSync(copy)
+      expect(database.prepare('PRAGMA quick_check').get()).toEqual({ quick_check: 'ok' })
+      const rows = database.prepare('SELECT container_id AS id, ipv4 FROM attachment').all()
+      const found = new Set(rows.map(({ id }) => id))
+      const later = new Set(acknowledged.at(-1)!.ids)
+      expect(ids.filter((id) => later.has(id) && !found.has(id))).toEqual([])
+      expect(new Set(rows.map(({ ipv4 }) => ipv4)).size).toBe(rows.length)
+    }
+  }, 30_000)
 
   it('write() cannot commit one address twice, and other writes of the group stand', async () => {
     await using store = await AttachmentStore.open(join(folder, 's.db'))
-    const attachment = (containerId: string, address: string) => ({ containerId, ifname: 'eth0', state: 'pending', namespace: '', name: '', uid: '', netns: '', hostIfname: '', data: '', addresses: [address] })
     const results = await Promise.allSettled([
       store.write({ kind: 'insert', attachment: attachment('a', '10.0.0.2') }),
       store.write({ kind: 'insert', attachment: attachment('b', '10.0.0.2') }),

@@ -2,6 +2,7 @@ import type { Logger, Registry } from '@weft/daemon'
 import { type Cidr, type Family, formatCidr, formatIp, type IpAddress, parseIp } from '@weft/ip'
 import { AddressPool } from './address-pool.ts'
 import { AddressRange } from './address-range.ts'
+import { CoolingAddresses } from './cooling-addresses.ts'
 import { formatDump } from './dump.ts'
 import { IpamError } from './ipam-error.ts'
 import { createAllocatorMetrics, type AllocatorMetrics } from './metrics.ts'
@@ -16,6 +17,10 @@ export interface AllocatorOptions {
   readonly storePath: string
   /** Below that many free addresses of a family the range source is told. @default 0 */
   readonly lowWater?: number | undefined
+  /** Milliseconds before a freed address is given to somebody else. @default 0 */
+  readonly cooldownMs?: number | undefined
+  /** Monotonic milliseconds, for the cool-down. @default performance.now */
+  readonly now?: (() => number) | undefined
   readonly logger: Logger
   readonly registry: Registry
 }
@@ -33,6 +38,7 @@ interface StateWrite {
  */
 export class Allocator implements AsyncDisposable {
   readonly #lowWater: number
+  readonly #cooling: CoolingAddresses
   readonly #logger: Logger
   readonly #metrics: AllocatorMetrics
   readonly #store: AttachmentStore
@@ -44,8 +50,9 @@ export class Allocator implements AsyncDisposable {
   #families: readonly Family[] = []
   #source: RangeSource | undefined
 
-  private constructor({ lowWater = 0, logger }: AllocatorOptions, store: AttachmentStore, metrics: AllocatorMetrics) {
+  private constructor({ lowWater = 0, cooldownMs = 0, now = () => performance.now(), logger }: AllocatorOptions, store: AttachmentStore, metrics: AllocatorMetrics) {
     this.#lowWater = lowWater
+    this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#pools[address.family].release(address))
     this.#logger = logger
     this.#metrics = metrics
     this.#store = store
@@ -112,6 +119,7 @@ export class Allocator implements AsyncDisposable {
 
   /** Families with less room than wanted; a source asks before it takes more. */
   short(): readonly Family[] {
+    this.#cooling.settle()
     return families.filter((family) => this.#pools[family].free < Math.max(1, this.#lowWater))
   }
 
@@ -164,7 +172,23 @@ export class Allocator implements AsyncDisposable {
     // Only now: an address that is free in memory and taken on disk could not be committed.
     const record = this.#records.get(text)
     this.#records.delete(text)
-    for (const address of record?.ips ?? []) this.#pools[address.family].release(address)
+    for (const address of record?.ips ?? []) this.#cooling.add(address)
+  }
+
+  /**
+   * Takes over an attachment that the store has lost, with the addresses it has.
+   *
+   * @throws {IpamError} ERR_IPAM_STORE, also if an address belongs to another attachment.
+   */
+  async restore(record: AttachmentRecord): Promise<void> {
+    await this.#store.write({ kind: 'insert', attachment: toStored(record) })
+    this.#records.set(keyText(record), record)
+    for (const address of record.ips) this.#pools[address.family].occupy(address)
+  }
+
+  /** Where a store that could not be read was put when this one was opened; its attachments are unknown. */
+  get setAside(): string | undefined {
+    return this.#store.setAside
   }
 
   /** Ranges and attachments as a table for people. */
@@ -177,6 +201,7 @@ export class Allocator implements AsyncDisposable {
   }
 
   #reserve(request: AllocateRequest): Reservation {
+    this.#cooling.settle()
     const key = keyText(request)
     const known = this.#records.get(key)
     if (known !== undefined) {
@@ -219,7 +244,10 @@ export class Allocator implements AsyncDisposable {
     try {
       for (const family of wanted) {
         const named = requested.find((address) => address.family === family)
-        if (named !== undefined) this.#pools[family].take(named, who)
+        if (named !== undefined) {
+          this.#cooling.hurry(named)
+          this.#pools[family].take(named, who)
+        }
         taken.push(named ?? this.#pools[family].next(who))
       }
       return taken

@@ -42,6 +42,6 @@ export interface StoreResult {
 }
 
 export type StoreReply =
-  | { readonly kind: 'open', readonly attachments: readonly StoredAttachment[], readonly cursors: readonly string[] }
+  | { readonly kind: 'open', readonly attachments: readonly StoredAttachment[], readonly cursors: readonly string[], readonly setAside?: string | undefined }
   | { readonly kind: 'failed', readonly error: string }
   | { readonly kind: 'done', readonly results: readonly StoreResult[], readonly commitMs: number }

@@ -2,7 +2,7 @@
  * The worker that owns the database. node:sqlite is synchronous and a commit waits for the disk, so it stays off the
  * main thread; everything that arrived while one commit waited goes into the next one.
  */
-import { chmodSync, closeSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, openSync, renameSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { isRepeatable, type StoredAttachment, type StoreMessage, type StoreOperation, type StoreReply, type StoreRequest, type StoreResult } from './store-message.ts'
@@ -38,17 +38,58 @@ function textOf(row: Row, column: string): string {
   return String(row[column])
 }
 
-function open({ path, lockTimeoutMs }: { readonly path: string, readonly lockTimeoutMs: number }): DatabaseSync {
+interface Place {
+  readonly path: string
+  readonly lockTimeoutMs: number
+}
+
+function open({ path, lockTimeoutMs }: Place): DatabaseSync {
   // SQLite would leave the mode to the umask; its journal takes the mode of the database.
   closeSync(openSync(path, 'a', 0o600))
   chmodSync(path, 0o600)
   const database = new DatabaseSync(path, { timeout: lockTimeoutMs })
-  // EXCLUSIVE: a second agent on the same store would allocate from its own memory; it must fail to open instead.
-  database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
-  const version = Number(Object.values(database.prepare('PRAGMA user_version').get() ?? {})[0])
-  if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
-  else if (version !== schemaVersion) throw new Error(`its schema has version ${version}, wanted ${schemaVersion}`)
-  return database
+  try {
+    // EXCLUSIVE: a second agent on the same store would allocate from its own memory; it must fail to open instead.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    const version = Number(valueOf(database, 'PRAGMA user_version'))
+    if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+    else if (version !== schemaVersion) throw new UnusableError(`its schema has version ${version}, wanted ${schemaVersion}`)
+    const verdict = valueOf(database, 'PRAGMA quick_check(1)')
+    if (verdict !== 'ok') throw new UnusableError(String(verdict))
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+/** The file itself is the fault, whoever opens it. */
+class UnusableError extends Error {}
+
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+
+function isUnusable(error: unknown): boolean {
+  // Extended codes have the plain one in their lowest byte.
+  const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
+  return error instanceof UnusableError || code === SQLITE_CORRUPT || code === SQLITE_NOTADB
+}
+
+/** A file that cannot be read is kept for whoever wants to look, and a new one begun. */
+function openOrBegin(place: Place): { readonly database: DatabaseSync, readonly setAside?: string } {
+  try {
+    return { database: open(place) }
+  } catch (error) {
+    if (!isUnusable(error)) throw error
+    const setAside = `${place.path}.unusable-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`
+    renameSync(place.path, setAside)
+    for (const suffix of ['-wal', '-shm']) if (existsSync(place.path + suffix)) renameSync(place.path + suffix, setAside + suffix)
+    return { database: open(place), setAside }
+  }
+}
+
+function valueOf(database: DatabaseSync, query: string): unknown {
+  return Object.values(database.prepare(query).get() ?? {})[0]
 }
 
 function readAll(database: DatabaseSync): readonly StoredAttachment[] {
@@ -130,9 +171,10 @@ function serve(): void {
   const say = (reply: StoreReply): void => port.postMessage(reply)
   let database: DatabaseSync
   try {
-    database = open(workerData)
+    const opened = openOrBegin(workerData)
+    database = opened.database
     const cursors = database.prepare('SELECT last FROM cursor').all().map((row) => textOf(row, 'last'))
-    say({ kind: 'open', attachments: readAll(database), cursors })
+    say({ kind: 'open', attachments: readAll(database), cursors, setAside: opened.setAside })
   } catch (error) {
     say({ kind: 'failed', error: messageOf(error) })
     return

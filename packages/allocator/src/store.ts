@@ -35,6 +35,8 @@ export class AttachmentStore implements AsyncDisposable {
   readonly attachments: readonly StoredAttachment[]
   /** The last address handed out, one per family. */
   readonly cursors: readonly string[]
+  /** Where a file that could not be read was put; undefined if it could. */
+  readonly setAside: string | undefined
 
   private constructor(path: string, worker: Worker, held: Extract<StoreReply, { kind: 'open' }>, onCommit: (ms: number) => void) {
     this.#path = path
@@ -42,6 +44,7 @@ export class AttachmentStore implements AsyncDisposable {
     this.#onCommit = onCommit
     this.attachments = held.attachments
     this.cursors = held.cursors
+    this.setAside = held.setAside
     worker.on('message', (reply: StoreReply) => this.#settle(reply))
     this.#exited = new Promise((resolve) => {
       worker.once('exit', () => {
@@ -55,7 +58,9 @@ export class AttachmentStore implements AsyncDisposable {
 
   /**
    * @param path Of the database; its folder is created.
-   * @throws {IpamError} ERR_IPAM_STORE if the file is damaged, of another version, or open in another process.
+   * A file that is damaged or of another version is put aside and a new one begun: see {@link AttachmentStore.setAside}.
+   *
+   * @throws {IpamError} ERR_IPAM_STORE if the file cannot be made or is open in another process.
    */
   static async open(path: string, { onCommit = () => undefined, lockTimeoutMs = 5000 }: StoreOptions = {}): Promise<AttachmentStore> {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
