@@ -1,5 +1,5 @@
 import { ipBlockResource, tables } from '@weft/api'
-import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort } from '@weft/cni'
+import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
 import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
@@ -71,7 +71,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   })
   const cni = createCni({
     config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),
-    ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName) },
+    ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
   })
   const adopted = cni.attachments().length
   policy.adopt(cni.attachments())
@@ -130,6 +130,18 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
 
 /** How often readiness is looked at before the network is announced, in milliseconds. */
 const readyPollMs = 10
+
+/** Pods of this node; not known before the API server was heard. */
+function podsOf({ pods }: Stores, nodeName: string): PodsPort {
+  return {
+    has({ namespace, name, uid }) {
+      if (!pods.hasSynced) return undefined
+      const pod = pods.get(`${namespace}/${name}`)
+      return pod !== undefined && pod.nodeName === nodeName && (uid === '' || pod.uid === uid)
+    },
+    byAddress: (ip) => [...pods.values()].find((pod) => pod.nodeName === nodeName && !pod.hostNetwork && pod.ips.some(({ family, bits }) => family === ip.family && bits === ip.bits)),
+  }
+}
 
 /** Who this node is, from its Node object. */
 function nodeAddresses({ nodes }: Stores, nodeName: string): NodePort {

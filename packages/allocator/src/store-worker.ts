@@ -53,9 +53,9 @@ function open({ path, lockTimeoutMs }: Place): DatabaseSync {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     const version = Number(valueOf(database, 'PRAGMA user_version'))
     if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
-    else if (version !== schemaVersion) throw new UnusableError(`its schema has version ${version}, wanted ${schemaVersion}`)
+    else if (version !== schemaVersion) throw new UnusableError(`Cannot use store: its schema has version ${version}, wanted ${schemaVersion}`)
     const verdict = valueOf(database, 'PRAGMA quick_check(1)')
-    if (verdict !== 'ok') throw new UnusableError(String(verdict))
+    if (verdict !== 'ok') throw new UnusableError(`Cannot use store: ${String(verdict)}`)
     return database
   } catch (error) {
     database.close()

@@ -27,7 +27,7 @@ function handler(remove: () => Promise<void>): CallHandler {
     config: { addTimeout: 1000 }, clock: new ManualClock(), logger: silentLogger, metrics: createCniMetrics(createRegistry(), () => 0),
     hostPorts: { remove: () => undefined }, teardown: { remove },
   } as unknown as VerbContext
-  return new CallHandler(context, new Spool(folder), new AbortController().signal)
+  return new CallHandler(context, { spool: new Spool(folder), signal: new AbortController().signal })
 }
 
 describe('CallHandler', () => {

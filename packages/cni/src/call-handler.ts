@@ -15,16 +15,24 @@ import { status } from './verbs/status.ts'
 import { type CniVersion, cniVersions } from './version.ts'
 import { messageOf } from './message-of.ts'
 
+export interface CallHandlerOptions {
+  readonly spool: Spool
+  /** Whoever else acts on containers waits in it too. */
+  readonly queue?: KeyedQueue | undefined
+  /** Calls under way end with it. */
+  readonly signal: AbortSignal
+}
+
 /** Answers calls: parses, puts calls of one container in a row, sets a deadline, turns errors into the runtime's form. */
 export class CallHandler {
   readonly #context: VerbContext
   readonly #spool: Spool
-  readonly #queue = new KeyedQueue()
+  readonly #queue: KeyedQueue
   readonly #deadlines: Deadlines
   #replaying: Promise<ReadonlySet<string>> | undefined
 
-  /** @param signal Calls under way end with it. */
-  constructor(context: VerbContext, spool: Spool, signal: AbortSignal) {
+  constructor(context: VerbContext, { spool, queue = new KeyedQueue(), signal }: CallHandlerOptions) {
+    this.#queue = queue
     this.#context = context
     this.#spool = spool
     this.#deadlines = new Deadlines(context.clock)

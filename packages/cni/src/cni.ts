@@ -4,17 +4,21 @@ import { formatIp } from '@weft/ip'
 import { type Conntrack, type FdRequest, netnsOfSocket, type RouteSocket, UnixFdServer } from '@weft/netlink'
 import type { Nft } from '@weft/nftables'
 import { CallHandler } from './call-handler.ts'
+import { Collector } from './collector.ts'
 import type { CniConfig } from './config.ts'
 import { decodeCall, encodeReply } from './frame.ts'
 import { HostPorts } from './host-ports.ts'
 import { mendHostSide } from './host-side.ts'
+import { KeyedQueue } from './keyed-queue.ts'
 import { createCniMetrics } from './metrics.ts'
-import type { CniPorts } from './ports.ts'
+import type { AttachmentKey, CniPorts } from './ports.ts'
 import { closeAll } from './pod-netns.ts'
+import { findAttachments } from './rebuild.ts'
 import { Spool } from './spool.ts'
 import { putStandIns } from './stand-ins.ts'
 import { forgetHostPorts, Teardown } from './teardown.ts'
 import type { VerbContext } from './verb-context.ts'
+import { del } from './verbs/del.ts'
 import { messageOf } from './message-of.ts'
 
 export interface CniDeps {
@@ -56,12 +60,13 @@ export function createCni(deps: CniDeps): Cni {
 
   let listening = false
   let mends = 0
+  let collector: Collector | undefined
   const upkeep = new Reconciler({
     name: 'cni-upkeep',
     clock,
     logger,
     maxIntervalMs: config.resync,
-    reconcile: () => {
+    reconcile: async () => {
       const failures: unknown[] = []
       try {
         hostPorts.resync()
@@ -74,7 +79,12 @@ export function createCni(deps: CniDeps): Cni {
       metrics.mended.inc({ what: 'link' }, mended.length)
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
       failures.push(...errors)
-      if (failures.length > 0) throw new AggregateError(failures, `Cannot mend all of table and links: ${failures.map(messageOf).join('; ')}`)
+      try {
+        metrics.collected.inc(await collector?.sweep() ?? 0)
+      } catch (error) {
+        failures.push(error)
+      }
+      if (failures.length > 0) throw new AggregateError(failures, `Cannot mend all of table, links and attachments: ${failures.map(messageOf).join('; ')}`)
     },
   })
 
@@ -121,12 +131,31 @@ export function createCni(deps: CniDeps): Cni {
     }
   }
 
+  /** Pods go on with the addresses they have, and nobody else gets them. */
+  async function rebuild(setAside: string, signal: AbortSignal): Promise<void> {
+    const found = await findAttachments({ route, cachePath: config.runtimeCachePath, pods: ports.pods, logger })
+    logger.error({ setAside, found: found.length }, 'the store of attachments could not be read: it is rebuilt from the kernel')
+    for (const attachment of found) {
+      if (address.find(attachment) !== undefined) continue
+      await address.restore(attachment)
+      await cover.cover(attachment, signal)
+    }
+  }
+
   return {
     async run(signal) {
       using nodeNetns = netnsOfSocket(route.socket.fd)
       const context: VerbContext = { config, ports, route, nodeNetnsFd: nodeNetns.fd, hostPorts, teardown, clock, logger, metrics }
-      const handler = new CallHandler(context, spool, signal)
+      const queue = new KeyedQueue()
+      const handler = new CallHandler(context, { spool, queue, signal })
+      const release = (attachment: AttachmentKey, isGone: () => boolean): Promise<boolean> => queue.run(attachment.containerId, async () => {
+        if (!isGone()) return false
+        await del(context, attachment)
+        return true
+      })
+      collector = new Collector({ address, pods: ports.pods, route, clock, graceMs: config.collectGrace, logger, release })
       await spool.prepare()
+      if (address.setAside !== undefined) await rebuild(address.setAside, signal)
       putStandIns(route)
       hostPorts.adopt(attachments())
       teardown.adopt()

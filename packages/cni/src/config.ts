@@ -11,6 +11,9 @@ export interface CniConfig {
   readonly spoolInterval: number
   /** Milliseconds. */
   readonly resync: number
+  /** Milliseconds. */
+  readonly collectGrace: number
+  readonly runtimeCachePath: string
   /** Bytes. */
   readonly mtu?: number | undefined
 }
@@ -26,6 +29,10 @@ export const cniConfigSchema: z.ZodType<CniConfig> = z.strictObject({
     .describe('How often the spool is looked at for a DEL that raced with the start of the agent.'),
   resync: durationSchema.prefault('10s')
     .describe('How often links, routes and the table are compared with what they should be.'),
+  collectGrace: durationSchema.prefault('1m')
+    .describe('How long link, namespace and pod of an attachment must be gone before its addresses are taken back without a DEL.'),
+  runtimeCachePath: z.string().default('/var/lib/cni/results')
+    .describe('Where the runtime keeps results of ADD; read only when the store of attachments is lost.'),
   mtu: z.int().min(576).max(65535).optional()
     .describe('MTU of pod links instead of the one derived from the path; set it only where path discovery is wrong.'),
 })

@@ -6,6 +6,7 @@ export interface CniMetrics {
   readonly wireSeconds: Histogram
   readonly spooled: Counter
   readonly mended: Counter<'what'>
+  readonly collected: Counter
 }
 
 /** Counters of the CNI server; `attachments` is asked at every scrape. */
@@ -24,6 +25,7 @@ export function createCniMetrics(registry: Registry, attachments: () => number):
     seconds: new Histogram({ name: 'weft_cni_verb_seconds', help: 'Time from receiving a CNI call to its answer.', labelNames: ['verb'], buckets, registers: [registry] }),
     wireSeconds: new Histogram({ name: 'weft_cni_wire_seconds', help: 'Time to make and configure both ends of a pod link.', buckets, registers: [registry] }),
     spooled: new Counter({ name: 'weft_cni_spooled_total', help: 'DELs found in the spool, left there while the agent was away.', registers: [registry] }),
+    collected: new Counter({ name: 'weft_cni_collected_total', help: 'Attachments released because link, namespace and pod were gone and no DEL came.', registers: [registry] }),
     mended: new Counter({ name: 'weft_cni_mended_total', help: 'Times somebody else had changed what is ours: the table, or a pod link or its routes.', labelNames: ['what'], registers: [registry] }),
   }
 }

@@ -47,6 +47,19 @@ export interface AddressPort {
   release(key: AttachmentKey): Promise<void>
   find(key: AttachmentKey): StoredAttachment | undefined
   attachments(): readonly StoredAttachment[]
+  /** Where a store that could not be read was put; then the attachments of this node are unknown until they are restored. */
+  readonly setAside: string | undefined
+  /** Durable when resolved. */
+  restore(attachment: StoredAttachment): Promise<void>
+}
+
+type PodName = Pick<Attachment, 'namespace' | 'name' | 'uid'>
+
+/** Pods of this node, as the API has them. */
+export interface PodsPort {
+  /** Undefined while that is not known. */
+  has(pod: PodName): boolean | undefined
+  byAddress(ip: IpAddress): PodName | undefined
 }
 
 /** The pod's filter (`@weft/policy`): it is in the kernel before ADD is answered (promise P4). */
@@ -80,4 +93,6 @@ export interface CniPorts {
   readonly cover: CoverPort
   readonly mtu: MtuPort
   readonly node: NodePort
+  /** Absent on a node without Kubernetes: then only links and namespaces say what lives. */
+  readonly pods?: PodsPort | undefined
 }

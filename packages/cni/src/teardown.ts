@@ -57,6 +57,12 @@ export class Teardown {
     else this.#reconciler.trigger()
   }
 
+  /** Removes a link alone; what the store has of it stays. */
+  removeLink(hostIfname: string): void {
+    this.#orphans.add(hostIfname)
+    this.#reconciler.trigger()
+  }
+
   /** Finds links of ours that no attachment owns; called once, before the first ADD. */
   adopt(): void {
     const owned = new Set(this.#deps.address.attachments().map(({ hostIfname }) => hostIfname))

@@ -34,6 +34,8 @@ export interface NodeFixture extends AsyncDisposable {
   /** What policy was told, in order. */
   readonly covered: string[]
   readonly lines: readonly LogLine[]
+  /** Names of the pods the API has on this node; undefined while it was not heard. */
+  pods: ReadonlySet<string> | undefined
   /** Runs while an ADD waits for policy. */
   hold: (attachment: Attachment) => Promise<void>
   readonly cni: Cni
@@ -56,7 +58,15 @@ export async function prepareNode(): Promise<TestNamespace> {
   return namespace
 }
 
-export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s' }: { readonly resync?: string, readonly addTimeout?: string } = {}): Promise<NodeFixture> {
+interface NodeOptions {
+  readonly resync?: string
+  readonly addTimeout?: string
+  readonly collectGrace?: string
+  /** Of the store; the node's own folder when absent. */
+  readonly storeFolder?: string
+}
+
+export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s', collectGrace = '1h', storeFolder }: NodeOptions = {}): Promise<NodeFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-cni-'))
   const namespace = await prepareNode()
   const plugin = await installPlugin(folder, program)
@@ -68,6 +78,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
   const fixture: NodeFixture = {
     namespace, plugin, folder, covered, lines: logger.lines,
     hold: () => Promise.resolve(),
+    pods: new Set(),
     get cni() {
       return parts!.cni
     },
@@ -76,7 +87,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
     },
     async start() {
       const registry = createRegistry()
-      const addresses = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger, registry })
+      const addresses = await Allocator.open({ storePath: join(storeFolder ?? folder, 'attachments.db'), logger, registry })
       addresses.setRanges(podRanges.map(parseCidr))
       const cover: CoverPort = {
         ready: true,
@@ -91,8 +102,8 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       const nft = await NftSocket.open({ netns: namespace.path })
       const conntrack = await Conntrack.open({ netns: namespace.path })
       const cni = createCni({
-        config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, spoolInterval: '200ms' }),
-        ports: { address: addresses, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
+        config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, collectGrace, spoolInterval: '200ms', runtimeCachePath: join(folder, 'results') }),
+        ports: { address: addresses, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses }, pods: { has: ({ name }) => fixture.pods?.has(name), byAddress: () => undefined } },
         route: namespace.route, nft, conntrack, clock: realClock, logger, registry,
       })
       parts = { cni, addresses }

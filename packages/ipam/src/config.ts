@@ -7,6 +7,8 @@ export interface IpamConfig {
   readonly storePath: string
   readonly lowWater: number
   /** Milliseconds. */
+  readonly cooldown: number
+  /** Milliseconds. */
   readonly resync: number
   /** Milliseconds. */
   readonly autoGrace: number
@@ -19,6 +21,8 @@ export const ipamConfigSchema: z.ZodType<IpamConfig> = z.strictObject({
     .describe('SQLite database of attachments; it must survive restarts and, unless the runtime forgets its containers, reboots.'),
   lowWater: z.int().min(0).default(16)
     .describe('Mode `blocks`: below that many free addresses of a family another block is taken. Raise it where many pods start at once.'),
+  cooldown: durationSchema.prefault('5s')
+    .describe('How long a freed address is given to nobody else. Shorten it where a node has fewer addresses than pods that start within that time.'),
   resync: durationSchema.prefault('5m')
     .describe('Mode `blocks`: how often the own blocks are compared with the API.'),
   autoGrace: durationSchema.prefault('10s')

@@ -29,8 +29,8 @@ export interface IpamDeps {
  */
 export async function createIpam(deps: IpamDeps): Promise<Allocator> {
   const { config, nodeName, nodes, kube, clock, logger, registry } = deps
-  const { storePath, lowWater } = config
-  const ipam = await Allocator.open({ storePath, lowWater, logger, registry })
+  const { storePath, lowWater, cooldown } = config
+  const ipam = await Allocator.open({ storePath, lowWater, cooldownMs: cooldown, now: () => clock.now(), logger, registry })
   const refuse = tellOnce(deps)
   const sink = (cidrs: readonly Cidr[]): void => ipam.setRanges(cidrs)
   const nodeCidr = nodeCidrSource({ nodeName, nodes, sink })
