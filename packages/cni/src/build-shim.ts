@@ -22,7 +22,6 @@ const flags: readonly string[] = [
   // No C library, and nothing that stands for one: see the top of the source.
   '-ffreestanding', '-fno-builtin', '-fno-tree-loop-distribute-patterns', '-nostdlib', '-nostartfiles', '-static-pie', '-fPIE',
   '-fstack-protector-strong', '-mstack-protector-guard=global', '-fno-asynchronous-unwind-tables', '-ffunction-sections', '-fdata-sections',
-  ...archFlags[process.arch] ?? [],
   '-Wl,--gc-sections', '-Wl,-z,relro', '-Wl,-z,now', '-Wl,-z,noexecstack', '-Wl,-z,separate-code', '-s',
 ]
 
@@ -42,16 +41,18 @@ export interface NoShim {
  *
  * @param cacheDir Folder for the program, e.g. `.weft/shim`.
  * @param options.compiler One that makes programs for another machine gets a folder of its own.
+ * @param options.arch What it makes programs for, as `process.arch`.
  * @param options.source Where this code does not lie in its package (it was bundled): the C file.
  */
-export async function buildShim(cacheDir: string, { compiler = 'cc', source = shimSource }: { readonly compiler?: string, readonly source?: string } = {}): Promise<BuiltShim | NoShim> {
-  const hash = createHash('sha256').update(await readFile(source)).update(flags.join(' ')).digest('hex').slice(0, 16)
-  const path = join(cacheDir, `weft-cni-${process.arch}-${hash}`)
+export async function buildShim(cacheDir: string, { compiler = 'cc', source = shimSource, arch = process.arch }: { readonly compiler?: string, readonly source?: string, readonly arch?: string } = {}): Promise<BuiltShim | NoShim> {
+  const all = [...flags, ...archFlags[arch] ?? []]
+  const hash = createHash('sha256').update(await readFile(source)).update(all.join(' ')).digest('hex').slice(0, 16)
+  const path = join(cacheDir, `weft-cni-${arch}-${hash}`)
   if (await exists(path)) return { kind: 'binary', path }
   await mkdir(cacheDir, { recursive: true })
   const temporary = `${path}.${process.pid}.tmp`
   try {
-    await run(compiler, [...flags, '-o', temporary, source])
+    await run(compiler, [...all, '-o', temporary, source])
   } catch (error) {
     return { kind: 'unavailable', reason: firstLine(error) }
   }

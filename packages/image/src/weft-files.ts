@@ -45,7 +45,7 @@ export async function weftFiles(root: string, { lock, platform, cacheDir }: { re
 /** A pod's node has no Node: in an image the plugin is the compiled one, never its twin. */
 async function compiledShim(root: string, { cacheDir, platform }: { readonly cacheDir: string, readonly platform: Platform }): Promise<string> {
   const compiler = platform === hostPlatform ? 'cc' : platform.crossCompiler
-  const shim = await buildShim(join(cacheDir, `shim-${platform.architecture}`), { compiler, source: join(root, 'packages/cni/shim/weft-cni.c') })
+  const shim = await buildShim(join(cacheDir, `shim-${platform.architecture}`), { compiler, arch: platform.node, source: join(root, 'packages/cni/shim/weft-cni.c') })
   if (shim.kind === 'binary') return shim.path
   const remedy = platform === hostPlatform ? 'install a C compiler with a static libc (Debian: gcc, libc6-dev)' : `install a cross compiler (Debian: gcc-${platform.triplet.replace('_', '-')})`
   throw new ImageError('ERR_IMAGE_COMPILER', `Cannot compile the CNI plugin for ${platform.name} with "${compiler}": ${shim.reason}; ${remedy}`)
