@@ -61,10 +61,14 @@ export const logGroups = { policy: 8700 } as const
  * no packet mark of ours; programs copy one mark into the other, so these keep clear of the packet marks of others too.
  */
 export const ctMarks = {
-  /** Policy has judged the connection. */
+  /** Policy lets the connection pass. */
+  allowed: 0x1000,
+  /** It is to be judged anew: the next packet of its client is; answers pass until then. */
+  pending: 0x2000,
+  /** It was denied after it had begun: answers stop, and what its client sends is judged anew. */
+  denied: 0x3000,
+  /** Set when policy has judged, and not otherwise. */
   judged: 0x1000,
-  /** It was denied after it had begun: answers stop, and what the client sends is judged anew. */
-  denied: 0x2000,
   mask: 0x3000,
 } as const
 

@@ -1,3 +1,4 @@
+import { realClock } from '@weft/daemon'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
 import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -81,6 +82,21 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     if (hasPrograms('ip')) expect(node.namespace.exec('ip', ['-4', 'route', 'show', '10.244.1.2']).trim()).toBe(`10.244.1.2 dev ${identity.hostIfname} proto 87 scope link src ${formatIp(nodeAddresses[4])}`)
   })
 
+  it('ADD makes no link and is not answered before the filter is in the kernel (P4, NP-17)', async () => {
+    const filter = Promise.withResolvers<void>()
+    node.hold = () => filter.promise
+    let answered = false
+    const added = add('a').finally(() => { answered = true })
+    try {
+      await eventually('addresses are taken', () => node.addresses.attachments().length === 1)
+      await realClock.sleep(50)
+      expect([answered, hostLinks(node.namespace)]).toEqual([false, []])
+    } finally {
+      filter.resolve()
+    }
+    await ping((await added).namespace, formatIp(nodeAddresses[4]))
+  })
+
   it('DEL takes everything away, twice or of unknown containers too (CNI-34, CNI-35, fault 15)', async () => {
     const { namespace } = await add('a')
     for (const containerId of ['a', 'a', 'never-seen']) expect(await node.call('DEL', { containerId, netns: namespace.path })).toMatchObject({ exitCode: 0, stdout: '' })
@@ -126,20 +142,6 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     expect(namespace.route.findLink('eth0')).toBeUndefined()
     node.hold = () => Promise.resolve()
     expect((await node.call('ADD', { containerId: 'a', netns: namespace.path })).exitCode).toBe(0)
-  })
-
-  it('ADD is not answered before policy is in the kernel (P4)', async () => {
-    const gate = Promise.withResolvers<void>()
-    node.hold = () => gate.promise
-    let answered = false
-    const adding = (async () => {
-      await add('a')
-      answered = true
-    })()
-    await eventually('wiring', () => hostLinks(node.namespace).length === 1)
-    expect(answered).toBe(false)
-    gate.resolve()
-    await adding
   })
 
   it('ADD gives up at its deadline with code 11, and undoes', async () => {

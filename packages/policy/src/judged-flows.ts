@@ -2,14 +2,17 @@ import { ctMarks } from '@weft/api'
 import { type Clock, type Logger, Reconciler } from '@weft/daemon'
 import { formatIp, type IpAddress } from '@weft/ip'
 
-/** A connection, by its addresses before and after translation. */
-interface Flow {
+/** A connection, by its addresses and ports before and after translation. */
+export interface Flow {
+  /** Number of the IP protocol. */
+  readonly protocol: number
   readonly original: { readonly source: IpAddress, readonly destination: IpAddress }
-  readonly reply: { readonly source: IpAddress, readonly destination: IpAddress }
+  readonly reply: { readonly source: IpAddress, readonly destination: IpAddress, readonly sourcePort: number | undefined }
 }
 
 /** Marks of connections; `Conntrack` of the netlink package is one. */
 export interface FlowMarks {
+  /** @returns How many there were. */
   remarkMatching(filter: { readonly mark: number, readonly markMask: number }, condition: (flow: Flow) => boolean, change: { readonly mark: number, readonly mask: number }): number
 }
 
@@ -18,6 +21,8 @@ interface JudgedFlowsDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly minIntervalMs: number
+  /** What policies say of connections now, asked for at most once a look. */
+  readonly judge: () => (flow: Flow) => boolean
   readonly onRejudged: (flows: number) => void
 }
 
@@ -27,9 +32,10 @@ type Concerned = ReadonlySet<string> | 'all'
 const nobody: Concerned = new Set()
 
 /**
- * Connections that the kernel has judged and lets pass since. Those that a change may concern lose their mark, so their next
- * packet is judged anew; all others are left alone. It is done twice: a packet that was under way between the chains while
- * they changed may have written the mark by the old ones.
+ * Connections that the kernel has judged and lets pass since. Those that a change may concern lose their mark, so the next
+ * packet of their client is judged anew; all others are left alone. A second look comes a little later. Clients that have
+ * been silent since are judged here, for answers to them would go on. And a packet that was under way between the chains
+ * while they changed may have written a mark by the old ones: marks are taken once more.
  */
 export class JudgedFlows {
   readonly #deps: JudgedFlowsDeps
@@ -56,14 +62,30 @@ export class JudgedFlows {
   }
 
   #sweep(): void {
-    const [first, concerned] = [this.#first, together(this.#first, this.#second)]
-    if (isNobody(concerned)) return
-    const count = this.#deps.marks.remarkMatching({ mark: ctMarks.judged, markMask: ctMarks.judged }, (flow) => isConcerned(flow, concerned), { mark: 0, mask: ctMarks.mask })
+    const [first, second] = [this.#first, this.#second]
+    // Who was denied just now stays so, unless another change concerns it.
+    if (!isNobody(second)) this.#denySilent(second)
+    const count = this.#forget(second, ctMarks.allowed, ctMarks.mask) + this.#forget(first, ctMarks.judged, ctMarks.judged)
     this.#deps.onRejudged(count)
-    // What came while the kernel was asked is not lost: nothing came, for asking does not wait.
+    // Nothing can have come meanwhile: asking the kernel does not wait.
     this.#first = nobody
     this.#second = first
     if (!isNobody(first)) this.#reconciler.trigger()
+  }
+
+  /** Their clients are judged anew. */
+  #forget(concerned: Concerned, mark: number, markMask: number): number {
+    if (isNobody(concerned)) return 0
+    return this.#deps.marks.remarkMatching({ mark, markMask }, (flow) => isConcerned(flow, concerned), { mark: ctMarks.pending, mask: ctMarks.mask })
+  }
+
+  #denySilent(concerned: Concerned): void {
+    let judge: ((flow: Flow) => boolean) | undefined
+    const isForbidden = (flow: Flow): boolean => {
+      judge ??= this.#deps.judge()
+      return !judge(flow)
+    }
+    this.#deps.marks.remarkMatching({ mark: ctMarks.pending, markMask: ctMarks.mask }, (flow) => isConcerned(flow, concerned) && isForbidden(flow), { mark: ctMarks.denied, mask: ctMarks.mask })
   }
 }
 

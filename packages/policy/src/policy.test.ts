@@ -1,9 +1,10 @@
 import { ctMarks, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { parseIp } from '@weft/ip'
 import { baseChain, diffTable, eq, formatTable, notrack, rule, table, udp } from '@weft/nftables'
 import { FakeNft, type Trace } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
 import { describe, expect, test } from 'vitest'
-import { dnsObjects, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
+import { clusterPolicy, dnsObjects, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
 import { attachment, kernelOf, runPolicy, stateOf } from '../test/running.ts'
 import { PolicyError } from './policy-error.ts'
 
@@ -249,17 +250,17 @@ describe('connections', () => {
     const first = open.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft' })
     expect(first.verdict).toBe('accept')
     const connection = first.connection!
-    expect(connection.mark).toBe(ctMarks.judged)
+    expect(connection.mark).toBe(ctMarks.allowed)
     const answer = { saddr: a, daddr: client, sport: 80, dport: 999, iif: 'weft1' }
     expect(open.trace(answer, { connection }).verdict).toBe('accept')
     expect(open.trace({ saddr: client, daddr: a, protocol: 'icmp', icmpType: 'destination-unreachable', iif: 'vxlan.weft', ctState: 'related' }).verdict).toBe('accept')
     const closed = kernelOf(stateOf([...world, denyAll]))
     const more = { saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft', tcpFlags: ['ack'] }
     const marked = (mark: number): NonNullable<typeof connection> => ({ ...connection, mark })
-    expect(closed.trace(more, { connection: marked(0) }).verdict).toBe('drop')
-    expect([0, ctMarks.judged | ctMarks.denied].map((mark) => closed.trace(answer, { connection: marked(mark) }).verdict)).toEqual(['accept', 'drop'])
+    expect(closed.trace(more, { connection: marked(ctMarks.pending) }).verdict).toBe('drop')
+    expect([ctMarks.pending, ctMarks.denied].map((mark) => closed.trace(answer, { connection: marked(mark) }).verdict)).toEqual(['accept', 'drop'])
     // Denied once is not for ever.
-    expect(open.trace(more, { connection: marked(ctMarks.judged | ctMarks.denied) }).connection?.mark).toBe(ctMarks.judged)
+    expect(open.trace(more, { connection: marked(ctMarks.denied) }).connection?.mark).toBe(ctMarks.allowed)
   })
 
   test('NP-16: bits of others in the mark of a connection stay', () => {
@@ -351,6 +352,77 @@ describe('hostile input', () => {
     const table = stateOf([...world, networkPolicy('x/p', { ingress: [{ from: [{ podSelector: evil }] }] })]).table()
     expect(formatTable(table)).toContain('comment "x a?? drop? in (x?? table,')
     expect(() => kernelOf(stateOf([...world, networkPolicy('x/p', { ingress: [{ from: [{ podSelector: evil }] }] })]))).not.toThrow()
+  })
+})
+
+describe('policies of which something cannot be read', () => {
+  const bad = (spec: object): object => networkPolicy('x/bad', spec)
+
+  test('P4, P10: a podSelector closes its namespace, and others are what they were', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf([...world, namespace('y'), pod('y/b', { ips: ['10.244.1.3'] }), bad({ podSelector: { matchExpressions: [{ key: 'a', operator: 'Near' }] }, ingress: [{}] })]), nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([reach(nft, client, a), reach(nft, a, client), reach(nft, client, '10.244.1.3')]).toEqual(['drop', 'accept', 'accept'])
+    expect(running.refused).toEqual([expect.stringContaining('bad spec.podSelector.matchExpressions[0].operator')])
+    expect(await running.registry.metrics()).toContain('weft_policy_refused_total{kind="NetworkPolicy"} 1')
+  })
+
+  test('P4, P10: a peer is left out, the rest of the policy counts; it is told once for each version, also after a restart', async () => {
+    const objects = [...world, bad({ ingress: [{ from: [{}, { ipBlock: { cidr: '10.244.2.0/24' } }] }, { from: [{ ipBlock: { cidr: '10.0.0.0/33' } }] }] })]
+    const nft = new FakeNft()
+    for (let start = 0; start < 2; start += 1) {
+      await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
+      await running.settled()
+      running.policy.recheck()
+      await running.settled()
+      expect([reach(nft, client, a), reach(nft, '10.244.3.1', a)]).toEqual(['accept', 'drop'])
+      expect(running.refused).toEqual([expect.stringMatching(/from\[0\] is empty.*and 2 more/)])
+    }
+  })
+
+  test('CNP-13: of a policy of the cluster only denials are left', async () => {
+    const nft = new FakeNft()
+    const policy = clusterPolicy('bad', { tier: 'Top', priority: 5, ingress: [{ action: 'Accept', from: [{ namespaces: {} }] }, { action: 'Deny', from: [{ namespaces: { matchLabels: { 'kubernetes.io/metadata.name': 'y' } } }] }] })
+    await using running = runPolicy({ stores: storesOf([...world, namespace('y'), pod('y/b', { ips: [client], node: 'node-2' }), policy]), nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([reach(nft, client, a), reach(nft, '10.244.3.1', a)]).toEqual(['drop', 'accept'])
+    expect(running.refused).toHaveLength(1)
+  })
+})
+
+describe('learn()', () => {
+  const egress = [{ action: 'Accept', to: [{ domainNames: ['*.example.net', 'example.net'] }] }, { action: 'Deny', to: [{ networks: ['0.0.0.0/0'] }] }]
+  const objects = [...world, clusterPolicy('names', { tier: 'Admin', priority: 5, egress })]
+  const web = '198.51.100.7'
+  const answer = [{ ip: parseIp(web), ttlSeconds: 30 }]
+
+  test('CNP-9, CNP-16: an address is allowed once DNS gave it for a name, until its time and the grace are over', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([running.policy.domains().toSorted(), reach(nft, a, web)]).toEqual([['*.example.net', 'example.net'], 'drop'])
+    await running.policy.learn('other.net', answer)
+    expect(reach(nft, a, web)).toBe('drop')
+    await running.policy.learn('www.eu.example.net', answer)
+    expect(reach(nft, a, web)).toBe('accept')
+    await running.clock.advance(89_000)
+    expect(reach(nft, a, web)).toBe('accept')
+    await running.clock.advance(3000)
+    await running.settled()
+    expect(reach(nft, a, web)).toBe('drop')
+  })
+
+  test('CNP-16, P5: what was learnt outlives the agent', async () => {
+    const nft = new FakeNft()
+    {
+      await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
+      await running.settled()
+      await running.policy.learn('example.net', answer)
+    }
+    const { commits } = nft
+    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([reach(nft, a, web), nft.commits - commits]).toEqual(['accept', 0])
   })
 })
 

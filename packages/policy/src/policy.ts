@@ -1,4 +1,4 @@
-import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, logGroups, type Namespace, type NetworkPolicy, type Node, objectKey, type Pod, type Service, tables } from '@weft/api'
+import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, logGroups, type Namespace, type NetworkPolicy, type Node, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
@@ -6,11 +6,13 @@ import type { Store } from '@weft/kube'
 import { countRules, diffTable, formatTable, type Nft, partsOf, type Transaction } from '@weft/nftables'
 import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
+import { createEvaluator } from './evaluator/index.ts'
 import { type ExplainContext, explainPolicy } from './explain/explain.ts'
 import type { PolicyAnswers } from './explain/explain-routes.ts'
 import { policyMatrix } from './explain/matrix.ts'
-import { type FlowMarks, JudgedFlows } from './judged-flows.ts'
+import { type Flow, type FlowMarks, JudgedFlows } from './judged-flows.ts'
 import { policyMetrics } from './metrics.ts'
+import type { DnsPeer } from './model.ts'
 import { isDomainSet } from './names.ts'
 import { PolicyError } from './policy-error.ts'
 import { writePolicyLog } from './policy-log.ts'
@@ -95,7 +97,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
   let compare = true
   let comparedAt = Number.NEGATIVE_INFINITY
   let writes = 0
-  const flows = new JudgedFlows({ marks: deps.flows, clock, logger, minIntervalMs: config.flowInterval, onRejudged: (count) => metrics.rejudged.inc(count) })
+  const flows = new JudgedFlows({ marks: deps.flows, clock, logger, minIntervalMs: config.flowInterval, judge: judgeFlows, onRejudged: (count) => metrics.rejudged.inc(count) })
   const reconciler = new Reconciler({ name: 'policy', clock, logger, maxIntervalMs: config.resync, reconcile })
 
   slices.addIndex(byService, (slice) => (slice.serviceName === '' ? [] : [`${slice.namespace}/${slice.serviceName}`]))
@@ -154,6 +156,15 @@ export function createPolicy(deps: PolicyDeps): Policy {
     if (podsOfNode !== undefined) state.setTarget(`pod ${key}`, pod?.nodeName === podsOfNode && peer !== undefined ? watchTarget(pod, pod) : undefined)
   }
 
+  /** What the model says of connections of pods here: of those that the kernel is not asked about, for nobody sends. */
+  function judgeFlows(): (flow: Flow) => boolean {
+    const judge = createEvaluator(cluster())
+    return ({ protocol, original, reply }) => {
+      const transport = protocols.find((each) => protocolNumbers[each] === protocol)
+      return judge({ from: original.source, to: reply.source, protocol: transport ?? 'ICMP', port: transport === undefined ? undefined : reply.sourcePort }).allowed
+    }
+  }
+
   function setPolicy(key: string, policy: NetworkPolicy | undefined): void {
     tellProblems(policy, 'NetworkPolicy')
     state.setPolicy(key, policy)
@@ -172,8 +183,12 @@ export function createPolicy(deps: PolicyDeps): Policy {
     logger.warn({ policy: objectKey(policy), kind, problems: policy.problems.slice(0, 5) }, 'part of policy refused')
   }
 
+  function dnsPeer(): DnsPeer | undefined {
+    return watchDns(services.get(config.dnsService), slices.by(byService, config.dnsService), config.dnsLabels)
+  }
+
   function setDns(): void {
-    state.setDns(watchDns(services.get(config.dnsService), slices.by(byService, config.dnsService), config.dnsLabels))
+    state.setDns(dnsPeer())
   }
 
   /** Subscribes to everything; each change edits the state at once, and the loop commits what has come together. */
@@ -218,7 +233,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     return {
       pods: [...pods.values()], namespaces: [...namespaces.values()], nodes: [...nodes.values()],
       policies: policies.values(), clusterPolicies: clusterPolicies.flatMap((store) => [...store.values()]), names: state.domains.addresses(),
-      dns: watchDns(services.get(config.dnsService), slices.by(byService, config.dnsService), config.dnsLabels),
+      dns: dnsPeer(),
     }
   }
 

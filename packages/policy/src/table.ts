@@ -1,6 +1,6 @@
 import { ctMarks, type PolicyAction, priorities, tables } from '@weft/api'
 import {
-  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, oneOf, replaceBits,
+  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, ne, oneOf, replaceBits,
   returnToCaller, type Rule, rule, set, type SetDeclaration, type Statement, type Table, table, udp, vmap,
 } from '@weft/nftables'
 import { commentOf, type Direction, families, type Family } from './names.ts'
@@ -49,9 +49,6 @@ export function socketSet(name: string, family: Family, text: string): SetDeclar
 /** Neighbour discovery and its kin: without them an IPv6 pod is cut off from its own node (RFC 4890 §4.4). */
 const neighbourDiscovery = ['nd-router-solicit', 'nd-router-advert', 'nd-neighbor-solicit', 'nd-neighbor-advert'] as const
 
-/** Denied after it had begun. */
-const judgedAndDenied = ctMarks.judged | ctMarks.denied
-
 /** Writes what policy thinks into conntrack's mark, and leaves the bits of others alone. */
 const remember = (bits: number): Rule => rule(assign(ct.mark, replaceBits(ct.mark, ctMarks.mask, bits)))
 
@@ -60,12 +57,12 @@ const remember = (bits: number): Rule => rule(assign(ct.mark, replaceBits(ct.mar
  * policies.
  */
 const always: readonly Rule[] = [
-  // A connection is judged once, and again when a policy that may concern it changes: then the mark is taken away.
-  rule(eq(bitAnd(ct.mark, ctMarks.mask), ctMarks.judged), accept),
+  // A connection is judged once, and again when a policy that may concern it changes: then the mark says so.
+  rule(eq(bitAnd(ct.mark, ctMarks.mask), ctMarks.allowed), accept),
   // ICMP errors about connections that were let through.
   rule(hasAny(ct.state, 'related'), accept),
   // Answers pass while nobody has judged anew, and no more when that was a denial. What the client sends decides.
-  rule(eq(ct.direction, 'reply'), eq(bitAnd(ct.mark, ctMarks.denied), 0), accept),
+  rule(eq(ct.direction, 'reply'), ne(bitAnd(ct.mark, ctMarks.mask), ctMarks.denied), accept),
   rule(eq(ct.direction, 'reply'), counter(), drop),
   ...families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), accept)),
 ]
@@ -103,8 +100,8 @@ export const fixedChains: readonly Chain[] = [
   ]),
   // To the node itself there is no ingress: what egress has let through is judged.
   baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, families.map((family) => rule(eq(ct.direction, 'original'), isProtected(family), goTo(allowed)))),
-  chain(allowed, [remember(ctMarks.judged), rule(accept)]),
-  chain(denied, [remember(judgedAndDenied), rule(drop)]),
+  chain(allowed, [remember(ctMarks.allowed), rule(accept)]),
+  chain(denied, [remember(ctMarks.denied), rule(drop)]),
   chain(unknownPod, [rule(counter(), goTo(denied))]),
 ]
 

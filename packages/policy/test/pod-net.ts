@@ -71,6 +71,8 @@ export interface NodeNet extends AsyncDisposable {
   readonly host: TestPod
   /** @param link `weft…` for a pod, anything else for what is outside. */
   attach(link: string, ips: TestPod['ips']): Promise<TestPod>
+  /** A program in a namespace without any link: what a pod is before it is wired. */
+  unwired(ips: TestPod['ips']): Promise<TestPod>
 }
 
 /** A node with two pods and a client outside. */
@@ -96,6 +98,7 @@ export async function createNodeNet(ports: readonly number[]): Promise<NodeNet> 
   await Promise.all([...ports, 10_053].map((port) => host.run({ do: 'listen', port })))
   return {
     node, host,
+    unwired: async (ips) => stack.use(await TestPod.start(await make(), ips)),
     async attach(link, ips) {
       const namespace = await make()
       wire(namespace, node, { link, ips })

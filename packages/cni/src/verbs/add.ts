@@ -14,8 +14,8 @@ import { wirePod, type WirePlan } from '../wire.ts'
 import { podGateway, podRoutes } from '../pod-route.ts'
 
 /**
- * Attaches a pod: addresses, link, filter. The commit of the addresses, the filter and the wiring go on at the same
- * time; ADD is answered when all three are done, and undone when one fails (CNI-23).
+ * Attaches a pod: addresses, filter, link. The commit of the addresses goes on at the same time; ADD is answered when all
+ * three are done, and undone when one fails (CNI-23).
  */
 export async function add(context: VerbContext, request: AttachmentRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
   const { ports, hostPorts, teardown, logger, metrics } = context
@@ -34,8 +34,10 @@ export async function add(context: VerbContext, request: AttachmentRequest, fds:
   try {
     hostPorts.check(attachment, config.portMappings)
     covered = ports.cover.cover(attachment, signal)
-    // Both may fail while wirePod throws; only the first error is told, the others must not go unhandled.
-    covered.catch(() => undefined)
+    // Both may fail before they are waited for; only the first error is told, the other must not go unhandled.
+    for (const pending of [covered, reservation.committed]) pending.catch(() => undefined)
+    // The link comes after the filter: what is in the pod's namespace already may send from the first moment (P4).
+    await orAborted(covered, signal)
     const wired = metrics.wireSeconds.startTimer()
     wirePod(pod.route, context, { ...plan, ips: reservation.addresses })
     wired()

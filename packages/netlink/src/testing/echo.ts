@@ -73,7 +73,7 @@ function isAnswered(fd: number, to: IpAddress, wanted: { readonly reply: number,
 }
 
 /** A sockaddr_in or sockaddr_in6 without a port. */
-function socketAddress(address: IpAddress, ifIndex: number): Buffer {
+export function socketAddress(address: IpAddress, ifIndex: number): Buffer {
   const bytes = Buffer.alloc(address.family === 4 ? 16 : 28)
   bytes.writeUInt16LE(address.family === 4 ? libc.AF_INET : libc.AF_INET6)
   bytes.set(ipToBytes(address), address.family === 4 ? 4 : 8)
