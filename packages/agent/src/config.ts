@@ -37,7 +37,7 @@ export interface AgentConfig {
 }
 
 const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
-  servers: z.array(z.url()).default([])
+  servers: z.array(z.url({ protocol: /^https?$/, error: 'not the address of an API server, wanted one like https://192.0.2.10:6443' })).default([])
     .describe('Real addresses of the API server, tried before the Service address: what brings the network up cannot wait for a Service that needs it.'),
   serversPath: z.string().default('/var/lib/cni/weft/api-servers.json')
     .describe('Where the addresses of the API server that the agent learned are kept for its next start.'),

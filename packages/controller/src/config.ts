@@ -20,7 +20,7 @@ export const controllerConfigSchema: z.ZodType<ControllerConfig> = z.strictObjec
   adminSocket: z.string().default('/run/weft/controller.sock').describe('Unix socket, mode 0600, for health, metrics and dumps.'),
   health: listenAddressSchema(9155).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9155 when none is said. Absent: the socket only.'),
   kube: z.strictObject({
-    servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address.'),
+    servers: z.array(z.url({ protocol: /^https?$/, error: 'not the address of an API server, wanted one like https://192.0.2.10:6443' })).default([]).describe('Real addresses of the API server, tried before the Service address.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
     kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
   }).prefault({}).describe('How the API server is reached.'),

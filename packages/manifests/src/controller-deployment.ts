@@ -41,7 +41,7 @@ export function controllerDeployment({ image, pullPolicy, configHash, replicas, 
             env: [fieldVariable('POD_NAME', 'metadata.name')],
             // Its port is one of the node: two replicas never share a node.
             ports: [{ name: 'health', containerPort: controllerHealthPort, protocol: 'TCP' }],
-            resources: { requests: { cpu: '10m', memory: '80Mi' } },
+            resources: { requests: { cpu: '10m', memory: '90Mi' } },
             securityContext: { ...unprivileged, ...nonroot },
             livenessProbe: probe('/healthz', probeHost, { port: controllerHealthPort, periodSeconds: 10, failureThreshold: 6 }),
             readinessProbe: probe('/readyz', probeHost, { port: controllerHealthPort, periodSeconds: 5, failureThreshold: 2 }),

@@ -1,4 +1,5 @@
 export { admission } from './admission.ts'
+export { type ChartFile, chartFiles, formatObjects } from './chart.ts'
 export type { KubeObject } from './kube-object.ts'
 export { customResources, manifests } from './objects.ts'
 export { type Program, rbacOf } from './rbac.ts'

@@ -3,20 +3,24 @@ import { admission } from './admission.ts'
 import { agentDaemonSet } from './agent-daemon-set.ts'
 import { controllerDeployment, controllerDisruptionBudget } from './controller-deployment.ts'
 import { type KubeObject, labelsOf, namespace } from './kube-object.ts'
+import { dashboardObjects, serviceMonitorObjects } from './monitoring.ts'
 import { rbacOf } from './rbac.ts'
 import { type Rendering, renderingOf } from './rendering.ts'
 import type { Values } from './values.ts'
 
-/** Custom resources; they come first and stay when Weft goes. */
-export const customResources: readonly KubeObject[] = [ipPoolResource, ipBlockResource, clusterNetworkPolicyResource].map(({ definition }) => definition as unknown as KubeObject)
+/** Custom resources; they come first. Helm leaves them when Weft goes: with them would go every pool and block. */
+export const customResources: readonly KubeObject[] = [ipPoolResource, ipBlockResource, clusterNetworkPolicyResource]
+  .map(({ definition }) => definition as unknown as KubeObject)
+  .map((object) => ({ ...object, metadata: { ...object.metadata, annotations: { 'helm.sh/resource-policy': 'keep' } } }))
 
 /** Everything an installation applies, in the order it is applied. */
 export function manifests(values: Values): readonly KubeObject[] {
-  return [...customResources, ...objectsOf(renderingOf(values))]
+  const { serviceMonitor, dashboard } = values.monitoring
+  return [...customResources, ...objectsOf(renderingOf(values)), ...(serviceMonitor ? serviceMonitorObjects() : []), ...(dashboard ? dashboardObjects() : [])]
 }
 
-/** Everything but custom resources. */
-function objectsOf(rendering: Rendering): readonly KubeObject[] {
+/** Everything but custom resources and what is asked for. */
+export function objectsOf(rendering: Rendering): readonly KubeObject[] {
   return [
     ...rbacOf('agent'),
     ...rbacOf('controller'),

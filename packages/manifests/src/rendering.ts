@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { stringify } from 'yaml'
-import { controllerHealthPort, dnsHealthPort, agentHealthPort } from './ports.ts'
+import { agentHealthPort, controllerHealthPort, dnsHealthPort } from './ports.ts'
 import type { Values } from './values.ts'
 
 /**
@@ -27,8 +27,9 @@ export interface Rendering {
 }
 
 export function renderingOf(values: Values): Rendering {
-  const { image, dns, cni, controller, rollout, monitoring } = values
-  const configs = configsOf(values)
+  const { apiServers, image, dns, cni, config, controller, rollout, monitoring } = values
+  const base = baseConfigs({ apiServers, listen: monitoring.listen, zone: dns.zone })
+  const configs = { agent: merge(base.agent, config.agent), dns: merge(base.dns, config.dns), controller: merge(base.controller, config.controller) }
   return {
     image: `${image.repository}:${image.tag}`,
     pullPolicy: image.pullPolicy,
@@ -46,12 +47,12 @@ export function renderingOf(values: Values): Rendering {
 }
 
 /** What the programs are told; everything else is at their defaults. */
-function configsOf({ apiServers, dns, monitoring: { listen }, config }: Values): Readonly<Record<'agent' | 'dns' | 'controller', object>> {
+export function baseConfigs({ apiServers, listen, zone }: { readonly apiServers: readonly string[], readonly listen: string, readonly zone: string }): Readonly<Record<'agent' | 'dns' | 'controller', Tree>> {
   const kube = { servers: apiServers }
   return {
-    agent: merge({ kube, health: `${listen}:${agentHealthPort}`, sysctlFolder: '/host/proc/sys', install: { confDir: '/host/etc/cni/net.d' } }, config.agent),
-    dns: merge({ kube, health: `${listen}:${dnsHealthPort}`, dns: { zone: dns.zone } }, config.dns),
-    controller: merge({ kube, health: `${listen}:${controllerHealthPort}` }, config.controller),
+    agent: { kube, health: `${listen}:${agentHealthPort}`, sysctlFolder: '/host/proc/sys', install: { confDir: '/host/etc/cni/net.d' } },
+    dns: { kube, health: `${listen}:${dnsHealthPort}`, dns: { zone } },
+    controller: { kube, health: `${listen}:${controllerHealthPort}` },
   }
 }
 

@@ -5,7 +5,7 @@ import manifest from '../package.json' with { type: 'json' }
 export const version: string = manifest.version
 
 /** What stands where the address of the API server belongs until somebody writes it there; no program takes it for an address. */
-export const apiServerPlaceholder = 'REPLACE: real address of the API server, e.g. https://192.0.2.10:6443'
+export const apiServerPlaceholder = 'REPLACE with the real address of the API server, like https://192.0.2.10:6443'
 
 type Config = Readonly<Record<string, unknown>>
 
