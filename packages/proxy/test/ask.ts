@@ -1,4 +1,4 @@
-// Asks echo servers, one connection or one socket per question, and prints the answers as JSON: text, or the code of the error. Argument: JSON of Question.
+// Asks echo servers, one connection or one socket per question, and prints the answers as JSON: text, or the code of the error. Argument: JSON of Question, or of a list of them, which are asked at once.
 import { createSocket } from 'node:dgram'
 import { connect } from 'node:net'
 
@@ -41,7 +41,11 @@ function askUdp({ host, port, sourcePort }: Question): Promise<string> {
   })
 }
 
-const question = JSON.parse(process.argv[2]!) as Question
-const answers: string[] = []
-for (let index = 0; index < (question.count ?? 1); index += 1) answers.push(await (question.protocol === 'tcp' ? askTcp(question) : askUdp(question)))
-process.stdout.write(JSON.stringify(answers))
+async function answersTo(question: Question): Promise<readonly string[]> {
+  const answers: string[] = []
+  for (let index = 0; index < (question.count ?? 1); index += 1) answers.push(await (question.protocol === 'tcp' ? askTcp(question) : askUdp(question)))
+  return answers
+}
+
+const asked = JSON.parse(process.argv[2]!) as Question | readonly Question[]
+process.stdout.write(JSON.stringify('host' in asked ? await answersTo(asked) : await Promise.all(asked.map(answersTo))))

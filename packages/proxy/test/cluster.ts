@@ -55,7 +55,7 @@ export interface EndpointShape {
   readonly serving?: boolean
   readonly terminating?: boolean
   /** Hints. */
-  readonly zones?: readonly string[]
+  readonly zones?: readonly string[] | undefined
   readonly nodes?: readonly string[]
   readonly pod?: string
 }

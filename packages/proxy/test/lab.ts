@@ -52,6 +52,7 @@ export class Lab implements AsyncDisposable {
     )
     // It knows the way to Services, and none to pods: what comes back from them unchanged is lost.
     for (const range of ['10.96.0.0/16', '203.0.113.0/24']) outside.route.addRoute({ destination: parseCidr(range), via: parseIp('172.30.1.11') })
+    for (const range of ['fd00:10:96::/112', '2001:db8:cb00:71::/64']) outside.route.addRoute({ destination: parseCidr(range), via: parseIp('fd00:172:30:1::11') })
     node.route.addRoute({ destination: parseCidr('0.0.0.0/0'), via: parseIp('172.30.1.99') })
     node.route.addRoute({ destination: parseCidr('::/0'), via: parseIp('fd00:172:30:1::99') })
     return new Lab(node, namespaces, { nft: await NftSocket.open({ netns: node.path }), flows: await Conntrack.open({ netns: node.path }) })
@@ -72,8 +73,17 @@ export class Lab implements AsyncDisposable {
 
   /** Answers, in order. */
   ask(from: Pod | 'outside' | 'node', question: Question): readonly string[] {
+    return this.#askAny(from, question) as readonly string[]
+  }
+
+  /** Answers to several questions that are asked at once. */
+  askAll(from: Pod | 'outside' | 'node', questions: readonly Question[]): readonly (readonly string[])[] {
+    return this.#askAny(from, questions) as readonly (readonly string[])[]
+  }
+
+  #askAny(from: Pod | 'outside' | 'node', asked: Question | readonly Question[]): unknown {
     const namespace = from === 'node' ? this.node : this.#namespaces[from]
-    return JSON.parse(namespace.exec(process.execPath, ['--conditions=dev', join(import.meta.dirname, 'ask.ts'), JSON.stringify(question)])) as readonly string[]
+    return JSON.parse(namespace.exec(process.execPath, ['--conditions=dev', join(import.meta.dirname, 'ask.ts'), JSON.stringify(asked)]))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
