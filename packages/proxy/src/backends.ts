@@ -48,7 +48,7 @@ export function findBackends(slices: readonly EndpointSlice[], selection: Select
   const candidates: Candidate[] = []
   for (const slice of slices) {
     if (slice.family !== family) continue
-    const number = slice.ports.find(({ name, protocol }) => name === port.name && protocol === port.protocol)?.port
+    const number = portIn(slice, port)
     if (number === undefined) continue
     for (const endpoint of slice.endpoints) {
       const ip = endpoint.addresses[0]
@@ -65,6 +65,17 @@ export function findBackends(slices: readonly EndpointSlice[], selection: Select
     serving: isPlain && all.isWhole ? all.list : unique(candidates.filter(({ endpoint }) => endpoint.ready || endpoint.serving)).map(({ backend }) => backend),
     excess: all.excess,
   }
+}
+
+/** Ports of slices that have many, by name and protocol: a Service of thousands asks for each of them. */
+const manyPorts = new WeakMap<EndpointSlice, ReadonlyMap<string, number>>()
+const few = 16
+
+function portIn(slice: EndpointSlice, { name, protocol }: ServicePort): number | undefined {
+  if (slice.ports.length <= few) return slice.ports.find((port) => port.name === name && port.protocol === protocol)?.port
+  const byName = manyPorts.get(slice) ?? new Map(slice.ports.toReversed().map((port) => [`${port.name} ${port.protocol}`, port.port]))
+  manyPorts.set(slice, byName)
+  return byName.get(`${name} ${protocol}`)
 }
 
 interface Usable {

@@ -41,7 +41,7 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
     const here = places.filter(({ ip }) => ip.family === family)
     if (here.length === 0) return []
     const backends = findBackends(ours, { port, family, nodeName, zone: context.node.zone, withLocal, drains: drainSeconds !== undefined, weights, limits })
-    if (backends.excess > 0) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${objectKey(service)}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
+    if (backends.excess > 0 && !refusals.some(({ code }) => code === 'ERR_PROXY_TOO_MANY_ENDPOINTS')) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${objectKey(service)}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
     return portsAt(here, port, { service, backends, affinity: affinityAt(service, port, { family, backends }) })
   }))
   const key = objectKey(service)
@@ -54,6 +54,9 @@ function affinityAt(service: Service, { name, protocol }: ServicePort, { family,
   return service.affinitySeconds === undefined ? undefined : affinityOf(`${objectKey(service)} ${name} ${protocol} ${family}`, service.affinitySeconds, [...all, ...local])
 }
 
+/** How many addresses a message names. */
+const maxNamed = 5
+
 interface Place {
   readonly ip: IpAddress
   readonly kind: VirtualPort['kind']
@@ -61,11 +64,15 @@ interface Place {
 }
 
 function addressesOf(service: Service, { node, config }: ServiceContext, refusals: ProxyError[]): readonly Place[] {
-  const allowed = (ips: readonly IpAddress[], { ranges, setting }: { readonly ranges: readonly Cidr[], readonly setting: string }): readonly IpAddress[] => ips.filter((ip) => {
-    const isAllowed = ranges.some((range) => range.family === ip.family && cidrContains(range, ip))
-    if (!isAllowed) refusals.push(new ProxyError('ERR_PROXY_ADDRESS_NOT_ALLOWED', `Cannot serve Service "${objectKey(service)}" on "${formatIp(ip)}": it is outside of ${setting}, wanted an address that the configuration allows`))
-    return isAllowed
-  })
+  const allowed = (ips: readonly IpAddress[], { ranges, setting }: { readonly ranges: readonly Cidr[], readonly setting: string }): readonly IpAddress[] => {
+    const inside = ips.filter((ip) => ranges.some((range) => range.family === ip.family && cidrContains(range, ip)))
+    // As one, however many: a Service may name thousands.
+    const known = new Set(inside)
+    const outside = ips.filter((ip) => !known.has(ip))
+    const more = outside.length > maxNamed ? ` and ${outside.length - maxNamed} more` : ''
+    if (outside.length > 0) refusals.push(new ProxyError('ERR_PROXY_ADDRESS_NOT_ALLOWED', `Cannot serve Service "${objectKey(service)}" on "${outside.slice(0, maxNamed).map(formatIp).join(', ')}"${more}: it is outside of ${setting}, wanted an address that the configuration allows`))
+    return inside
+  }
   // A Service has the families of its cluster IPs, whatever else it names (SVC-11).
   const has = ({ family }: { readonly family: Family }): boolean => service.clusterIps.some((ip) => ip.family === family)
   const open = (kind: Place['kind']) => (ip: IpAddress): Place => ({ ip, kind, sources: undefined })
