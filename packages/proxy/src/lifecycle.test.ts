@@ -133,11 +133,12 @@ describe('a Service over its life', () => {
   })
 
   test('SVC-67, SVC-68 a node port number serves TCP and UDP, and is free again afterwards', async () => {
-    const ports = [{ name: 't', port: 80, nodePort: 30_080 }, { name: 'u', port: 80, protocol: 'UDP', nodePort: 30_080 }]
+    const inside = [{ name: 't', port: 80 }, { name: 'u', port: 80, protocol: 'UDP' }]
+    const ports = inside.map((port) => ({ ...port, nodePort: 30_080 }))
     const endpoints = slice('shop/web', ['10.244.1.5'], { ports: [{ name: 't', port: 8080 }, { name: 'u', port: 8080, protocol: 'UDP' }] })
     await using kube = await cluster(web({ type: 'NodePort' }, ports), endpoints)
     for (const protocol of ['tcp', 'udp'] as const) expect(kube.ends('172.30.1.11', 30_080, { protocol })).toEqual(['10.244.1.5:8080'])
-    await kube.put(web({ type: 'ClusterIP' }, ports.map(({ nodePort: _, ...port }) => port)))
+    await kube.put(web({ type: 'ClusterIP' }, inside))
     for (const protocol of ['tcp', 'udp'] as const) expect(kube.ends('172.30.1.11', 30_080, { protocol })).toEqual(['left alone'])
   })
 
