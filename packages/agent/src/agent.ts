@@ -1,4 +1,4 @@
-import { ipBlockResource, tables } from '@weft/api'
+import { dnsPort, ipBlockResource, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
@@ -10,7 +10,9 @@ import { createPolicy, explainRoutes, policyTarget } from '@weft/policy'
 import { createProxy, explainRoute, serveHealth, serviceTarget } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
+import { askLocalDns } from './dns-probe.ts'
 import { watchForeignEdits } from './foreign-edits.ts'
+import { LocalDns } from './local-dns.ts'
 import { tellNode } from './node-condition.ts'
 import { createStores, type Stores } from './stores.ts'
 
@@ -73,6 +75,14 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),
     ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
   })
+  slices.addIndex(ofDns, (slice) => (`${slice.namespace}/${slice.serviceName}` === config.proxy.dnsService ? [config.proxy.dnsService] : []))
+  const localDns = new LocalDns({
+    isExpected: () => slices.by(ofDns, config.proxy.dnsService).some(({ endpoints }) => endpoints.some((endpoint) => endpoint.nodeName === nodeName)),
+    ask: () => askLocalDns({ port: dnsPort, name: config.localDns.name, timeoutMs: config.localDns.timeout }),
+    use: proxy.useLocalDns,
+    intervalMs: config.localDns.interval,
+    clock, logger: log('dns'),
+  })
   const adopted = cni.attachments().length
   policy.adopt(cni.attachments())
 
@@ -88,7 +98,16 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     status: () => ({ pid: process.pid, startedAt: Math.round(performance.timeOrigin), ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
     dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
     explanations: { proxy: explainRoute(proxy), ...explainRoutes(policy) },
-    async run(signal) {
+    async run(stop) {
+      // Everything goes on until names are asked for elsewhere: whatever stops this agent may stop the node's DNS server too.
+      const left = new AbortController()
+      const { signal } = left
+      stop.addEventListener('abort', () => void localDns.leave().finally(() => left.abort(stop.reason)), { once: true })
+      const serveServices = async (): Promise<void> => {
+        await slices.whenSynced(signal)
+        await localDns.begin(signal)
+        await Promise.all([proxy.run(signal), localDns.run(signal)])
+      }
       // Pods are wired when everything a pod needs is in the kernel; until then the plugin answers "try again later".
       const wirePods = async (): Promise<void> => {
         await Promise.all([nodes.whenSynced(signal), overlay.whenReady(signal), policy.whenReady(signal), proxy.whenReady(signal)])
@@ -99,7 +118,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
       const health = serveHealth({ ...shared, config: config.proxy, services, slices, proxy, recorder, logger: log('proxy') }, signal)
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), proxy.run(signal), policy.run(signal), wirePods(), servers, condition, health, ...edits])
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
@@ -127,6 +146,9 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     logger.info({ confDir: install.confDir }, 'pods can be wired')
   }
 }
+
+/** Index of slices: those of the DNS Service. */
+const ofDns = 'dns'
 
 /** How often readiness is looked at before the network is announced, in milliseconds. */
 const readyPollMs = 10

@@ -4,6 +4,7 @@ import { type IpamConfig, ipamConfigSchema } from '@weft/ipam'
 import { type OverlayConfig, overlayConfigSchema } from '@weft/overlay'
 import { type PolicyConfig, policyConfigSchema } from '@weft/policy'
 import { type ProxyConfig, proxyConfigSchema } from '@weft/proxy'
+import { durationSchema } from '@weft/daemon'
 import { z } from 'zod'
 
 export interface ConnectionConfig {
@@ -20,6 +21,13 @@ interface InstallConfig {
   readonly plugin?: string | undefined
 }
 
+/** How the DNS server on this node is watched. */
+interface LocalDnsConfig {
+  readonly name: string
+  readonly interval: number
+  readonly timeout: number
+}
+
 /** The whole configuration of a node's agent; each part is that of its package. */
 export interface AgentConfig {
   readonly nodeName: string
@@ -33,6 +41,7 @@ export interface AgentConfig {
   readonly ipam: IpamConfig
   readonly overlay: OverlayConfig
   readonly proxy: ProxyConfig
+  readonly localDns: LocalDnsConfig
   readonly policy: PolicyConfig
 }
 
@@ -61,5 +70,10 @@ export const agentConfigSchema: z.ZodType<AgentConfig> = z.strictObject({
   ipam: ipamConfigSchema.prefault({}).describe('See packages/ipam.'),
   overlay: overlayConfigSchema.prefault({}).describe('See packages/overlay.'),
   proxy: proxyConfigSchema.prefault({}).describe('See packages/proxy.'),
+  localDns: z.strictObject({
+    name: z.string().min(1).max(253).default('kubernetes.default.svc.cluster.local').describe('What it is asked for. Change it when the cluster has another domain.'),
+    interval: durationSchema.prefault('200ms').describe('Pause between two questions.'),
+    timeout: durationSchema.prefault('250ms').describe('How long an answer may take; after two that do not come, queries of this node go to the servers of other nodes.'),
+  }).prefault({}).describe('The DNS server on this node (the Service named by `proxy.dnsService`).'),
   policy: policyConfigSchema.prefault({}).describe('See packages/policy.'),
 })

@@ -6,7 +6,7 @@ import { agentChecks } from './proofs/agent.ts'
 import { podChecks } from './proofs/pods.ts'
 import { policyChecks } from './proofs/policy.ts'
 import { serviceChecks } from './proofs/services.ts'
-import { readScene, type Scene } from './scene.ts'
+import { type Scene, settledScene } from './scene.ts'
 
 /** Every promise that can be proved on a running cluster, in the order of the table. */
 export const checks: readonly Check[] = [...podChecks, ...serviceChecks, ...policyChecks, ...agentChecks]
@@ -30,7 +30,7 @@ export async function runChecks(cluster: Cluster, options: RunOptions): Promise<
     cluster,
     signal,
     ask,
-    scene: () => (scene ??= readScene(cluster)),
+    scene: () => (scene ??= settledScene(cluster, signal)),
     routes: (node) => routes.getOrInsertComputed(node, () => kernelRoutes(ask, node)),
   }
   const results = new Map<string, CheckResult>()

@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pod, type Service, serviceResource, podResource } from '@weft/api'
 import { formatIp, type IpAddress } from '@weft/ip'
-import { ensure } from './check.ts'
+import { CheckFailure, ensure } from './check.ts'
 import type { Cluster, ClusterNode, Place } from './cluster.ts'
 import { demoNamespace, policyNamespace } from './demo.ts'
 
@@ -17,7 +18,7 @@ export interface Scene {
 }
 
 /** Reads the demo's objects from the API, as any other client would. */
-export async function readScene(cluster: Cluster): Promise<Scene> {
+async function readScene(cluster: Cluster): Promise<Scene> {
   const [pods, policyPods, services] = await Promise.all([
     list(cluster, `/api/v1/namespaces/${demoNamespace}/pods`, podResource.trim),
     list(cluster, `/api/v1/namespaces/${policyNamespace}/pods`, podResource.trim),
@@ -36,6 +37,21 @@ export async function readScene(cluster: Cluster): Promise<Scene> {
     guarded: pod('guarded'),
     visitor: pod('visitor'),
     services: { 'web': find(services, 'web'), 'web-headless': find(services, 'web-headless'), 'client': find(services, 'client'), 'nobody': find(services, 'nobody') },
+  }
+}
+
+/** A replaced pod has that long to be there again, in milliseconds. */
+const settleMs = 10_000
+
+/** The demo once it is whole: a check before may have had a pod replaced, and its successor comes when the old one has gone. */
+export async function settledScene(cluster: Cluster, signal: AbortSignal): Promise<Scene> {
+  for (const start = performance.now(); ;) {
+    try {
+      return await readScene(cluster)
+    } catch (error) {
+      if (!(error instanceof CheckFailure) || performance.now() - start > settleMs) throw error
+      await sleep(50, undefined, { signal })
+    }
   }
 }
 

@@ -99,7 +99,7 @@ program.command('logs')
   .action(async (name: string, options: { namespace: string, container?: string }) => run((await import('./commands/logs.ts')).logs(name, options)))
 
 program.command('check')
-  .description('what this kernel can do, and what Weft does without it')
+  .description('what this kernel can do, and what each feature makes of it')
   .addOption(json())
   .action(async (options: { json?: boolean }) => run((await import('./commands/check.ts')).check({ json: options.json ?? false })))
 

@@ -1,14 +1,21 @@
 import { probeCapabilities } from '@weft/netlink'
+import { featureModes, neededCapabilities } from '../feature-modes.ts'
 import { formatTable, ok, paint } from '../terminal.ts'
 
-/** What Weft cannot do without; everything else missing costs a feature, which the table names. */
-const needed: ReadonlySet<string> = new Set(['veth', 'nf_tables inet', 'nft nat chain', 'nft route chain', 'nft numgen', 'nft fib', 'nft notrack', 'nft masq'])
-
-/** What this kernel can do. Exit code 1 when something is missing that Weft cannot do without. */
+/** What this kernel can do, and what each feature makes of it. Exit code 1 when something is missing that Weft cannot do without. */
 export async function check({ json }: { readonly json: boolean }): Promise<number> {
-  const capabilities = (await probeCapabilities()).map((each) => ({ ...each, needed: needed.has(each.name) }))
+  const capabilities = (await probeCapabilities()).map((each) => ({ ...each, needed: neededCapabilities.has(each.name) }))
+  const features = featureModes(capabilities)
   const mark = (present: boolean | undefined, isNeeded: boolean): string => (present === undefined ? '?' : present || isNeeded ? ok(present) : paint('yellow', 'no'))
-  if (json) process.stdout.write(`${JSON.stringify({ capabilities })}\n`)
-  else process.stdout.write(`${formatTable(['', 'capability', 'since', 'without it'], capabilities.map((each) => [mark(each.present, each.needed), each.name, each.minimumKernel, each.present === true ? '' : each.without]))}\n`)
-  return capabilities.every(({ present, needed: isNeeded }) => present !== false || !isNeeded) ? 0 : 1
+  const colours = { full: 'green', reduced: 'yellow', unknown: 'yellow', refused: 'red' } as const
+  if (json) process.stdout.write(`${JSON.stringify({ capabilities, features })}\n`)
+  else {
+    process.stdout.write([
+      formatTable(['', 'capability', 'since', 'without it'], capabilities.map((each) => [mark(each.present, each.needed), each.name, each.minimumKernel, each.present === true ? '' : each.without])),
+      '',
+      formatTable(['feature', '', 'because'], features.map(({ feature, mode, reasons }) => [feature, paint(colours[mode], mode), reasons.join('; ')])),
+      '',
+    ].join('\n'))
+  }
+  return features.every(({ feature, mode }) => mode !== 'refused' || feature === 'sandbox') ? 0 : 1
 }
