@@ -56,6 +56,11 @@ export interface Cluster {
   /** Ends the agent of a node with SIGKILL; whoever supervises it starts it again. Absent: nobody here may. */
   readonly killAgent?: ((node: string) => Promise<void>) | undefined
   agentStatus(node: string): Promise<AgentStatus>
+  /**
+   * True where the DNS server is in the agent's pod: its endpoints leave and come back with the agent, and a new agent
+   * has that to write. @default false
+   */
+  readonly dnsBesideAgent?: boolean | undefined
 }
 
 /** For messages: `demo/client`, `node n1`, `outside`. */

@@ -72,6 +72,7 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
     families,
     nodes: nodes.map(({ name, internalIps }): ClusterNode => ({ name, ips: internalIps, link: '' })).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     outside: addresses,
+    dnsBesideAgent: true,
     probe,
     async ask(place, questions, options) {
       switch (place.kind) {
