@@ -1,13 +1,13 @@
 import { dnsPort, ipBlockResource, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
-import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
+import { type AdminRoute, type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
 import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy, explainRoutes, policyTarget } from '@weft/policy'
-import { createProxy, explainRoute, serveHealth, serviceTarget } from '@weft/proxy'
+import { createProxy, explainRoute, reportLeftovers, serveHealth, serviceTarget, takeoverRoute } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { askLocalDns } from './dns-probe.ts'
@@ -42,6 +42,8 @@ export interface Agent extends AsyncDisposable {
   readonly dumps: Readonly<Record<string, () => string>>
   /** What features answer to a question in a URL's parameters, as text or JSON. */
   readonly explanations: Readonly<Record<string, (url: URL) => unknown>>
+  /** More paths of the admin socket. */
+  readonly routes: Readonly<Record<string, AdminRoute>>
 }
 
 /** Assembles the features of one node. They know each other only as ports; this is the one place that connects them. */
@@ -98,6 +100,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     status: () => ({ pid: process.pid, startedAt: Math.round(performance.timeOrigin), ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
     dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
     explanations: { proxy: explainRoute(proxy), ...explainRoutes(policy) },
+    routes: { '/takeover/proxy': takeoverRoute({ nft, proxy }) },
     async run(stop) {
       // Everything goes on until names are asked for elsewhere: whatever stops this agent may stop the node's DNS server too.
       const left = new AbortController()
@@ -118,7 +121,8 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
       const health = serveHealth({ ...shared, config: config.proxy, services, slices, proxy, recorder, logger: log('proxy') }, signal)
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, ...edits])
+      const leftovers = reportLeftovers({ nft, proxy, nodeName, recorder, logger: log('proxy') }, signal)
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

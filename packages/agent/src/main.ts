@@ -29,6 +29,7 @@ await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) 
       '/status': () => agent.status(),
       ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])),
       ...Object.fromEntries(Object.entries(agent.explanations).map(([name, explain]) => [`/explain/${name}`, explain])),
+      ...agent.routes,
     },
   })
   await using _health = config.health === undefined ? undefined : await serveAdmin({ ...open, listen: { host: config.health.address, port: config.health.port } })

@@ -119,6 +119,12 @@ proxy.command('explain')
   .option('--node <name>', "the node that is asked; the pod's own by default")
   .action(async (to: string, options: { from: string, protocol: string, node?: string }) => run((await import('./commands/explain-proxy.ts')).explainProxy(to, options)))
 
+proxy.command('takeover')
+  .description('remove the rules that kube-proxy left on a node, after those of Weft are in place')
+  .requiredOption('--node <name>', 'the node')
+  .option('--dry-run', 'only tell what is there')
+  .action(async (options: { node: string, dryRun?: boolean }) => run((await import('./commands/takeover-proxy.ts')).takeoverProxy(options.node, { dryRun: options.dryRun ?? false })))
+
 const policy = program.command('policy').description('why a connection is open or closed, and who reaches whom')
 
 const traffic = (command: Command): Command => command

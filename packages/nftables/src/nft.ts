@@ -21,6 +21,19 @@ export interface TableState {
   readonly rules: ReadonlyMap<string, readonly RuleState[]>
 }
 
+/** A rule that leads from one chain of a table to another. */
+export interface ChainJump {
+  readonly chain: string
+  readonly handle: bigint
+  readonly to: string
+}
+
+/** Chains of a table, whoever made it, and how they hang together. */
+export interface ChainGraph {
+  readonly chains: readonly string[]
+  readonly jumps: readonly ChainJump[]
+}
+
 /** A change that some program made to a table of ours. */
 export interface TableEvent {
   readonly verb: 'new' | 'delete'

@@ -29,7 +29,7 @@ export function readTable(socket: NetlinkSocket, name: TableName): TableState | 
 function readOnce(socket: NetlinkSocket, name: TableName): TableState | undefined {
   const own = attributesOf(getTable(socket, name))
   if (own === undefined) return undefined
-  const dump = (type: number, table: number): readonly NetlinkMessage[] => socket.dump(request(type, name, (out) => out.attrString(table, name.name)))
+  const dump = (type: number, table: number): readonly NetlinkMessage[] => socket.dump(readRequest(type, name, (out) => out.attrString(table, name.name)))
   const comment = readComment(readTlvs(own.bytes(nf.tableAttr.userdata)))
   const counters = dump(nf.message.getObject, nf.objectAttr.table).flatMap(readCounter)
   // The kernel gives chains of all tables of the family.
@@ -39,7 +39,7 @@ function readOnce(socket: NetlinkSocket, name: TableName): TableState | undefine
   for (const message of dump(nf.message.getSet, nf.setAttr.table)) {
     const declaration = readSet(message)
     if (declaration === undefined) continue
-    const answers = socket.dump(request(nf.message.getSetElement, name, (out) => {
+    const answers = socket.dump(readRequest(nf.message.getSetElement, name, (out) => {
       out.attrString(nf.elementListAttr.table, name.name).attrString(nf.elementListAttr.set, declaration.name)
     }))
     const elements = readElements(declaration, answers)
@@ -51,9 +51,10 @@ function readOnce(socket: NetlinkSocket, name: TableName): TableState | undefine
   return { name, table: { ...name, ...(comment === undefined ? {} : { comment }), counters, sets, maps, chains }, rules }
 }
 
-function getTable(socket: NetlinkSocket, name: TableName): NetlinkMessage | undefined {
+/** Undefined if there is no such table. */
+export function getTable(socket: NetlinkSocket, name: TableName): NetlinkMessage | undefined {
   try {
-    return socket.request(request(nf.message.getTable, name, (out) => out.attrString(nf.tableAttr.name, name.name)))[0]
+    return socket.request(readRequest(nf.message.getTable, name, (out) => out.attrString(nf.tableAttr.name, name.name)))[0]
   } catch (error) {
     if (isNotFound(error)) return undefined
     throw error
@@ -64,7 +65,7 @@ function attributesOf(message: NetlinkMessage | undefined): Attributes | undefin
   return message === undefined ? undefined : decodeAttributes(message.payload, GENERIC_HEADER)
 }
 
-function request(type: number, name: TableName, write: (out: MessageWriter) => void): NetlinkRequest {
+export function readRequest(type: number, name: TableName, write: (out: MessageWriter) => void): NetlinkRequest {
   const out = new MessageWriter().putU8(nf.family[name.family]).putU8(0).putU16be(0)
   write(out)
   return { operation: `read table "${name.family} ${name.name}"`, type: (nf.SUBSYSTEM << 8) | type, flags: 0, payload: out.bytes() }

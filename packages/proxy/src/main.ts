@@ -11,6 +11,7 @@ import { followEdits } from './follow-edits.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
 import { createProxy } from './proxy.ts'
 import { serveHealth, serviceTarget } from './serve-health.ts'
+import { reportLeftovers, takeoverRoute } from './takeover.ts'
 import { type ServiceCidr, serviceCidrResource } from './service-cidr.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
@@ -31,7 +32,7 @@ await runMain(logger, async (signal) => {
     ...stores, config: config.proxy, nodeName, nft, flows, addresses, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
-  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump(), '/explain/proxy': explainRoute(proxy) } })
+  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump(), '/explain/proxy': explainRoute(proxy), '/takeover/proxy': takeoverRoute({ nft, proxy }) } })
 
   const metrics = createKubeMetrics(registry)
   const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {
@@ -45,6 +46,7 @@ await runMain(logger, async (signal) => {
     follow(serviceCidrResource, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR' }, stores.serviceCidrs),
     recorder.run(signal),
     proxy.run(signal),
+    reportLeftovers({ nft, proxy, nodeName, recorder, logger }, signal),
     serveHealth({ ...stores, config: config.proxy, nodeName, proxy, registry, recorder, clock, logger }, signal),
     followEdits({ nft, recheck: proxy.recheck, clock, logger, signal }),
   ])

@@ -2,7 +2,7 @@ import { toEndpointSlice, toNode, toService, tables } from '@weft/api'
 import { createRegistry } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseIp } from '@weft/ip'
-import { eq, drop, formatTable, ip, rule, Transaction } from '@weft/nftables'
+import { assign, baseChain, chain, diffTable, eq, drop, formatTable, ip, jump, lookup, map, meta, rule, set, type Table, Transaction } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
 import { storeOf } from '@weft/kube/testing'
@@ -70,6 +70,32 @@ describe('createProxy()', () => {
     const { commits } = nft
     await using again = await running(objects, { nft })
     expect([nft.commits - commits, again.proxy.writes]).toEqual([0, 0])
+  })
+
+  test('SVC-13, SVC-50 a table of an older layout is replaced in one transaction, and a second start writes nothing', async () => {
+    const nft = new FakeNft()
+    const objects = [here, web, slice('shop/web', ['10.244.1.5'])]
+    await (await running(objects, { nft }))[Symbol.asyncDispose]()
+    const wanted = nft.table('inet', tables.proxy)!
+    // No version, other types, another hook, and names that nobody knows any more.
+    const { chains, maps, sets: declared, ...rest } = wanted
+    const old: Table = {
+      ...rest,
+      sets: [...declared.filter(({ name }) => name !== 'layout'), set('dropped', { key: ['ipv4_addr'] })],
+      maps: maps.map((each) => (each.name === 'local4' ? map('local4', { key: ['ipv4_addr'], data: ['mark'] }) : each)),
+      chains: [
+        ...chains.filter(({ name }) => name !== 'from-outside' && name !== 'prerouting'),
+        baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: -98 }, [rule(jump('services'))]),
+        chain('gone', [rule(assign(meta.mark, lookup(ip.daddr, map('local4', { key: ['ipv4_addr'], data: ['mark'] }))))]),
+      ],
+    }
+    nft.commit(new Transaction(old).destroyTable().addAll(old))
+    const { commits } = nft
+    await using second = await running(objects, { nft })
+    expect([nft.commits - commits, diffTable(nft.read('inet', tables.proxy), wanted).text]).toEqual([1, ''])
+    expect(second.lines).toContainEqual(expect.objectContaining({ message: 'table has another layout', fields: expect.objectContaining({ found: undefined, wanted: 2 }) }))
+    await using third = await running(objects, { nft })
+    expect(third.proxy.writes).toBe(0)
   })
 
   test('an endpoint change writes its elements alone', async () => {

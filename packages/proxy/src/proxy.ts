@@ -6,7 +6,7 @@ import type { ProxyConfig } from './config.ts'
 import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
-import { servedBefore } from './kernel-ports.ts'
+import { layoutOf, servedBefore } from './kernel-ports.ts'
 import type { ProxyHealth } from './health-answer.ts'
 import { kubeProxyMetrics, type ProbeCounters } from './kube-proxy-metrics.ts'
 import { proxyMetrics } from './metrics.ts'
@@ -17,6 +17,7 @@ import type { ServiceCidr } from './service-cidr.ts'
 import { type AddressTable, putStandIns } from './stand-ins.ts'
 import { allStalePorts, forgetFlows, type StalePort, stalePorts } from './stale-flows.ts'
 import { ProxyState, type ServiceChange, type StateChange } from './state.ts'
+import { layout } from './table.ts'
 import { isSamePlace, isSameNode, watchNode } from './watch-node.ts'
 import { watchService } from './watch.ts'
 
@@ -175,6 +176,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
     compare = reason
     const refused = fresh.load([...services.values()].flatMap((service) => modelOf(service, node) ?? []))
     const kernel = nft.read('inet', tables.proxy)
+    const found = layoutOf(kernel)
+    if (found !== layout && kernel !== undefined) logger.info({ found, wanted: layout }, 'table has another layout')
     const transaction = diffTable(kernel, fresh.table())
     // Before the rules that need them.
     if (config.nodePortLoopback && addresses !== undefined) putStandIns(addresses)

@@ -49,7 +49,7 @@ async function serveProbes({ config: { healthz }, nodeName, nodes, proxy, record
       else if (path === '/livez') send(response, answer(proxy.probes.livez, undefined))
       else response.writeHead(404).end()
     }),
-    onFailure: (message) => recorder.record({ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName }, 'Warning', { reason: 'FailedToStartProxierHealthcheck', message }),
+    onFailure: (message) => recorder.record(nodeTarget(nodeName), 'Warning', { reason: 'FailedToStartProxierHealthcheck', message }),
     clock, logger,
   }, signal)
 }
@@ -59,7 +59,7 @@ async function serveMetrics({ config: { metrics }, nodeName, proxy, registry, re
   if (metrics === 'off') return
   await keepListening({
     listen: () => serveAdmin({ listen: listenOf(metrics), registry, ready: proxy.ready, routes: { '/proxyMode': () => 'nftables' }, logger }),
-    onFailure: (message) => recorder.record({ apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName }, 'Warning', { reason: 'FailedToStartMetricServer', message }),
+    onFailure: (message) => recorder.record(nodeTarget(nodeName), 'Warning', { reason: 'FailedToStartMetricServer', message }),
     clock, logger,
   }, signal)
 }
@@ -120,6 +120,11 @@ async function serveHealthPorts({ config, nodeName, nodes, services, slices, pro
 export function serviceTarget(key: string, service: Service | undefined): EventTarget {
   const [namespace, name] = key.split('/')
   return { apiVersion: 'v1', kind: 'Service', namespace, name: name!, uid: service?.uid }
+}
+
+/** The node as Events name it: like the kubelet's they carry its name as uid, by which `kubectl describe node` finds them. */
+export function nodeTarget(nodeName: string): EventTarget {
+  return { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName }
 }
 
 interface Listening {

@@ -1,7 +1,7 @@
 import { loopbackStandIns, priorities, tables } from '@weft/api'
 import { type IpAddress, isLoopback, parseIp } from '@weft/ip'
 import {
-  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, fib, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, ne, notIn, notrack, numgen, oneOf, reject, type Rule, rule, type MapDeclaration,
+  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, fib, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, ne, notIn, notrack, numgen, oneOf, reject, type Rule, rule, set, type MapDeclaration,
   type SetDeclaration, snat, th, type Table, table, udp, updateIn, vmap,
 } from '@weft/nftables'
 import { portMask } from './affinity.ts'
@@ -60,6 +60,12 @@ export function pickElement(family: Family, code: number): MapElement {
   return { key: [code], data: pick !== undefined ? goTo(pickChainName(family, pick)) : code === dropCode ? drop : goTo('refused') }
 }
 
+/** Which layout the table has; to be raised with every change of its sets, chains or the meaning of numbers in them. */
+export const layout = 2
+
+/** What `nft list` shows of it, and what a start finds: whatever the version, one transaction of what differs leads to this one. */
+export const layoutSet: SetDeclaration = set('layout', { key: ['inet_service'], elements: [{ key: layout }] })
+
 /** What the chains depend on: this node's addresses, and the codes in use. Never on how many Services there are. */
 export interface TableContext {
   readonly node: NodeModel
@@ -70,7 +76,8 @@ export interface TableContext {
 export function proxyTable({ node, codes }: TableContext, filled: { readonly sets: readonly SetDeclaration[], readonly maps: readonly MapDeclaration[] }): Table {
   return table({
     name: tables.proxy,
-    ...filled,
+    maps: filled.maps,
+    sets: [layoutSet, ...filled.sets],
     chains: [
       ...families.flatMap((family) => codes[family].flatMap((code) => pickOf(code) ?? []).map((pick) => pickChain(family, pick))),
       chain('services', families.map((family) => rule(assign(meta.priority, lookup(portOf(family), sets[family].service)), vmap(meta.priority, sets[family].pick)))),

@@ -1,8 +1,9 @@
 import { encodeBatch, ruleFingerprint } from '../batch.ts'
 import { commitError, refusal } from '../commit-error.ts'
 import { formatTable } from '../format-table.ts'
-import type { Nft, RuleState, TableEvent, TableState } from '../nft.ts'
+import type { ChainGraph, Nft, RuleState, TableEvent, TableState } from '../nft.ts'
 import type { Operation } from '../operation.ts'
+import { referencesOf } from '../references.ts'
 import type { Table, TableFamily, TableName } from '../table.ts'
 import type { Transaction } from '../transaction.ts'
 import { type Refused, MemoryTable } from '../trace/memory-table.ts'
@@ -50,6 +51,14 @@ export class FakeNft implements Nft {
       rules.set(chain, list.map(({ handle, rule }) => ({ handle, fingerprint: ruleFingerprint(found.name, rule), comment: rule.comment })))
     }
     return { name: found.name, table: { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: [] })) }, rules }
+  }
+
+  /** what the socket tells of the kernel. */
+  graph(family: TableFamily, name: string): ChainGraph | undefined {
+    const found = this.#tables.get(`${family} ${name}`)
+    if (found === undefined) return undefined
+    const jumps = [...found.chains].flatMap(([chain, { rules }]) => rules.flatMap(({ handle, rule }) => referencesOf(rule).chains.map((to) => ({ chain, handle, to }))))
+    return { chains: [...found.chains.keys()], jumps }
   }
 
   async watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>> {
