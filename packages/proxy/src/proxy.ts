@@ -6,6 +6,7 @@ import type { ProxyConfig } from './config.ts'
 import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
+import { inTurns } from './in-turns.ts'
 import { layoutOf, servedBefore } from './kernel-ports.ts'
 import type { ProxyHealth } from './health-answer.ts'
 import { kubeProxyMetrics, type ProbeCounters } from './kube-proxy-metrics.ts'
@@ -94,6 +95,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
   let state: ProxyState | undefined
   /** Why the kernel has to be read and compared; undefined when it is known. */
   let compare: CompareReason | undefined = 'start'
+  /** How often somebody told of an edit: one that comes amid a comparison asks for another. */
+  let edits = 0
   let comparedAt = Number.NEGATIVE_INFINITY
   /** When the oldest change that is not in the kernel yet came. */
   let changedAt: number | undefined
@@ -113,14 +116,18 @@ export function createProxy(deps: ProxyDeps): Proxy {
     const started = clock.now()
     if (started - comparedAt >= resyncMs) compare ??= 'resync'
     const isWhole = compare !== undefined || state === undefined
+    // What comes from here on is not in what is committed.
+    const since = changedAt
+    changedAt = undefined
     try {
-      if (compare === undefined && state !== undefined) applyChanges(state)
-      else compareAll(compare ?? 'start', started)
+      if (compare === undefined && state !== undefined) await applyChanges(state, signal)
+      else await compareAll(compare ?? 'start', signal)
     } catch (error) {
+      changedAt = since ?? changedAt
       upstream.failures.inc()
       throw error
     }
-    observe(started, isWhole)
+    observe({ started, since, isWhole })
     expectDrained(signal)
   }
 
@@ -136,13 +143,12 @@ export function createProxy(deps: ProxyDeps): Proxy {
     void clock.sleep(endsMs - clock.now(), { signal }).then(letGo, () => undefined)
   }
 
-  /** All that came before `started` is in the kernel. */
-  function observe(started: number, isWhole: boolean): void {
+  /** All that came before `started`, the oldest of it at `since`, is in the kernel. */
+  function observe({ started, since, isWhole }: { readonly started: number, readonly since: number | undefined, readonly isWhole: boolean }): void {
     const ended = clock.now()
     const seconds = (ended - started) / 1000
     for (const histogram of [metrics.commitSeconds, upstream.sync, isWhole ? upstream.fullSync : upstream.partialSync]) histogram.observe(seconds)
-    if (changedAt !== undefined) metrics.lagSeconds.observe((ended - changedAt) / 1000)
-    changedAt = undefined
+    if (since !== undefined) metrics.lagSeconds.observe((ended - since) / 1000)
     updatedAt = clock.wallTime()
     upstream.lastSync.set(updatedAt.getTime() / 1000)
     for (const triggeredAt of triggers) upstream.programming.observe(Math.max(0, updatedAt.getTime() - triggeredAt) / 1000)
@@ -164,8 +170,10 @@ export function createProxy(deps: ProxyDeps): Proxy {
     return watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [] }, config)
   }
 
-  /** Everything anew from the stores, compared with what the kernel has; the difference is written. */
-  function compareAll(reason: CompareReason, started: number): void {
+  /** Everything anew from the stores, compared with what the kernel has; the difference is written. What changes meanwhile is dirty, and comes after. */
+  async function compareAll(reason: CompareReason, signal: AbortSignal): Promise<void> {
+    const started = clock.now()
+    const known = edits
     // A Node object that is deleted under a running node changes nothing here.
     const node = nodeModel() ?? state?.node
     if (node === undefined) throw new ProxyError('ERR_PROXY_NO_NODE', `Cannot serve Services on node "${nodeName}": it has no Node object yet, wanted one that says its addresses`)
@@ -174,28 +182,43 @@ export function createProxy(deps: ProxyDeps): Proxy {
     dirty.clear()
     areRangesDirty = false
     compare = reason
-    const refused = fresh.load([...services.values()].flatMap((service) => modelOf(service, node) ?? []))
+    const refused = await inTurns(fresh.load(models(node)), { clock, signal })
     const kernel = nft.read('inet', tables.proxy)
     const found = layoutOf(kernel)
     if (found !== layout && kernel !== undefined) logger.info({ found, wanted: layout }, 'table has another layout')
-    const transaction = diffTable(kernel, fresh.table())
     // Before the rules that need them.
     if (config.nodePortLoopback && addresses !== undefined) putStandIns(addresses)
-    attempt(transaction)
+    const before = writes
+    if (kernel === undefined) await inTurns(committing(fresh.pieces()), { clock, signal })
+    else attempt(diffTable(kernel, fresh.table()))
     // Entries of conntrack may be older than this process, or than a commit that failed.
-    if (reason !== 'resync' || !transaction.isEmpty) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
+    if (reason !== 'resync' || writes > before) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
     state = fresh
     refusals.reset([...services.keys()].flatMap((key) => fresh.get(key) ?? []), refused)
-    compare = undefined
+    compare = edits === known ? undefined : 'edit'
     comparedAt = started
   }
 
+  function* models(node: NodeModel): Generator<ServiceModel, void> {
+    for (const service of services.values()) {
+      const model = modelOf(service, node)
+      if (model !== undefined) yield model
+    }
+  }
+
+  function* committing(pieces: Iterable<Transaction>): Generator<void, void> {
+    for (const piece of pieces) {
+      attempt(piece)
+      yield
+    }
+  }
+
   /** Only what changed, in one transaction. */
-  function applyChanges(current: ProxyState): void {
+  async function applyChanges(current: ProxyState, signal: AbortSignal): Promise<void> {
     const node = areRangesDirty ? nodeModel() ?? current.node : current.node
     // Its addresses stand in chains and in every Service, and hints name its zone.
     if (!isSamePlace(node, current.node)) {
-      compareAll('node', clock.now())
+      await compareAll('node', signal)
       return
     }
     // Should anything fail from here on, only a comparison knows what the kernel has.
@@ -293,6 +316,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
     explain: (question) => (state === undefined ? undefined : explain(state, nft.read('inet', tables.proxy), question)),
     recheck() {
+      edits += 1
       compare ??= 'edit'
       wake()
     },

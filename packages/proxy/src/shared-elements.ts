@@ -11,6 +11,11 @@ export interface ElementChanges {
 /** Sets in which several Services may want one element: the hairpin pair of a pod behind two of them, an address that two have. */
 const shared: ReadonlySet<Element['set']> = new Set([sets[4].hairpin, sets[6].hairpin, sets[4].vip, sets[6].vip])
 
+/** Whether elements of a set may have several owners. */
+export function isShared(set: Element['set']): boolean {
+  return shared.has(set)
+}
+
 /**
  * How often each shared element is wanted. All other elements have one owner, a virtual port (see VirtualPorts) or the node, and
  * are not remembered: the owner's models before and after tell what to write.

@@ -1,14 +1,14 @@
 import { type Protocol, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import { type MapElement, type SetElement, type Table, Transaction } from '@weft/nftables'
-import { compileProxy, compileTable } from './compile.ts'
+import { addElements, compileFrame, compileProxy, compileTable, type TableModel, tablePieces } from './compile.ts'
 import { type Element, hairpinElements, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
 import { pickOf } from './pick.ts'
-import { allMaps, allSets, sets } from './sets.ts'
+import { type Family, sets } from './sets.ts'
 import { SharedElements } from './shared-elements.ts'
-import { pickChain, pickChainName, pickElement, proxyTable } from './table.ts'
+import { pickChain, pickChainName, pickElement } from './table.ts'
 import { type PortChanges, type Refusal, VirtualPorts } from './virtual-ports.ts'
 
 /** A Service that changed: its new model, or undefined when it is gone. */
@@ -63,7 +63,12 @@ export class ProxyState {
 
   /** The whole table as wanted now. */
   table(): Table {
-    return compileTable(this.#node, this.#services.values(), this.#ports)
+    return compileTable(this.#model)
+  }
+
+  /** The same for a kernel that has none; see {@link tablePieces}. */
+  pieces(): Generator<Transaction, void> {
+    return tablePieces(this.#model, this.#codes)
   }
 
   /** Services that name an address, in order. */
@@ -83,17 +88,29 @@ export class ProxyState {
 
   /** The table with all its chains, and without elements. */
   frame(): Table {
-    return proxyTable({ node: this.#node, codes: { 4: this.#chains.codes(4), 6: this.#chains.codes(6) } }, { sets: allSets, maps: allMaps })
+    return compileFrame(this.#node, this.#codes)
   }
 
-  /** Takes all Services in, when there are none yet: what {@link apply} does, without the account of it. */
-  load(models: Iterable<ServiceModel>): readonly Refusal[] {
-    for (const model of models) this.#services.set(model.key, model)
-    const refused = this.#ports.load(this.#services.values())
-    for (const model of this.#services.values()) this.#elements.add(serviceElements(model))
+  get #model(): TableModel {
+    return { node: this.#node, services: this.#services.values(), ports: this.#ports }
+  }
+
+  get #codes(): Readonly<Record<Family, readonly number[]>> {
+    return { 4: this.#chains.codes(4), 6: this.#chains.codes(6) }
+  }
+
+  /** Takes all Services in, when there are none yet: what {@link apply} does, without the account of it; in turns. */
+  *load(models: Iterable<ServiceModel>): Generator<void, readonly Refusal[]> {
+    for (const model of models) {
+      this.#services.set(model.key, model)
+      this.#elements.add(serviceElements(model))
+      yield
+    }
+    const refused = yield* this.#ports.load(this.#services.values())
     for (const port of this.#ports.served()) {
       this.#elements.add(hairpinElements(port))
       this.#chains.add(port)
+      yield
     }
     return refused
   }
@@ -127,10 +144,7 @@ export class ProxyState {
     const transaction = new Transaction({ family: 'inet', name: tables.proxy })
     for (const { family, code } of created) transaction.addChain(pickChain(family, pickOf(code)!)).addElements(sets[family].pick, [pickElement(family, code)])
     for (const part of bySet(elements.removed)) transaction.deleteElements(part.set, part.elements)
-    for (const part of bySet(elements.added)) {
-      if (part.set.kind === 'map') transaction.addElements(part.set, part.elements as MapElement[])
-      else transaction.addElements(part.set, part.elements)
-    }
+    for (const part of bySet(elements.added)) addElements(transaction, part.set, part.elements)
     for (const { family, code } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, pickOf(code)!))
     return transaction
   }

@@ -72,11 +72,15 @@ export class VirtualPorts {
     }
   }
 
-  /** Takes in what all Services ask for, when there is nothing yet. */
-  load(models: Iterable<ServiceModel>): readonly Refusal[] {
-    for (const model of models) this.#claim(model)
+  /** Takes in what all Services ask for, when there is nothing yet; in turns. */
+  *load(models: Iterable<ServiceModel>): Generator<void, readonly Refusal[]> {
+    for (const model of models) {
+      this.#claim(model)
+      yield
+    }
     const refused: Refusal[] = []
     for (const [ip, address] of this.#addresses) {
+      yield
       for (const [port, claims] of address.claims) {
         const isContested = claims.length > 1 || (address.owners.size > 0 && !address.owners.has(claims[0]!.key))
         if (isContested) this.#refuse({ ip, port }, { refused, settled: [] })
