@@ -57,7 +57,7 @@ function inOrder(codes: readonly number[]): readonly number[] {
 }
 
 /** Every element but those of `pick`, each once. */
-export function* allElements({ node, services, ports }: TableModel): Generator<Element, void> {
+function* allElements({ node, services, ports }: TableModel): Generator<Element, void> {
   yield* nodeElements(node)
   const known = new Set<string>()
   for (const model of services) yield* onlyNew(serviceElements(model), known)
