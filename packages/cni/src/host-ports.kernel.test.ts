@@ -65,7 +65,7 @@ describe.skipIf(whyNoKernelTests() !== undefined)('table weft-cni', () => {
     await eventually('links go', () => hostLinks(node.namespace).length === 0)
   })
 
-  it('host ports with addresses of their own do not meet, equal ones are refused (NET-24, IPAM-16)', async () => {
+  it('NET-24, NET-29, IPAM-16 host ports with addresses of their own do not meet, equal ones are refused, UDP goes to the next pod that has the port', async () => {
     const one = await add('one', [{ hostPort: 54323, containerPort: 8080, hostIP: '172.30.1.11' }])
     const two = await add('two', [{ hostPort: 54323, containerPort: 8080, hostIP: '192.0.2.1' }])
     const three = await add('three', [{ hostPort: 54323, containerPort: 8080, hostIP: '172.30.1.11', protocol: 'UDP' }])

@@ -85,7 +85,7 @@ describe.skipIf(reason !== undefined).each(await programs())('%s', (_, program) 
     expect(output).toMatchObject({ exitCode: 0, stdout: '', stderr: 'Weft CNI plugin; CNI protocol versions supported: 0.1.0, 0.2.0, 0.3.0, 0.3.1, 0.4.0, 1.0.0, 1.1.0\n' })
   })
 
-  it('an unknown command is refused with code 4 (CNI-2)', async () => {
+  it('CNI-2, CNI-8 an unknown command is refused with code 4, on stdout', async () => {
     const { exitCode, stdout } = await plugin.run({ environment: { CNI_COMMAND: 'MO"VE' }, stdin: config })
     expect([exitCode, JSON.parse(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 4, msg: 'unknown CNI_COMMAND: MO"VE' }])
   })
@@ -95,14 +95,14 @@ describe.skipIf(reason !== undefined).each(await programs())('%s', (_, program) 
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 6 }])
   })
 
-  it.each(['ADD', 'CHECK', 'GC'])('%s without an agent is code 11 within 2 s', async (command) => {
+  it.each(['ADD', 'CHECK', 'GC'])('CNI-9 %s without an agent is code 11 within 2 s', async (command) => {
     const { exitCode, stdout, ms } = await plugin.run({ environment: { ...ids, CNI_COMMAND: command, CNI_NETNS: pod.path }, stdin: config })
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 11 }])
     expect(ms).toBeLessThan(2000 + await idleMs())
     expect(await readdir(folder)).not.toContain('spool')
   })
 
-  it('STATUS without an agent is code 50 at once', async () => {
+  it('CNI-9 STATUS without an agent is code 50 at once', async () => {
     const { exitCode, stdout, ms } = await plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 50 }])
     expect(ms).toBeLessThan(2000 + await idleMs())
