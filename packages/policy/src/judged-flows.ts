@@ -57,6 +57,11 @@ export class JudgedFlows {
     this.#reconciler.trigger()
   }
 
+  /** These addresses are about to be somebody else's: nothing that was allowed to their owner is so any more. At once. */
+  forget(addresses: readonly IpAddress[]): void {
+    this.#deps.onRejudged(this.#forget(new Set(addresses.map(formatIp)), ctMarks.judged, ctMarks.judged))
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     await this.#reconciler.run(signal)
   }

@@ -314,6 +314,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
       state.setTarget(attachmentKey(attachment), undefined)
       setPod(objectKey(attachment))
       await reconciler.settled()
+      flows.forget(attachment.ips)
     },
   }
 }

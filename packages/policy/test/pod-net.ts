@@ -111,7 +111,7 @@ export async function createNodeNet(ports: readonly number[]): Promise<NodeNet> 
 }
 
 /** The link between a pod and its node: addresses and routes as weft-cni has them. */
-function wire(namespace: TestNamespace, node: TestNamespace, { link, ips }: { readonly link: string, readonly ips: TestPod['ips'] }): void {
+export function wire(namespace: TestNamespace, node: TestNamespace, { link, ips }: { readonly link: string, readonly ips: TestPod['ips'] }): void {
   const hostEnd = { name: link, addresses: [{ address: gateways[0], prefix: 32 }, { address: gateways[1], prefix: 64 }] }
   const podEnd = { name: 'eth0', addresses: [{ address: parseIp(ips[0]), prefix: 32 }, { address: parseIp(ips[1]), prefix: 128 }] }
   const [podIndex, hostIndex] = TestNamespace.connect(namespace, podEnd, node, hostEnd)
