@@ -1,0 +1,130 @@
+// Run: unshare -Urnm --propagation private node -C dev packages/policy/bench/packets.bench.ts
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { toNetworkPolicy, toPod } from '@weft/api'
+import { type BenchCase, median } from '@weft/daemon/bench'
+import { Conntrack } from '@weft/netlink'
+import { hasPrograms } from '@weft/netlink/testing'
+import { diffTable, NftSocket } from '@weft/nftables'
+import { networkPolicy, pod } from '../test/cluster.ts'
+import { createPodNet, type PodNet } from '../test/pod-net.ts'
+import { PolicyState } from '../src/state.ts'
+import { watchPeer, watchTarget } from '../src/watch.ts'
+import { calicoTable, kubeRouterTable, type PeerShape } from './peer-tables.ts'
+
+const rounds = 5
+const packets = 20_000
+const localPods = 250
+const namespaces = 50
+const otherCount = 1000
+const partsAtOnce = 100
+
+/** What policies cost packets: nanoseconds of processor time for each, ours and peers in turn on the same path. */
+export async function cases(): Promise<readonly BenchCase[]> {
+  if (!hasPrograms('cc', 'nft')) return []
+  const folder = mkdtempSync(join(tmpdir(), 'weft-policy-bench-'))
+  const program = join(folder, 'flows')
+  execFileSync('cc', ['-O2', '-o', program, join(import.meta.dirname, 'flows.c')])
+  await using net = await createPodNet([])
+  net.b.namespace.exec('nft', ['-f', '-'], 'table inet quiet { chain input { type filter hook input priority 0; meta l4proto udp drop\n}\n}\n')
+  using nft = await NftSocket.open({ netns: net.node.path })
+  using flows = await Conntrack.open({ netns: net.node.path })
+  const path: Path = { net, nft, flows, program }
+  const found = [await established(path), ...await news(path), await otherPolicies(path)]
+  rmSync(folder, { recursive: true })
+  return found
+}
+
+interface Path {
+  readonly net: PodNet
+  readonly nft: NftSocket
+  readonly flows: Conntrack
+  readonly program: string
+}
+
+type Kind = 'new' | 'same'
+type Load = (path: Path) => void
+
+/** Nanoseconds a packet, with one table after the other in each round. */
+function measure(path: Path, kind: Kind, loads: readonly Load[]): readonly number[] {
+  const figures = loads.map((): number[] => [])
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [index, load] of loads.entries()) {
+      clear(path)
+      load(path)
+      path.flows.flush()
+      const ns = Number(path.net.a.namespace.exec(path.program, [path.net.b.ips[0], String(packets), kind]))
+      if (round > 0) figures[index]!.push(ns)
+    }
+  }
+  clear(path)
+  return figures.map((each) => median(each))
+}
+
+function clear({ net }: Path): void {
+  net.node.exec('nft', ['-f', '-'], ['weft-policy', 'peer'].map((name) => `add table inet ${name}\ndelete table inet ${name}\n`).join(''))
+}
+
+/** Connections are tracked, as Services need it anywhere, and nothing else. */
+const nothing: Load = ({ net }) => void net.node.exec('nft', ['-f', '-'], 'table inet peer {\nchain forward {\ntype filter hook forward priority 0;\nct state invalid drop\n}\n}\n')
+const podIps = (net: PodNet): readonly string[] => [...Array.from({ length: localPods - 1 }, (_, index) => `10.99.${index >> 8}.${index & 255}`), net.b.ips[0]]
+
+/** Our table for the same: a policy with so many rules on the server, and others on the other pods. */
+function ours({ net }: Path, policies: number, rules: number): Load {
+  const state = new PolicyState()
+  const stranger = { ipBlock: { cidr: '192.0.2.0/30' } }
+  for (const name of ['x', ...Array.from({ length: namespaces }, (_, index) => `n${index}`)]) state.setNamespace(name, { labels: {}, deleting: false })
+  for (const [index, ip] of podIps(net).entries()) {
+    const key = index === localPods - 1 ? 'x/server' : `n${index % namespaces}/p${index}`
+    const found = toPod(pod(key, { ips: [ip], labels: { app: `a${index}` } }))
+    state.setPeer(key, watchPeer(found))
+    state.setTarget(key, watchTarget(found, found))
+  }
+  const apart = (index: number): object => ({ ipBlock: { cidr: `192.0.2.${index % 256}/32` } })
+  state.setPolicy('x/own', toNetworkPolicy(networkPolicy('x/own', { podSelector: { matchLabels: { app: `a${localPods - 1}` } }, ingress: [...Array.from({ length: rules }, (_, index) => ({ from: [apart(index)] })), { from: [{ ipBlock: { cidr: `${net.a.ips[0]}/32` } }] }] })))
+  for (let index = 0; index < policies; index += 1) {
+    const key = `n${index % (localPods - 1) % namespaces}/o${index}`
+    state.setPolicy(key, toNetworkPolicy(networkPolicy(key, { podSelector: { matchLabels: { app: `a${index % (localPods - 1)}` } }, ingress: [{ from: [stranger] }] })))
+  }
+  const transaction = diffTable(undefined, state.table())
+  return ({ nft }) => nft.commit(transaction)
+}
+
+/** In parts: without privileges nft cannot send all of it at once. */
+function peer({ net }: Path, make: (shape: PeerShape) => readonly string[], policies: number, rules: number): Load {
+  const parts = make({ client: net.a.ips[0], server: net.b.ips[0], pods: podIps(net), policies, rules })
+  return () => {
+    for (let at = 0; at < parts.length; at += partsAtOnce) net.node.exec('nft', ['-f', '-'], `table inet peer {\n${parts.slice(at, at + partsAtOnce).join('\n')}\n}\n`)
+  }
+}
+
+async function established(path: Path): Promise<BenchCase> {
+  const [none, with100] = measure(path, 'same', [nothing, ours(path, 0, 100)]) as [number, number]
+  return judged({ name: 'policy: established flows, 100 rules on the pod', size: `${packets} packets`, ours: with100, peer: none, peer_name: 'connection tracking, no policy' }, 1 / 0.99)
+}
+
+async function news(path: Path): Promise<readonly BenchCase[]> {
+  const [none, with100, router, calico] = measure(path, 'new', [nothing, ours(path, 0, 100), peer(path, kubeRouterTable, 0, 100), peer(path, calicoTable, 0, 100)]) as [number, number, number, number]
+  const size = `${localPods} pods, 100 rules`
+  return [
+    judged({ name: 'policy: new connections, 100 rules on the pod', size, ours: with100, peer: none, peer_name: 'connection tracking, no policy' }, 1 / 0.9),
+    judged({ name: 'policy: new connections, 100 rules on the pod', size, ours: with100, peer: router, peer_name: 'kube-router\'s chains, ipsets as nft sets' }, 1),
+    judged({ name: 'policy: new connections, 100 rules on the pod', size, ours: with100, peer: calico, peer_name: 'Calico\'s nftables chains' }, 1),
+  ]
+}
+
+/** Policies that select other pods: the way of a packet does not meet them. */
+async function otherPolicies(path: Path): Promise<BenchCase> {
+  const [one, many] = measure(path, 'new', [ours(path, 1, 1), ours(path, otherCount, 1)]) as [number, number]
+  return judged({ name: 'policy: new connections, policies that select other pods', size: `${otherCount} policies, ${localPods} pods`, ours: many, peer: one, peer_name: 'itself with one policy' }, 1.05)
+}
+
+function judged(base: Pick<BenchCase, 'name' | 'size' | 'ours' | 'peer_name'> & { readonly peer: number }, atMost: number): BenchCase {
+  const ratio = base.ours / base.peer
+  return { ...base, unit: 'ns', ratio, goal: `ratio <= ${Number(atMost.toFixed(3))}`, ok: ratio <= atMost }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.stdout.write(`${JSON.stringify(await cases(), undefined, 2)}\n`)
