@@ -49,6 +49,7 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
     if (stdout === '') throw new Error(`Cannot ask from outside: ${stderr.trim()}`)
     addresses = (JSON.parse(stdout) as readonly Answer[]).flatMap(({ answers }) => answers.map(parseIp))
     stack.use(serve([...outside.exec, ...localProbe, 'netexec', `--http-port=${ports.http}`, `--udp-port=${ports.udp}`]))
+    await untilServed([...outside.exec, ...localProbe, 'ask'], addresses[0]!)
   }
 
   const podOn = async (node: string, where: { readonly namespace: string, readonly labels: string }): Promise<Pod> => {
@@ -98,6 +99,18 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
     },
   }
 }
+
+/** Asks the server outside until it answers; one that never does shows in the checks that want it. */
+async function untilServed(ask: readonly string[], ip: IpAddress): Promise<void> {
+  const question = JSON.stringify([{ kind: 'http', host: formatIp(ip), port: ports.http, path: '/healthz' }])
+  for (let tries = 0; tries < serverTries; tries += 1) {
+    const { stdout } = await runCommand(ask, { stdin: question, timeoutMs: 10_000 })
+    if ((JSON.parse(stdout) as readonly Answer[])[0]?.ok === true) return
+  }
+}
+
+/** Each takes as long as a program takes to start. */
+const serverTries = 20
 
 /** A program of this machine that runs until disposed. */
 function serve([file, ...args]: readonly string[]): AsyncDisposable {
