@@ -1,9 +1,7 @@
-import { formatIp, type Ipv4, ipFromBits } from '@weft/ip'
+import { formatIp } from '@weft/ip'
+import { podIp, serviceIp } from './objects.ts'
 
 export const endpointsPerService = 3
-
-export const serviceIp = (service: number): Ipv4 => ipFromBits(4, 0x0a60_0000n + BigInt(service))
-export const podIp = (pod: number): Ipv4 => ipFromBits(4, 0x0b00_0000n + BigInt(pod))
 
 /** The rules kube-proxy 1.33 writes for ClusterIP Services in its nftables mode: a chain per Service and one per endpoint. */
 export function kubeProxyTable(services: number): string {

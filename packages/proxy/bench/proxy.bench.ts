@@ -1,30 +1,20 @@
 // What it costs to bring the Services of a cluster into the kernel, from objects in stores to the commit, and to change one endpoint: ours against
 // kube-proxy's chains through `nft -f`. Run it as `unshare -nm --propagation private`, as root without -U: only then can nft send kube-proxy's larger tables.
 import { existsSync } from 'node:fs'
-import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
 import { type BenchCase, median } from '@weft/daemon/bench'
 import { silentLogger } from '@weft/daemon/testing'
-import { formatIp } from '@weft/ip'
 import { storeOf } from '@weft/kube/testing'
 import { Conntrack } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
 import { NftSocket } from '@weft/nftables'
 import { createProxy, proxyConfigSchema } from '../src/index.ts'
-import { node, service, slice } from '../test/cluster.ts'
-import { endpointsPerService, kubeProxyChange, kubeProxyTable, podIp, serviceIp } from './kube-proxy-table.ts'
+import { endpointsPerService, kubeProxyChange, kubeProxyTable } from './kube-proxy-table.ts'
+import { nodeObject, serviceObject, sliceObject } from './objects.ts'
+import { syncCases } from './sync-cases.ts'
 
 const hasNft = existsSync('/usr/sbin/nft')
 let peerName = hasNft ? "kube-proxy's chains, nft -f" : 'nft is not installed'
-
-function serviceOf(number: number): Service {
-  return toService(service(`bench/s${number}`, [formatIp(serviceIp(number))]))
-}
-
-function sliceOf(number: number, firstPod: number = number * endpointsPerService): EndpointSlice {
-  const pods = [firstPod, ...[1, 2].map((index) => number * endpointsPerService + index)]
-  return toEndpointSlice(slice(`bench/s${number}`, pods.map((pod) => formatIp(podIp(pod)))))
-}
 
 interface Figures {
   readonly load: number
@@ -36,9 +26,9 @@ async function ours(services: number, changes: number): Promise<Figures> {
   using nft = await NftSocket.open({ netns: ns.path })
   using flows = await Conntrack.open({ netns: ns.path })
   const all = Array.from({ length: services }, (_, number) => number)
-  const slices = storeOf(all.map((number) => sliceOf(number)))
+  const slices = storeOf(all.map((number) => sliceObject(number, endpointsPerService)))
   const proxy = createProxy({
-    config: proxyConfigSchema.parse({}), nodeName: 'here', nodes: storeOf([toNode(node('here'))]), services: storeOf(all.map(serviceOf)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
+    config: proxyConfigSchema.parse({}), nodeName: 'here', nodes: storeOf([nodeObject()]), services: storeOf(all.map(serviceObject)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
   })
   const stopping = new AbortController()
   const started = performance.now()
@@ -47,7 +37,7 @@ async function ours(services: number, changes: number): Promise<Figures> {
   const load = performance.now() - started
   const times: number[] = []
   for (let change = 0; change < changes; change += 1) {
-    const changed = sliceOf(change % services, services * endpointsPerService + change)
+    const changed = sliceObject(change % services, endpointsPerService, services * endpointsPerService + change)
     const before = performance.now()
     slices.put(changed)
     await proxy.settled()
@@ -90,7 +80,7 @@ async function measure(services: number, rounds: { readonly ours: number, readon
   return { ours: medians(mine), peer: theirs.length === 0 ? undefined : medians(theirs) }
 }
 
-/** Every case; about a minute, most of it the peer's 10,000 Services. */
+/** Every case; about two minutes, half of it the peer's 10,000 Services. */
 export async function cases(): Promise<readonly BenchCase[]> {
   const small = await measure(10, { ours: 5, peer: 5 })
   const medium = await measure(1000, { ours: 5, peer: 3 })
@@ -108,6 +98,7 @@ export async function cases(): Promise<readonly BenchCase[]> {
     load(1000, medium, 0.5), load(10_000, large, 0.02),
     change(10, small), change(1000, medium), change(10_000, large),
     { name: 'change one endpoint, growth from 10 to 10,000 services', size: '10 to 10000 services', unit: 'ms', ours: large.ours.change, peer: small.ours.change, peer_name: 'ours at 10 services', ratio: flat, goal: 'ratio <= 2', ok: flat <= 2 },
+    ...await syncCases(),
   ]
 }
 
