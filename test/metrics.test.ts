@@ -14,8 +14,8 @@ test('every metric is named weft_<feature>_<noun>_<unit>, a counter ends in _tot
     const feature = /^weft_([a-z]+)(_[a-z0-9]+)+$/.exec(name)?.[1]
     if (feature === undefined || !features.includes(feature)) return true
     if (name.endsWith('_total') !== (type === 'counter')) return true
-    // `_sum` and `_bucket` belong to what a histogram prints; times are seconds, sizes bytes.
-    return /_(sum|bucket|ms|milliseconds|microseconds|kilobytes)$/.test(name) || (type === 'histogram' && !/_(seconds|bytes|ratio)$/.test(name))
+    // `_sum`, `_count` and `_bucket` belong to what a histogram prints; times are seconds, sizes bytes.
+    return /_(sum|count|bucket|ms|milliseconds|microseconds|kilobytes)$/.test(name) || (type === 'histogram' && !/_(seconds|bytes|ratio)$/.test(name))
   })
   expect(wrong).toEqual([])
 })

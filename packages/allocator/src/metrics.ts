@@ -20,7 +20,7 @@ export function createAllocatorMetrics(registry: Registry): AllocatorMetrics {
     commitSeconds: new Histogram({ name: 'weft_ipam_commit_seconds', help: 'Time of one group commit of the attachment store.', buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1], registers: [registry] }),
     watch(usage) {
       registry.registerMetric(new Gauge({
-        name: 'weft_ipam_addresses_count',
+        name: 'weft_ipam_addresses',
         help: 'Addresses of this node, by family and state: used or capacity.',
         labelNames: ['family', 'state'],
         registers: [],

@@ -12,7 +12,7 @@ export interface CniMetrics {
 /** Counters of the CNI server; `attachments` is asked at every scrape. */
 export function createCniMetrics(registry: Registry, attachments: () => number): CniMetrics {
   registry.registerMetric(new Gauge({
-    name: 'weft_cni_attachments_count',
+    name: 'weft_cni_attachments',
     help: 'Pod interfaces this node has wired.',
     registers: [],
     collect() {

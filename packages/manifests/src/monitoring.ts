@@ -44,7 +44,7 @@ const rate = (metric: string, by: string): string => `sum by (${by}) (rate(weft_
 const panels: readonly Panel[] = [
   { title: 'CNI calls', unit: 'ops', queries: { '{{verb}} {{result}}': rate('cni_verbs_total', 'verb, result') } },
   { title: 'CNI ADD, slowest of a hundred', unit: 's', queries: { '{{verb}}': quantile('cni_verb_seconds', ', verb') } },
-  { title: 'Pod interfaces', unit: 'short', queries: { '{{node}}': 'max by (node) (weft_cni_attachments_count)' } },
+  { title: 'Pod interfaces', unit: 'short', queries: { '{{node}}': 'max by (node) (weft_cni_attachments)' } },
   { title: 'DNS questions', unit: 'ops', queries: { '{{zone}} {{rcode}}': rate('dns_responses_total', 'zone, rcode') } },
   { title: 'DNS answers, slowest of a hundred', unit: 's', queries: { all: quantile('dns_query_duration_seconds') } },
   { title: 'Services programmed, slowest of a hundred', unit: 's', queries: { '{{node}}': quantile('proxy_programming_lag_seconds', ', node') } },
