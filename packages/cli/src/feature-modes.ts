@@ -17,7 +17,7 @@ interface Needs {
 }
 
 const features: readonly Needs[] = [
-  { feature: 'cni', needs: ['veth', 'nf_tables inet', 'nft nat chain', 'nft fib'], uses: ['ifb', 'conntrack netlink'] },
+  { feature: 'cni', needs: ['veth', 'nf_tables inet', 'nft nat chain', 'nft fib'], uses: ['tbf', 'conntrack netlink'] },
   { feature: 'overlay', needs: ['nf_tables inet', 'nft nat chain', 'nft masq'], uses: ['vxlan', 'wireguard'] },
   { feature: 'proxy', needs: ['nf_tables inet', 'nft nat chain', 'nft route chain', 'nft numgen', 'nft fib', 'nft notrack'], uses: ['conntrack netlink', 'conntrack CTA_FILTER', 'SO_SNDBUFFORCE', 'nft redir', 'br_netfilter'] },
   { feature: 'policy', needs: ['nf_tables inet'], uses: ['nft log', 'conntrack netlink', 'conntrack CTA_FILTER', 'SO_SNDBUFFORCE'] },
