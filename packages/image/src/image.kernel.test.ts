@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildImage, type ImageOptions } from './build-image.ts'
 import { ImageError } from './image-error.ts'
 import type { ImageArchive } from './oci.ts'
@@ -30,8 +30,8 @@ const reason = typeof image === 'string' ? ` (${image})` : ''
 describe.skipIf(typeof image === 'string')(`the image${reason}`, { timeout: 240_000 }, () => {
   const { archive, digest, compressedBytes } = image as Exclude<typeof image, string>
   const folder = mkdtempSync(join(tmpdir(), 'weft-image-'))
+  beforeAll(() => unpack(archive, folder))
   afterAll(() => rmSync(folder, { recursive: true }))
-  unpack(archive, folder)
 
   test('I1 two builds give one digest', async () => {
     expect((await buildImage(options)).digest).toBe(digest)

@@ -66,7 +66,9 @@ describe.skipIf(impossible !== undefined)(`startSandbox()${impossible === undefi
     await first.waitFor('once', isReady)
     const { server } = first.handle
 
-    expect(killProcess(readState(stateFolder(state))!.unshare!)).toBe(true)
+    const { unshare } = readState(stateFolder(state))!
+    expect(killProcess(unshare!)).toBe(true)
+    expect(await waitUntilGone(unshare!, 5000)).toBe(true)
     await expect(startTestSandbox(folder, { nodes: 3 })).rejects.toMatchObject({ code: 'ERR_SANDBOX_KEPT' })
     const second = await startTestSandbox(folder)
     expect(second.handle).toMatchObject({ resumed: true, server })

@@ -176,7 +176,7 @@ describe.skipIf(impossible !== undefined)(`pods of the sandbox${impossible === u
   })
 
   test('the host network is the node\'s (X11)', async () => {
-    await sandbox.createPod('host', { hostNetwork: true, containers: [{ name: 'web', image: 'weft.dev/probe', args: ['netexec', '--http-port=18080', '--udp-port=18081'] }] })
+    await sandbox.createPod('host', { hostNetwork: true, containers: [{ name: 'web', image: 'weft.dev/probe', args: ['netexec', '--http-port=18080', '--udp-port=18081'], readinessProbe: { httpGet: { path: '/hostname', port: 18080 }, periodSeconds: 1 } }] })
     const pod = await sandbox.waitFor('host', isReady)
     expect(pod.status.podIPs?.map(({ ip }) => ip)).toEqual(['172.30.1.11', 'fd00:172:30:1::11'])
     const answers = await client().ask({ kind: 'outside' }, [{ kind: 'http', host: '172.30.1.11', port: 18080, path: '/clientip' }, { kind: 'http', host: 'fd00:172:30:1::11', port: 18080, path: '/hostname' }])
