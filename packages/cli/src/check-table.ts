@@ -3,5 +3,5 @@ import { formatTable, ok, paint } from './terminal.ts'
 
 /** One line a promise: whether it holds, and what was seen. */
 export function formatChecks(results: readonly CheckResult[]): string {
-  return formatTable(['', 'promise', 'evidence'], results.map(({ ok: good, tried, promise, evidence }) => [tried ? ok(good) : paint('yellow', '-'), promise, paint(good ? 'dim' : 'red', evidence)]))
+  return formatTable(['', 'promise', 'evidence'], results.map(({ ok: good, tried, promise, evidence }) => [ok(tried ? good : undefined), promise, paint(good ? 'dim' : 'red', evidence)]))
 }

@@ -7,7 +7,8 @@ export function paint(style: Style, text: string, stream: NodeJS.WriteStream = p
   return styleText(style, text, { stream, validateStream: true })
 }
 
-export const ok = (good: boolean): string => (good ? paint('green', 'ok') : paint('red', 'FAIL'))
+/** @param good Undefined: nobody looked. */
+export const ok = (good: boolean | undefined): string => (good === undefined ? paint('yellow', '-') : good ? paint('green', 'ok') : paint('red', 'FAIL'))
 
 /**
  * Lays rows out in columns two spaces apart; the last column is not padded.

@@ -13,7 +13,8 @@ export interface BenchCase {
   readonly ratio: number | undefined
   /** In words, e.g. `ratio <= 0.33`. */
   readonly goal: string
-  readonly ok: boolean
+  /** Whether the goal is met; true where there is none. Absent when it was not measured, as without its peer. */
+  readonly ok: boolean | undefined
 }
 
 /** A bench file exports `cases`. */

@@ -47,7 +47,7 @@ export async function cases(): Promise<readonly BenchCase[]> {
     : await interleave({ rounds, ours: run(ours, 'ours'), peer: run(peer, 'peer') })
   const quiet = await ask(ours.port, 1)
   const size = `${services} services`
-  const line = (name: string, unit: string, figures: Figures, goal: { readonly text: string, readonly ok: boolean }): BenchCase =>
+  const line = (name: string, unit: string, figures: Figures, goal: Goal): BenchCase =>
     ({ name, size, unit, ours: figures.ours, peer: figures.peer, peer_name: peerName, ratio: figures.peer === undefined ? undefined : figures.ours / figures.peer, goal: goal.text, ok: goal.ok })
   const cost = { ours: median(costs.ours.slice(1)), peer: peer === undefined ? undefined : median(costs.peer.slice(1)) }
   const tail = { ours: median(tails.ours.slice(1)), peer: peer === undefined ? undefined : median(tails.peer.slice(1)) }
@@ -64,13 +64,18 @@ interface Figures {
   readonly peer: number | undefined
 }
 
-/** Without a peer there is nothing to miss. */
-function atLeast({ ours, peer }: Figures, ratio: number): { readonly text: string, readonly ok: boolean } {
-  return { text: `ratio >= ${ratio}`, ok: peer === undefined || ours / peer >= ratio }
+interface Goal {
+  readonly text: string
+  /** Undefined without a peer: it is not measured then. */
+  readonly ok: boolean | undefined
 }
 
-function atMost({ ours, peer }: Figures, ratio: number): { readonly text: string, readonly ok: boolean } {
-  return { text: `ratio <= ${ratio}`, ok: peer === undefined || ours / peer <= ratio }
+function atLeast({ ours, peer }: Figures, ratio: number): Goal {
+  return { text: `ratio >= ${ratio}`, ok: peer === undefined ? undefined : ours / peer >= ratio }
+}
+
+function atMost({ ours, peer }: Figures, ratio: number): Goal {
+  return { text: `ratio <= ${ratio}`, ok: peer === undefined ? undefined : ours / peer <= ratio }
 }
 
 async function repeat(run: () => Promise<number>): Promise<number> {

@@ -65,7 +65,7 @@ function result(name: string, size: string, figures: { readonly ours: readonly n
   const ours = median(figures.ours)
   const peer = figures.peer.length === 0 ? undefined : median(figures.peer)
   const ratio = peer === undefined ? undefined : ours / peer
-  return { name, size, unit: 'ms', ours, peer, peer_name: peerName, ratio, goal: `ratio <= ${figures.goal}`, ok: ratio === undefined || ratio <= figures.goal }
+  return { name, size, unit: 'ms', ours, peer, peer_name: peerName, ratio, goal: `ratio <= ${figures.goal}`, ok: ratio === undefined ? undefined : ratio <= figures.goal }
 }
 
 async function loadAndChange(services: number, options: { readonly rounds: number, readonly changes: number }): Promise<BenchCase[]> {

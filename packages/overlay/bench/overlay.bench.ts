@@ -69,7 +69,7 @@ async function measure(count: number): Promise<BenchCase[]> {
     const ours = median(figures.ours)
     const peer = hasPeer && figures.peer.length > 0 ? median(figures.peer) : undefined
     const ratio = peer === undefined ? undefined : ours / peer
-    return { name, size: `${count} nodes`, unit: 'ms', ours, peer, peer_name: figures.peer.length > 0 ? peerName : 'none: a figure of its own', ratio, goal: peer === undefined ? 'none' : `ratio <= ${goal}`, ok: ratio === undefined || ratio <= goal }
+    return { name, size: `${count} nodes`, unit: 'ms', ours, peer, peer_name: figures.peer.length > 0 ? peerName : 'none: a figure of its own', ratio, goal: figures.peer.length === 0 ? 'none' : `ratio <= ${goal}`, ok: figures.peer.length === 0 || (ratio === undefined ? undefined : ratio <= goal) }
   }
   return [result('paths of a node, first', first, 1), result('paths of a node, unchanged', unchanged, 1), result('paths of a node, one node joins', { ours: more, peer: [] }, 1)]
 }

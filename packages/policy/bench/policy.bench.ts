@@ -128,7 +128,7 @@ async function policyEvents(size: number): Promise<readonly BenchCase[]> {
 
 function judged(base: Omit<BenchCase, 'ratio' | 'goal' | 'ok'>, atMost: number): BenchCase {
   const ratio = base.peer === undefined ? undefined : base.ours / base.peer
-  return { ...base, ratio, goal: `ratio <= ${atMost}`, ok: ratio === undefined || ratio <= atMost }
+  return { ...base, ratio, goal: `ratio <= ${atMost}`, ok: ratio === undefined ? undefined : ratio <= atMost }
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.stdout.write(`${JSON.stringify(await cases(), undefined, 2)}\n`)

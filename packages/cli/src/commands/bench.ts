@@ -10,7 +10,8 @@ import { formatTable, ok, Progress } from '../terminal.ts'
 type AreaCase = BenchCase & { readonly area: string }
 
 /**
- * Runs `packages/AREA/bench/*.bench.ts`: ours and peers in turn in one run. Exit code 1 when a goal is missed.
+ * Runs `packages/AREA/bench/*.bench.ts`: ours and peers in turn in one run. Exit code 1 when a goal is missed; one that was
+ * not measured, for want of its peer, is told and not missed.
  *
  * @param areas Names of packages; all of them when empty.
  */
@@ -27,9 +28,9 @@ export async function bench(areas: readonly string[], { json }: { readonly json:
   }
   progress.done()
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? arch()}, Linux ${release()}, Node ${process.versions.node}`
-  if (json) process.stdout.write(`${JSON.stringify({ area: areas.length === 1 ? areas[0] : 'all', machine, cases: results })}\n`)
-  else process.stdout.write(`${formatTable(['', 'area', 'case', 'size', 'ours', 'peer', 'ratio', 'goal', 'against'], results.map(row))}\n\n${machine}\n`)
-  return results.every((each) => each.ok) ? 0 : 1
+  if (json) process.stdout.write(`${JSON.stringify({ area: areas.length === 1 ? areas[0] : 'all', machine, cases: results.map(withNulls) })}\n`)
+  else process.stdout.write(`${formatTable(['', 'area', 'case', 'size', 'ours', 'peer', 'ratio', 'goal', 'against'], results.map(row))}\n\n${machine}\n${unmeasured(results)}`)
+  return results.some((each) => each.ok === false) ? 1 : 0
 }
 
 function areaOf(file: string): string {
@@ -50,6 +51,16 @@ async function measure(file: string): Promise<readonly BenchCase[]> {
 
 function row({ area, name, size, unit, ours, peer, peer_name, ratio, goal, ok: good }: AreaCase): string[] {
   return [ok(good), area, name, size, `${figure(ours)} ${unit}`, peer === undefined ? '-' : `${figure(peer)} ${unit}`, ratio === undefined ? '-' : ratio.toFixed(3), goal, peer_name]
+}
+
+/** What was not measured stands in the JSON, as null. */
+function withNulls(each: AreaCase): object {
+  return { ...each, peer: each.peer ?? null, ratio: each.ratio ?? null, ok: each.ok ?? null }
+}
+
+function unmeasured(results: readonly AreaCase[]): string {
+  const count = results.filter((each) => each.ok === undefined).length
+  return count === 0 ? '' : `${count} of ${results.length} goals not measured (-): the column "against" says why\n`
 }
 
 function figure(value: number): string {
