@@ -55,7 +55,7 @@ async function proveOne(check: Check, context: CheckContext): Promise<CheckResul
     const evidence = await check.prove(context)
     return { name, promise, ok: true, tried: true, evidence, ms: performance.now() - start }
   } catch (error) {
-    if (error instanceof NotTried) return { name, promise, ok: true, tried: false, evidence: `not tried: ${error.message}`, ms: performance.now() - start }
+    if (error instanceof NotTried) return { name, promise, ok: true, tried: false, evidence: error.message, ms: performance.now() - start }
     return { name, promise, ok: false, tried: true, evidence: error instanceof Error ? error.message : String(error), ms: performance.now() - start }
   }
 }

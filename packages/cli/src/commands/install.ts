@@ -3,7 +3,7 @@ import { realClock } from '@weft/daemon'
 import { type ClusterFacts, type Finding, install as installOn, type PreflightReport } from '@weft/install'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
-import { formatChecks } from '../check-table.ts'
+import { formatChecks, formatHeld } from '../check-table.ts'
 import { enter } from '../enter.ts'
 import { untilInterrupted } from '../interrupt.ts'
 import { formatTable, paint, Progress } from '../terminal.ts'
@@ -43,12 +43,11 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   const results = verify ? await prove(real, progress, signal) : []
   progress.done()
   const greenMs = Math.round(performance.now() - start)
-  const held = results.filter(({ ok, tried }) => ok && tried).length
   const good = results.every(({ ok }) => ok)
   if (json) process.stdout.write(`${JSON.stringify({ facts, nodes: health, replaced, up_ms: upMs, green_ms: greenMs, checks: results.map(({ name, ok, tried, evidence }) => ({ name, ok, tried, evidence })) })}\n`)
   else process.stdout.write([
     ...results.length > 0 ? [formatChecks(results), ''] : [],
-    `Weft is up on ${health.length} nodes after ${(upMs / 1000).toFixed(1)} s${verify ? `; ${held} of ${results.length} promises hold, proved after ${(greenMs / 1000).toFixed(1)} s` : ''}`,
+    `Weft is up on ${health.length} nodes after ${(upMs / 1000).toFixed(1)} s${verify ? `; ${formatHeld(results)}, proved after ${(greenMs / 1000).toFixed(1)} s` : ''}`,
     ...replaced.length > 0 ? [`${replaced.join(' and ')} rest; \`weft uninstall\` gives them back`] : [],
     ...good ? [] : ['What does not hold is above, with what was seen; `weft sysdump` collects what a report needs'],
     '',
