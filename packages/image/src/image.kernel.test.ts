@@ -68,7 +68,7 @@ describe.skipIf(typeof image === 'string')(`the image${reason}`, { timeout: 240_
     const printed = inRoot(folder, 'weft-prepare-node --config /agent.yaml --bin-dir /bin-dir', { writable: 'bin-dir', before: 'export NODE_NAME=n1; echo 0 >/proc/sys/net/ipv4/ip_forward', after: 'cat /proc/sys/net/ipv4/ip_forward' })
     expect(printed).toMatch(/"msg":"node prepared"\}\n1\n$/)
     expect(execFileSync(join(folder, 'bin-dir/weft-cni'), { env: { CNI_COMMAND: 'VERSION' }, encoding: 'utf8' })).toContain('1.1.0')
-    expect(readFileSync(join(folder, 'bin-dir/weft-cni.conf'), 'utf8')).toBe('socket=/run/weft/cni.sock\nspool=/var/lib/weft/cni-spool\n')
+    expect(readFileSync(join(folder, 'bin-dir/weft-cni.conf'), 'utf8')).toBe('socket=/run/weft/cni.sock\nspool=/var/lib/cni/weft/cni-spool\n')
   })
 })
 
