@@ -105,7 +105,10 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       // Everything goes on until names are asked for elsewhere: whatever stops this agent may stop the node's DNS server too.
       const left = new AbortController()
       const { signal } = left
-      stop.addEventListener('abort', () => void localDns.leave().finally(() => left.abort(stop.reason)), { once: true })
+      const leave = (): void => void localDns.leave().finally(() => left.abort(stop.reason))
+      // It may have come while the agent was put together.
+      if (stop.aborted) leave()
+      else stop.addEventListener('abort', leave, { once: true })
       const serveServices = async (): Promise<void> => {
         await slices.whenSynced(signal)
         await localDns.begin(signal)

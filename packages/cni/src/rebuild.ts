@@ -50,7 +50,7 @@ export async function findAttachments({ route, cachePath, pods, logger }: Rebuil
     const pod = ips.map((ip) => pods?.byAddress(ip)).find((found) => found !== undefined)
     const podMac = route.neighbours({ ifIndex: link.index }).find(({ state, mac }) => state === 'permanent' && mac !== undefined)?.mac ?? parseMac('00:00:00:00:00:00')
     const identity = cached ?? { containerId: `unknown-${link.name}`, ifname: 'eth0', netns: '', namespace: '', name: '', uid: '', network: '', runtimeConfig: undefined }
-    const { portMappings, bandwidth } = readRuntimeConfig(identity)
+    const { portMappings, bandwidth } = readRuntimeConfig(identity, logger)
     logger.info({ link: link.name, container: identity.containerId, ips: ips.map(formatIp) }, 'attachment found again')
     return [{
       containerId: identity.containerId, ifname: identity.ifname, netns: identity.netns,
@@ -60,9 +60,15 @@ export async function findAttachments({ route, cachePath, pods, logger }: Rebuil
   })
 }
 
-function readRuntimeConfig({ runtimeConfig, network }: Pick<Known, 'runtimeConfig' | 'network'>): Pick<ReturnType<typeof parseNetworkConfig>, 'portMappings' | 'bandwidth'> {
+/** One file that cannot be read does not keep the others from being found again. */
+function readRuntimeConfig({ runtimeConfig, network }: Pick<Known, 'runtimeConfig' | 'network'>, logger: Logger): Pick<ReturnType<typeof parseNetworkConfig>, 'portMappings' | 'bandwidth'> {
   if (network === '' || runtimeConfig === undefined) return { portMappings: [], bandwidth: undefined }
-  return parseNetworkConfig(Buffer.from(JSON.stringify({ cniVersion: '1.0.0', name: network, runtimeConfig })))
+  try {
+    return parseNetworkConfig(Buffer.from(JSON.stringify({ cniVersion: '1.0.0', name: network, runtimeConfig })))
+  } catch (error) {
+    logger.warn({ network, error: messageOf(error) }, 'capabilities in the runtime\'s cache passed over')
+    return { portMappings: [], bandwidth: undefined }
+  }
 }
 
 async function readCache(folder: string, logger: Logger): Promise<ReadonlyMap<string, Known>> {

@@ -16,6 +16,7 @@ const collections: Readonly<Record<string, string>> = {
   Role: '/apis/rbac.authorization.k8s.io/v1/roles',
   RoleBinding: '/apis/rbac.authorization.k8s.io/v1/rolebindings',
   CustomResourceDefinition: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+  ServiceMonitor: '/apis/monitoring.coreos.com/v1/servicemonitors',
   PodDisruptionBudget: '/apis/policy/v1/poddisruptionbudgets',
   ValidatingAdmissionPolicy: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies',
   ValidatingAdmissionPolicyBinding: '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings',

@@ -7,11 +7,11 @@ const servicePath = '/api/v1/namespaces/kube-system/services/kube-dns'
 /** What the object was like before, so that it can be given back. */
 const annotation = 'weft.dev/before'
 /** No node has it: pods of a DaemonSet that asks for it run nowhere. */
-const nowhere = { 'weft.dev/replaced': 'true' }
+export const nowhere: Readonly<Record<string, string>> = { 'weft.dev/replaced': 'true' }
 
 interface Workload {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> }
-  readonly spec: { readonly replicas?: number, readonly selector?: Readonly<Record<string, string>>, readonly template?: { readonly spec: { readonly nodeSelector?: Readonly<Record<string, string>> } } }
+  readonly spec: { readonly replicas?: number, readonly selector?: Readonly<Record<string, string>>, readonly ports?: readonly object[], readonly template?: { readonly spec: { readonly nodeSelector?: Readonly<Record<string, string>> } } }
 }
 
 /**
@@ -38,11 +38,11 @@ export async function takeOver(kube: KubeConnection, { signal }: { readonly sign
   return done
 }
 
-/** Remembers whom the Service of DNS chose before it becomes ours. */
+/** Remembers whom the Service of DNS chose, and on which ports, before it becomes ours. */
 export async function rememberDnsService(kube: KubeConnection, { signal }: { readonly signal: AbortSignal }): Promise<void> {
   const service = await find(kube, servicePath, signal)
   if (service?.spec.selector === undefined || service.metadata.annotations?.[annotation] !== undefined || service.spec.selector['app.kubernetes.io/name'] === 'weft') return
-  await patchObject(kube, servicePath, { metadata: { annotations: { [annotation]: JSON.stringify(service.spec.selector) } } }, { type: 'merge', signal })
+  await patchObject(kube, servicePath, { metadata: { annotations: { [annotation]: JSON.stringify({ selector: service.spec.selector, ports: service.spec.ports }) } } }, { type: 'merge', signal })
 }
 
 /**
@@ -64,7 +64,10 @@ export async function giveBack(kube: KubeConnection, { signal }: { readonly sign
   }
   await each(kubeProxyPath, 'kube-proxy', (before) => ({ '/spec/template/spec/nodeSelector': JSON.parse(before) as unknown }))
   await each(coreDnsPath, 'CoreDNS', (before) => ({ '/spec/replicas': Number(before) }))
-  await each(servicePath, 'Service kube-dns', (before) => ({ '/spec/selector': JSON.parse(before) as unknown }))
+  await each(servicePath, 'Service kube-dns', (before) => {
+    const { selector, ports } = JSON.parse(before) as Workload['spec']
+    return { '/spec/selector': selector, '/spec/ports': ports }
+  })
   return done
 }
 

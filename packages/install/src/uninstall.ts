@@ -1,11 +1,11 @@
 import { nodeResource } from '@weft/api'
 import type { Clock } from '@weft/daemon'
-import { getObject, isNotFound, type KubeConnection, listObjects } from '@weft/kube'
-import { manifests, type Values, valuesSchema } from '@weft/manifests'
+import { getObject, isNotFound, type KubeConnection, listObjects, patchObject } from '@weft/kube'
+import { manifests, valuesSchema } from '@weft/manifests'
 import { InstallError } from './errors.ts'
 import { type NodeOutcome, type NodeProgram, runOnNodes } from './node-pods.ts'
 import { deleteAll, pathOf } from './objects.ts'
-import { giveBack } from './takeover.ts'
+import { giveBack, nowhere } from './takeover.ts'
 
 export interface UninstallOptions {
   readonly signal: AbortSignal
@@ -21,59 +21,79 @@ export interface Uninstalled {
 }
 
 const pollMs = 300
-/** Of the node, writable: what an installation writes on it. */
-const cleanProgram = (image: string, { binDir, confDir }: Values['cni']): NodeProgram => ({
-  name: 'weft-clean',
-  image,
-  command: ['weft', 'node-clean', '--bin-dir', '/host/bin', '--conf-dir', '/host/net.d', '--folder', '/host/state', '/host/run'],
-  capabilities: ['NET_ADMIN', 'DAC_OVERRIDE'],
-  folders: [
-    { path: binDir, at: '/host/bin', writable: true },
-    { path: confDir, at: '/host/net.d', writable: true },
-    { path: '/var/lib/cni/weft', at: '/host/state', writable: true },
-    { path: '/run/weft', at: '/host/run', writable: true },
-  ],
-})
+/** Of the node, writable: what an installation writes on it. The nodes have the agent's image, and its volumes say where the node keeps plugins. */
+function cleanProgram({ spec: { template: { spec: { containers, volumes = [] } } } }: AgentSet): NodeProgram {
+  const folderOf = (volume: string): string => {
+    const path = volumes.find(({ name }) => name === volume)?.hostPath?.path
+    if (path === undefined) throw new InstallError('ERR_INSTALL_LEFT', `Cannot clean the nodes: the DaemonSet of the agent has no volume "${volume}"`)
+    return path
+  }
+  return {
+    name: 'weft-clean',
+    image: containers.find(({ name }) => name === 'agent')!.image,
+    command: ['weft', 'node-clean', '--bin-dir', '/host/bin', '--conf-dir', '/host/net.d', '--folder', '/host/state', '/host/run'],
+    capabilities: ['NET_ADMIN', 'DAC_OVERRIDE'],
+    folders: [
+      { path: folderOf('cni-bin'), at: '/host/bin', writable: true },
+      { path: folderOf('cni-conf'), at: '/host/net.d', writable: true },
+      { path: '/var/lib/cni/weft', at: '/host/state', writable: true },
+      { path: '/run/weft', at: '/host/run', writable: true },
+    ],
+  }
+}
 
 /**
- * Takes Weft away: kube-proxy and CoreDNS get their work back, programs end, every node is cleaned, and the objects go.
- * Pods that run keep their processes and lose their network.
+ * Takes Weft away: kube-proxy and CoreDNS get their work back, programs end, every node is cleaned, and the objects go. Custom resources stay, for
+ * with their definitions would go what users wrote. Pods that run keep their processes and lose their network.
+ *
+ * May be run again after any failure: the agent's DaemonSet, which knows the image and the folders of the nodes, goes only when all of them are clean.
  *
  * @throws {InstallError} `ERR_INSTALL_LEFT` when a node could not be cleaned; it names the node and what is left.
  */
 export async function uninstall(kube: KubeConnection, { signal, clock, timeoutMs, onProgress }: UninstallOptions): Promise<Uninstalled> {
-  const objects = manifests(valuesSchema.parse({ apiServers: ['https://127.0.0.1'] }))
-  const image = await installedImage(kube)
-  const values = valuesSchema.parse({ apiServers: ['https://127.0.0.1'] })
+  const objects = manifests(valuesSchema.parse({ apiServers: ['https://127.0.0.1'] })).filter(({ kind }) => kind !== 'CustomResourceDefinition')
+  const agentSet = objects.find(({ kind }) => kind === 'DaemonSet')!
   onProgress('giving back what others did before')
   const givenBack = await giveBack(kube, { signal })
 
   onProgress('ending programs')
-  const workloads = objects.filter(({ kind }) => kind === 'DaemonSet' || kind === 'Deployment')
-  await deleteAll(kube, workloads, { signal })
+  const agents = await findObject<AgentSet>(kube, pathOf(agentSet))
+  if (agents !== undefined) await patchObject(kube, pathOf(agentSet), { spec: { template: { spec: { nodeSelector: nowhere } } } }, { type: 'merge', signal })
+  await deleteAll(kube, objects.filter(({ kind }) => kind === 'Deployment'), { signal })
   await untilGone(kube, { signal, clock, timeoutMs })
 
   const nodes = (await listObjects(kube, nodeResource.path, { signal })).items.map(nodeResource.trim).map(({ name }) => name)
-  // Without an agent's image nothing was ever started here.
-  const outcomes = image === undefined ? [] : await runOnNodes(kube, nodes, cleanProgram(image, values.cni), { signal, clock, timeoutMs, onProgress: (done, all) => onProgress(`cleaned ${done} of ${all} nodes`) })
+  // Without an agent nothing was ever started here, or all nodes are clean already.
+  const outcomes = agents === undefined ? [] : await runOnNodes(kube, nodes, cleanProgram(agents), { signal, clock, timeoutMs, onProgress: (done, all) => onProgress(`cleaned ${done} of ${all} nodes`) })
   await Promise.all(nodes.map(async (node) => forgetCondition(kube, node, signal)))
+  const failed = outcomes.filter(({ ok }) => !ok)
+  if (failed.length > 0) throw new InstallError('ERR_INSTALL_LEFT', `Cannot clean every node: ${failed.map(({ node, output }) => `${node}: ${output}`).join('; ')}. Run \`weft node-clean\` there or restart the machine, then uninstall again`)
 
   onProgress('deleting objects')
-  await deleteAll(kube, objects.filter((object) => !workloads.includes(object) && !(object.kind === 'Service' && givenBack.includes('Service kube-dns'))), { signal })
-  const failed = outcomes.filter(({ ok }) => !ok)
-  if (failed.length > 0) throw new InstallError('ERR_INSTALL_LEFT', `Cannot clean every node: ${failed.map(({ node, output }) => `${node}: ${output}`).join('; ')}. Run \`weft node-clean\` there, or restart the machine`)
+  const dnsService = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'kube-dns')!
+  const isOurs = (await findObject<SelectingService>(kube, pathOf(dnsService)))?.spec.selector?.['app.kubernetes.io/name'] === 'weft'
+  await deleteAll(kube, objects.filter((object) => object !== dnsService || isOurs), { signal })
   return { nodes: outcomes, givenBack }
 }
 
 interface AgentSet {
-  readonly spec: { readonly template: { readonly spec: { readonly containers: readonly { readonly name: string, readonly image: string }[] } } }
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly containers: readonly { readonly name: string, readonly image: string }[]
+        readonly volumes?: readonly { readonly name: string, readonly hostPath?: { readonly path: string } }[]
+      }
+    }
+  }
 }
 
-/** The image that runs now: the nodes have it. */
-async function installedImage(kube: KubeConnection): Promise<string | undefined> {
-  const set = manifests(valuesSchema.parse({ apiServers: ['https://127.0.0.1'] })).find(({ kind }) => kind === 'DaemonSet')!
+interface SelectingService {
+  readonly spec: { readonly selector?: Readonly<Record<string, string>> }
+}
+
+async function findObject<T>(kube: KubeConnection, path: string): Promise<T | undefined> {
   try {
-    return (await getObject<AgentSet>(kube, pathOf(set))).spec.template.spec.containers.find(({ name }) => name === 'agent')?.image
+    return await getObject<T>(kube, path)
   } catch (error) {
     if (isNotFound(error)) return undefined
     throw error
@@ -92,5 +112,7 @@ async function untilGone(kube: KubeConnection, { signal, clock, timeoutMs }: Pic
 
 /** Nobody would ever clear a condition that its owner left behind. */
 async function forgetCondition(kube: KubeConnection, node: string, signal: AbortSignal): Promise<void> {
-  await kube.request('PATCH', `/api/v1/nodes/${node}/status`, { signal, contentType: 'application/strategic-merge-patch+json', body: { status: { conditions: [{ type: 'NetworkUnavailable', $patch: 'delete' }] } } })
+  await kube.request('PATCH', `/api/v1/nodes/${node}/status`, { signal, contentType: 'application/strategic-merge-patch+json', body: { status: { conditions: [{ type: 'NetworkUnavailable', $patch: 'delete' }] } } }).catch((error: unknown) => {
+    if (!isNotFound(error)) throw error
+  })
 }

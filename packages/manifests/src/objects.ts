@@ -11,7 +11,7 @@ import type { Values } from './values.ts'
 /** Custom resources; they come first. Helm leaves them when Weft goes: with them would go every pool and block. */
 export const customResources: readonly KubeObject[] = [ipPoolResource, ipBlockResource, clusterNetworkPolicyResource]
   .map(({ definition }) => definition as unknown as KubeObject)
-  .map((object) => ({ ...object, metadata: { ...object.metadata, annotations: { 'helm.sh/resource-policy': 'keep' } } }))
+  .map((object) => ({ ...object, metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, 'helm.sh/resource-policy': 'keep' } } }))
 
 /** Everything an installation applies, in the order it is applied. */
 export function manifests(values: Values): readonly KubeObject[] {

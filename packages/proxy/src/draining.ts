@@ -51,9 +51,10 @@ export class Draining {
     this.#held.delete(key)
   }
 
-  /** When somebody's time is over, in the clock's milliseconds; Infinity when nobody is held. */
-  get endsMs(): number {
-    return Math.min(...this.#held.values().flatMap((held) => held.values()).map(({ endsMs }) => endsMs))
+  /** When the next one's time will be over, in the clock's milliseconds; Infinity when nobody is held for longer. */
+  get nextEndMs(): number {
+    const now = this.#clock.now()
+    return Math.min(...this.#held.values().flatMap((held) => held.values()).map(({ endsMs }) => endsMs).filter((endsMs) => endsMs > now))
   }
 
   /** Services that hold somebody whose time is over. */

@@ -133,12 +133,14 @@ export function createProxy(deps: ProxyDeps): Proxy {
 
   /** When the first of the backends that are held is let go. */
   function expectDrained(signal: AbortSignal): void {
-    const { endsMs } = draining
+    const { nextEndMs: endsMs } = draining
     if (endsMs >= drainedAt) return
     drainedAt = endsMs
     const letGo = (): void => {
       drainedAt = Infinity
       for (const key of draining.due()) mark(key)
+      // Another may be held for longer, and nothing may change until then.
+      expectDrained(signal)
     }
     void clock.sleep(endsMs - clock.now(), { signal }).then(letGo, () => undefined)
   }
