@@ -23,9 +23,6 @@ describe.each(['ipv4', 'ipv6', 'dual'] as const)('the promises of the network, %
       const result = results.get(name)
       // Nothing may go untried here: three nodes have all that the proofs need.
       expect(result, result?.evidence).toMatchObject({ ok: true, tried: true })
-      // The sandbox has both kinds of path, and both must carry traffic.
-      if (name === 'pod-to-pod-same-link') expect(result!.evidence).toContain('dev eth0')
-      if (name === 'pod-to-pod-across-router') expect(result!.evidence).toContain('dev vxlan.weft')
       // Every family has its own evidence.
       if (family === 'dual' && !['default-deny-and-allow', 'agent-killed-under-load'].includes(name)) expect(result!.evidence.split('; ').length).toBeGreaterThanOrEqual(2)
     })

@@ -46,6 +46,11 @@ export interface Cluster {
   readonly families: readonly (4 | 6)[]
   /** In order of name; the first two share a link, and the last is behind a router where the cluster has one. */
   readonly nodes: readonly ClusterNode[]
+  /**
+   * The device through which a node sends to pods behind a router, and to no others. Absent where nobody here knows the
+   * links, or where the network under the cluster carries the pods' packets: the path is then not judged.
+   */
+  readonly tunnel?: string | undefined
   /** Addresses of the machine outside; empty when there is none: what it would prove is then not tried. */
   readonly outside: readonly IpAddress[]
   readonly probe: ProbeImage

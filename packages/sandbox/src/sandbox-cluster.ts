@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { nodeResource } from '@weft/api'
+import { links, nodeResource } from '@weft/api'
 import type { AgentStatus, Cluster, ClusterNode, Place, RunResult } from '@weft/checks'
 import { parseIp } from '@weft/ip'
 import { createKubeClient, type KubeClient } from '@weft/kube'
@@ -26,6 +26,7 @@ export async function sandboxCluster(stateDir: string): Promise<Cluster & AsyncD
     kube,
     nodes: nodes.sort((a, b) => (a.name < b.name ? -1 : 1)),
     families: [...new Set(ips.map(({ family }) => family))],
+    tunnel: links.vxlan,
     outside: ips,
     probe: { image: 'weft.dev/probe', command: ['weft-probe'] },
     ask: (place, questions, options) => run(place, ['weft-probe', 'ask'], { ...options, stdin: questions }),

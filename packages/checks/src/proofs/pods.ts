@@ -5,6 +5,7 @@ import { ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
 import { formatKernelRoute, routeTo } from '../kernel-route.ts'
 import { clientOf, ipOf, nodeOf, placeOf } from '../scene.ts'
+import { ensurePath } from './path.ts'
 
 export const podChecks: readonly Check[] = [
   {
@@ -67,7 +68,9 @@ async function podToPod(context: CheckContext, family: 4 | 6, wanted: (from: Clu
   const to = nodeOf(context.cluster, target)
   const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
   ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)
-  const path = from.name === to.name ? 'on one node' : formatKernelRoute(routeTo(await context.routes(from.name), parseIp(ipOf(target, family))))
+  const route = from.name === to.name ? undefined : routeTo(await context.routes(from.name), parseIp(ipOf(target, family)))
+  if (route !== undefined) ensurePath(context.cluster, from, to, route)
+  const path = route === undefined ? 'on one node' : formatKernelRoute(route)
   return `${ipOf(pod, family)} on ${from.name} -> ${ipOf(target, family)} on ${to.name} (${path}), which saw ${client}`
 }
 

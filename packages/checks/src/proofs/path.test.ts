@@ -1,0 +1,22 @@
+import { parseCidr } from '@weft/ip'
+import { expect, test } from 'vitest'
+import type { ClusterNode } from '../cluster.ts'
+import type { KernelRoute } from '../kernel-route.ts'
+import { ensurePath } from './path.ts'
+
+const node = (name: string, link: string): ClusterNode => ({ name, ips: [], link })
+const [n1, n2, n3] = [node('n1', 'a'), node('n2', 'a'), node('n3', 'b')] as const
+const through = (device: string): KernelRoute => ({ destination: parseCidr('10.244.1.0/24'), device, via: undefined })
+
+test('ensurePath() wants the tunnel across a router and nowhere else', () => {
+  const cluster = { tunnel: 'vxlan.weft' }
+  ensurePath(cluster, n1, n2, through('eth0'))
+  ensurePath(cluster, n1, n3, through('vxlan.weft'))
+  expect(() => ensurePath(cluster, n1, n2, through('vxlan.weft'))).toThrow('n1 sends to n2 dev vxlan.weft, wanted their common link')
+  expect(() => ensurePath(cluster, n1, n3, through('eth0'))).toThrow('n1 sends to n3 dev eth0, wanted dev vxlan.weft: a router is between them')
+})
+
+test('ensurePath() judges nothing where the cluster does not know', () => {
+  expect(() => ensurePath({}, n1, n2, through('flannel.1'))).not.toThrow()
+  expect(() => ensurePath({}, n1, n3, through('eth0'))).not.toThrow()
+})
