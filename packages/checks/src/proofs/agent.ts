@@ -21,10 +21,9 @@ export const agentChecks: readonly Check[] = [
       if (killAgent === undefined) throw new NotTried('nobody here may enter the nodes to kill a process')
       const { client, webs, services } = await context.scene()
       const node = client.nodeName
-      const family = cluster.families[0]!
       const before = await cluster.agentStatus(node)
       const from = placeOf(client)
-      const load = async (host: string, port: number): Promise<LoadReport> => {
+      const load = async ({ host, port }: { readonly host: string, readonly port: number }): Promise<LoadReport> => {
         const [report] = await context.ask.from(from, { kind: 'load', protocol: 'http', host, port, rate: 100, durationMs: 2000 })
         return JSON.parse(report!) as LoadReport
       }
@@ -32,9 +31,15 @@ export const agentChecks: readonly Check[] = [
         await sleep(400, undefined, { signal })
         await killAgent(node)
       })()
-      const [service, direct] = await Promise.all([load(clusterIpOf(services.web, family), 80), load(ipOf(webs.at(-1)!, family), ports.http), killed])
-      for (const [what, report] of [['the Service', service], ['the far pod', direct]] as const)
-        ensure(report.sent > 0 && report.answered === report.sent, `${report.sent - report.answered} of ${report.sent} requests to ${what} failed: ${report.firstFailure ?? ''}`)
+      const targets = cluster.families.flatMap((family) => [
+        { what: 'the Service', host: clusterIpOf(services.web, family), port: 80 },
+        { what: 'the far pod', host: ipOf(webs.at(-1)!, family), port: ports.http },
+      ])
+      const [reports] = await Promise.all([Promise.all(targets.map(load)), killed])
+      for (const [index, { sent, answered, firstFailure }] of reports.entries()) {
+        const { what, host } = targets[index]!
+        ensure(sent > 0 && answered === sent, `${sent - answered} of ${sent} requests to ${what}, ${host}, failed: ${firstFailure ?? ''}`)
+      }
 
       const start = performance.now()
       let after = before
@@ -46,7 +51,7 @@ export const agentChecks: readonly Check[] = [
       const mostWrites = cluster.dnsBesideAgent === true ? dnsWrites : 0
       ensure(after.kernelWrites <= mostWrites, `the new agent wrote ${after.kernelWrites} kernel objects that were already there`)
       ensure(after.adopted > 0, 'the new agent found no attachment of the pods that run')
-      return `${node}: ${service.answered + direct.answered} requests, 0 failed (slowest ${Math.max(service.longestMs, direct.longestMs).toFixed(0)} ms); the new one, ready after ${((performance.now() - start) / 1000).toFixed(1)} s, adopted ${after.adopted} attachments, ${after.kernelWrites} kernel writes${after.kernelWrites > 0 ? ' (endpoints of DNS, which left with its pod)' : ''}`
+      return `${node}: ${reports.reduce((total, { answered }) => total + answered, 0)} requests to ${targets.map(({ host }) => host).join(', ')}, 0 failed (slowest ${Math.max(...reports.map(({ longestMs }) => longestMs)).toFixed(0)} ms); the new one, ready after ${((performance.now() - start) / 1000).toFixed(1)} s, adopted ${after.adopted} attachments, ${after.kernelWrites} kernel writes${after.kernelWrites > 0 ? ' (endpoints of DNS, which left with its pod)' : ''}`
     },
   },
 ]
