@@ -1,3 +1,4 @@
+export { requireMachine } from './host/machine.ts'
 export { startSandbox, type SandboxHandle, type StartOptions } from './host/start.ts'
 export { keptCluster, type KeptCluster } from './host/kept-cluster.ts'
 export { stopSandbox } from './host/stop.ts'

@@ -4,6 +4,7 @@ import { arch, cpus, release } from 'node:os'
 import { basename, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Bench, BenchCase } from '@weft/daemon/bench'
+import { requireMachine } from '@weft/sandbox'
 import { root } from '../paths.ts'
 import { formatTable, ok, Progress } from '../terminal.ts'
 
@@ -20,6 +21,8 @@ export async function bench(areas: readonly string[], { json }: { readonly json:
   const known = [...new Set(files.map(areaOf))]
   const unknown = areas.find((area) => !known.includes(area))
   if (unknown !== undefined) throw new Error(`Cannot measure area "${unknown}": the areas are ${known.join(', ')}`)
+  // Root measures without a user namespace.
+  if (process.getuid?.() !== 0) requireMachine()
   const progress = new Progress({ enabled: !json })
   const results: AreaCase[] = []
   for (const file of files.filter((each) => areas.length === 0 || areas.includes(areaOf(each)))) {
