@@ -25,28 +25,32 @@ function judged(base: Omit<BenchCase, 'ratio' | 'goal' | 'ok'>, atMost: number):
   return { ...base, ratio, goal: `ratio <= ${atMost}`, ok: ratio === undefined ? undefined : ratio <= atMost }
 }
 
+/** Ours against `ip`; ours alone where it is not installed. */
+async function againstIp(base: Pick<BenchCase, 'name' | 'size' | 'unit' | 'peer_name'>, atMost: number, contest: Parameters<typeof interleave>[0]): Promise<BenchCase> {
+  const installed = hasPrograms('ip')
+  const { ours, peer } = await interleave(installed ? contest : { ...contest, peer: () => 0 })
+  return judged(installed ? { ...base, ours, peer } : { ...base, ours, peer: undefined, peer_name: 'iproute2 is not installed' }, atMost)
+}
+
 /** One question about one link, asked of the kernel; the peer is a fork of `ip`. */
 async function roundTrip(): Promise<BenchCase> {
   await using ns = await TestNamespace.create()
   const times = 2000
-  const figures = await interleave({
+  return await againstIp({ name: 'netlink: read one link', size: '1 link', unit: 'us', peer_name: 'iproute2 (fork, with nsenter)' }, 0.05, {
     rounds: 5,
     ours: () => (elapsed(() => repeat(times, () => ns.route.link(1))) / times) * 1000,
     peer: () => (elapsed(() => repeat(5, () => ns.exec('ip', ['link', 'show', 'lo']))) / 5) * 1000,
   })
-  return judged({ name: 'netlink: read one link', size: '1 link', unit: 'us', ...figures, peer_name: 'iproute2 (fork, with nsenter)' }, 0.05)
 }
 
 /** What CNI ADD does to the kernel, per pod: veth pair straight into the pod, addresses, routes, neighbour. The peer is `ip -batch` with the same. */
 async function wirePods(): Promise<BenchCase> {
   const pods = 20
-  const figures = await interleave({
+  return await againstIp({ name: 'netlink: wire a pod', size: `${pods} pods`, unit: 'ms', peer_name: 'ip -batch (two forks)' }, 0.5, {
     rounds: 5,
     ours: () => wiring(pods, (host, pod, number) => wirePod(host, pod, number)),
     peer: () => wiring(pods, (host, pod, number) => forkedWiring(host, pod, number)),
   })
-  const peer = hasPrograms('ip') ? figures.peer : undefined
-  return judged({ name: 'netlink: wire a pod', size: `${pods} pods`, unit: 'ms', ours: figures.ours, peer, peer_name: peer === undefined ? 'iproute2 is not installed' : 'ip -batch (two forks)' }, 0.5)
 }
 
 async function wiring(pods: number, wire: (host: TestNamespace, pod: TestNamespace, number: number) => void): Promise<number> {
@@ -125,12 +129,11 @@ async function readRoutes(): Promise<BenchCase> {
   await using ns = await TestNamespace.create()
   const { index } = ns.route.addLink({ kind: 'bridge', name: 'br0', up: true })
   ensureDone(ns.route.transact(Array.from({ length: size }, (_value, n) => requests.addRoute({ destination: parseCidr(`10.${n >> 8}.${n & 255}.0/24`), ifIndex: index }))))
-  const figures = await interleave({
+  return await againstIp({ name: 'netlink: read routes', size: `${size} routes`, unit: 'ms', peer_name: 'ip -j route (fork)' }, 0.5, {
     rounds: 5,
     ours: () => elapsed(() => ns.route.routes({ family: 4, table: 254 })),
     peer: () => elapsed(() => JSON.parse(ns.exec('ip', ['-j', 'route', 'show']))),
   })
-  return judged({ name: 'netlink: read routes', size: `${size} routes`, unit: 'ms', ...figures, peer_name: 'ip -j route (fork)' }, 0.5)
 }
 
 function repeat(times: number, action: () => void): void {
