@@ -98,6 +98,13 @@ describe('parseRequest()', () => {
     })
   })
 
+  it('reads capabilities in the spelling of containerd, which names no fields for JSON (CNI-17)', () => {
+    const runtimeConfig = { portMappings: [{ HostPort: 8080, ContainerPort: 80, Protocol: 'tcp', HostIP: '127.0.0.1' }], bandwidth: { IngressRate: 1000, IngressBurst: 2000, EgressRate: 0, EgressBurst: 0 } }
+    expect(parse(full, { ...config, runtimeConfig }).config).toMatchObject({
+      portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'TCP', hostIp: { family: 4 } }], bandwidth: { ingress: { bitsPerSecond: 1000, burstBits: 2000 }, egress: undefined },
+    })
+  })
+
   it('CNI-46 reads bandwidth: the configuration wins over the runtime, a rate needs a burst, a burst fits the kernel', () => {
     const bandwidth = (more: object): unknown => parse(full, { ...config, ...more }).config?.bandwidth
     const runtimeConfig = { bandwidth: { ingressRate: 1000, ingressBurst: 2000, egressRate: 3000, egressBurst: 4000 } }

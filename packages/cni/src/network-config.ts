@@ -32,12 +32,21 @@ export interface NetworkConfig {
   readonly validAttachments: readonly { readonly containerId: string, readonly ifname: string }[] | undefined
 }
 
-const portMapping = z.object({
+/**
+ * Lets keys of an object be written in any case. The conventions say `hostPort`, containerd writes `HostPort` (its structures have no names for
+ * JSON), and plugins written in Go take both.
+ */
+function inAnyCase(...names: readonly string[]): (value: unknown) => unknown {
+  const spelling = new Map(names.map((name) => [name.toLowerCase(), name]))
+  return (value) => typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).map(([key, field]: [string, unknown]) => [spelling.get(key.toLowerCase()) ?? key, field])) : value
+}
+
+const portMapping = z.preprocess(inAnyCase('hostPort', 'containerPort', 'protocol', 'hostIP'), z.object({
   hostPort: z.int().min(1).max(65535),
   containerPort: z.int().min(1).max(65535),
   protocol: z.string().toUpperCase().pipe(z.enum(['TCP', 'UDP', 'SCTP'])).default('TCP'),
   hostIP: z.string().optional(),
-})
+}))
 
 // Everything else, known to other plugins or to nobody, is not ours to judge (CNI-13).
 const configSchema = z.object({
@@ -47,7 +56,7 @@ const configSchema = z.object({
     portMappings: z.array(portMapping).nullish(),
     ips: z.array(z.string()).nullish(),
     mac: z.string().nullish(),
-    bandwidth: bandwidthSchema.nullish(),
+    bandwidth: z.preprocess(inAnyCase('ingressRate', 'ingressBurst', 'egressRate', 'egressBurst'), bandwidthSchema.nullish()),
     dns: z.object({ servers: z.array(z.string()).nullish(), searches: z.array(z.string()).nullish(), options: z.array(z.string()).nullish() }).nullish(),
   }).nullish(),
   args: z.object({ cni: z.object({ ips: z.array(z.string()).nullish(), mac: z.string().nullish() }).nullish() }).nullish(),
