@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type AgentStatus, Asker, type Cluster, demoNamespace, type Place } from '@weft/checks'
+import { Asker, type Cluster, demoNamespace, type Place } from '@weft/checks'
 import { expect, test } from 'vitest'
 
 const client: Place = { kind: 'pod', namespace: demoNamespace, name: 'client' }
@@ -51,7 +51,7 @@ export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): vo
     }
   })
 
-  async function killAndWait(node: string): Promise<AgentStatus> {
+  async function killAndWait(node: string): ReturnType<Cluster['agentStatus']> {
     const { startedAt } = await cluster().agentStatus(node)
     const { killAgent } = cluster()
     if (killAgent === undefined) throw new Error('Cannot kill agents: nothing tells how nodes are entered')

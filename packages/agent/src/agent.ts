@@ -1,4 +1,4 @@
-import { dnsPort, ipBlockResource, tables } from '@weft/api'
+import { type AgentStatus, dnsPort, ipBlockResource, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type AdminRoute, type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
@@ -21,17 +21,6 @@ export interface AgentDeps {
   readonly client: KubeConnection
   readonly clock: Clock
   readonly logger: Logger
-}
-
-/** What a node's agent tells of itself on its admin socket. */
-export interface AgentStatus {
-  readonly pid: number
-  /** Milliseconds since 1970; in a container the pid does not tell one process from the next. */
-  readonly startedAt: number
-  readonly ready: boolean
-  readonly waiting: readonly string[]
-  readonly kernelWrites: number
-  readonly adopted: number
 }
 
 export interface Agent extends AsyncDisposable {

@@ -1,2 +1,2 @@
 export { type AgentConfig, agentConfigSchema } from './config.ts'
-export { type Agent, type AgentDeps, type AgentStatus, createAgent } from './agent.ts'
+export { type Agent, type AgentDeps, createAgent } from './agent.ts'

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { agentStatusPath } from '@weft/api'
 import { loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { warmThreadPool } from '@weft/netlink'
@@ -26,7 +27,7 @@ await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) 
     ...open,
     listen: { path: config.adminSocket },
     routes: {
-      '/status': () => agent.status(),
+      [agentStatusPath]: () => agent.status(),
       ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])),
       ...Object.fromEntries(Object.entries(agent.explanations).map(([name, explain]) => [`/explain/${name}`, explain])),
       ...agent.routes,

@@ -18,6 +18,7 @@ export {
   type PolicyAction, type PolicyTier, toClusterNetworkPolicy,
 } from './cluster-network-policy.ts'
 export { type ListenAddress, listenAddressSchema } from './listen-address.ts'
+export { type AgentStatus, agentStatusPath } from './agent-status.ts'
 export type { Attachment } from './attachment.ts'
 export { type CustomResource, customResource, group, type PrinterColumn, version } from './custom-resource.ts'
 export { type IpBlock, ipBlockName, ipBlockResource, type IpPool, ipPoolResource, toIpBlock, toIpPool } from './ip-pool.ts'

@@ -1,3 +1,4 @@
+import type { AgentStatus } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
 
@@ -18,19 +19,6 @@ export interface RunResult {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
-}
-
-/** What a node's agent tells of itself over its admin socket. */
-export interface AgentStatus {
-  /** In a container this is always the same number. */
-  readonly pid: number
-  /** Milliseconds since 1970: which process it is. */
-  readonly startedAt: number
-  readonly ready: boolean
-  /** Kernel objects and elements this process has written since it started; 0 after a start that found all as wanted. */
-  readonly kernelWrites: number
-  /** Attachments found in the store at start. */
-  readonly adopted: number
 }
 
 /** How pods run the probe program, whose subcommands are those of agnhost and `ask`. */

@@ -1,7 +1,7 @@
 export { type Answer, type Ask, Asker, type LoadReport } from './ask.ts'
 export type { Check, CheckContext, CheckResult } from './check.ts'
 export { CheckFailure } from './check.ts'
-export { type AgentStatus, type Cluster, type ClusterNode, formatPlace, type Place, type ProbeImage, type RunResult } from './cluster.ts'
+export { type Cluster, type ClusterNode, formatPlace, type Place, type ProbeImage, type RunResult } from './cluster.ts'
 export { type ClusterOptions, connectCluster, openInstalled, type RealCluster } from './real/connect-cluster.ts'
 export { agentContainer, type ClusterAccess, openCluster, type OpenCluster } from './real/open-cluster.ts'
 export { type ClusterDescriptor, parseDescriptor, readDescriptor } from './real/descriptor.ts'

@@ -1,5 +1,6 @@
 import * as k from './kernel-constants.gen.ts'
 import * as libc from './libc.ts'
+import { NetlinkDecodeError } from './errors.ts'
 import { decodeMessages } from './message.ts'
 import type { NetlinkMessage } from './message.ts'
 import type { Names } from './names.ts'
@@ -120,9 +121,19 @@ class Monitor implements AsyncIterable<MonitorEvent> {
         break
       }
       if (bytes === 'overrun' || this.#queue.length >= LONGEST_QUEUE) this.#lose()
-      else if (!this.#lost) this.#queue.push(...decodeMessages(bytes))
+      else if (!this.#lost) this.#take(bytes)
     }
     this.#wake?.()
+  }
+
+  /** What cannot be read is as good as lost: a list tells what it would have said. */
+  #take(bytes: Uint8Array): void {
+    try {
+      this.#queue.push(...decodeMessages(bytes))
+    } catch (error) {
+      if (!(error instanceof NetlinkDecodeError)) throw error
+      this.#lose()
+    }
   }
 
   /** What was not read yet is older than the list that the overrun calls for. */

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { nodeResource, type Pod, podResource } from '@weft/api'
+import { type AgentStatus, agentStatusPath, nodeResource, type Pod, podResource } from '@weft/api'
 import { formatIp, type IpAddress, parseIp } from '@weft/ip'
 import { execInPod, type KubeConnection, listObjects } from '@weft/kube'
 import type { Answer } from '../ask.ts'
-import { type AgentStatus, type Cluster, type ClusterNode, formatPlace, type Place, type ProbeImage, type RunResult } from '../cluster.ts'
+import { type Cluster, type ClusterNode, formatPlace, type Place, type ProbeImage, type RunResult } from '../cluster.ts'
 import { demoNamespace, ports } from '../demo.ts'
 import type { ClusterDescriptor } from './descriptor.ts'
 import { runCommand } from './run-command.ts'
@@ -90,7 +90,7 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
     },
     async agentStatus(node) {
       const pod = await podOn(node, { namespace, labels: agentContainer.labels })
-      const { code, stdout, stderr } = await inPod({ ...pod, container: agentContainer.name }, ['weft', 'admin', '/status'], { timeoutMs: 10_000 })
+      const { code, stdout, stderr } = await inPod({ ...pod, container: agentContainer.name }, ['weft', 'admin', agentStatusPath], { timeoutMs: 10_000 })
       if (code !== 0) throw new Error(`Cannot ask agent of node "${node}": ${stderr.trim()}`)
       return JSON.parse(stdout) as AgentStatus
     },
