@@ -39,7 +39,9 @@ describe.skipIf(!(await hasProgram(kubectlProgram)))('kubectl on the sandbox', (
     await kubectl(sandbox.handle, ['rollout', 'status', 'deployment/hello', '--timeout=15s'])
     await kubectl(sandbox.handle, ['scale', 'deployment/hello', '--replicas=3'])
     await kubectl(sandbox.handle, ['apply', '--server-side', '--force-conflicts', '-f', '-'], { stdin: manifest })
-    await kubectl(sandbox.handle, ['wait', '--for=condition=Ready', 'pod', '-l', 'app=hello', '--timeout=15s'])
+    await kubectl(sandbox.handle, ['wait', '--for=condition=Ready', 'pod', '-l', 'app=hello', '--timeout=60s']).catch(async (error: unknown) => {
+      throw new Error(await kubectl(sandbox.handle, ['describe', 'pod', '-l', 'app=hello']), { cause: error })
+    })
     expect(await kubectl(sandbox.handle, ['describe', 'service', 'hello'])).toMatch(/Endpoints:\s+10\.244\./)
     const { code, stdout } = await sandbox.cluster.run({ kind: 'pod', namespace: demoNamespace, name: 'client' }, ['weft-probe', 'ask', '[{"kind":"http","host":"hello.default","port":80,"path":"/hostname"}]'])
     expect({ code, answer: (JSON.parse(stdout) as { ok: boolean }[])[0]!.ok }).toEqual({ code: 0, answer: true })
