@@ -31,7 +31,7 @@ export function livesOn({ cluster }: LifeOptions): void {
     expect(lossOf(await load)).toBe('')
   })
 
-  test('LIFE-5, LIFE-6 the controller and every DNS server are killed in turn: names and Services answer', async () => {
+  test('the controller and every DNS server are killed in turn: names and Services answer', async () => {
     const load = underLoad(15_000)
     for (const node of cluster().nodes) {
       await kill(node.name, '[w]eft-dns')
@@ -53,7 +53,7 @@ export function livesOn({ cluster }: LifeOptions): void {
     expect(await startsPod('life-after-restart', node), 'a pod is Ready').toBe(true)
   })
 
-  test('LIFE-12 110 pods on one node: each is wired', async () => {
+  test('110 pods on one node: each is wired', async () => {
     const node = cluster().nodes.at(-1)!.name
     const { items } = await cluster().kube.request<{ readonly items: readonly unknown[] }>('GET', '/api/v1/pods', { query: { fieldSelector: `spec.nodeName=${node}` } })
     const names = Array.from({ length: 110 - items.length }, (_, index) => `crowd-${index}`)
