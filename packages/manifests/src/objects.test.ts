@@ -43,6 +43,12 @@ const containers = [...agent.initContainers!, ...agent.containers, ...controller
 const container = (name: string): Container => containers.find((each) => each.name === name)!
 
 describe('manifests()', () => {
+  test('a definition in a group of Kubernetes keeps its approval: the API server refuses it otherwise', () => {
+    expect(find('CustomResourceDefinition', 'clusternetworkpolicies.policy.networking.k8s.io').metadata.annotations).toMatchObject({
+      'api-approved.kubernetes.io': expect.stringMatching(/^https:/), 'helm.sh/resource-policy': 'keep',
+    })
+  })
+
   test('D2 every container drops all capabilities, cannot gain any, and has a read-only root', () => {
     for (const { securityContext } of containers) {
       expect(securityContext).toMatchObject({ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } })

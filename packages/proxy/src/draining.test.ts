@@ -72,6 +72,17 @@ describe('weft.dev/drainSeconds', () => {
     expect(run.left()).toEqual(['10.244.1.6'])
   })
 
+  test('the one that is held longer ends although the first came back and nothing else changes', async () => {
+    await using run = await withFlows({ 'weft.dev/drainSeconds': '30' })
+    await run.put(stays)
+    await run.pass(10)
+    await run.put({ ip: '10.244.1.5' })
+    await run.pass(29)
+    expect(run.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    await run.pass(2)
+    expect(run.left()).toEqual(['10.244.1.5'])
+  })
+
   test('SVC-92 without it, and when the Service goes, flows end with their backend', async () => {
     await using plain = await withFlows({})
     await plain.put(stays)
