@@ -1,13 +1,14 @@
+import { availableParallelism } from 'node:os'
 import { type AgentStatus, dnsPort, ipBlockResource, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type AdminRoute, type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
 import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
-import { Conntrack, packetLog, packetLogPresent, RouteSocket, writeSysctls } from '@weft/netlink'
+import { Conntrack, packetLog, packetLogPresent, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy, explainRoutes, policyTarget } from '@weft/policy'
-import { createProxy, explainRoute, reportLeftovers, serveHealth, serviceTarget, takeoverRoute } from '@weft/proxy'
+import { createProxy, explainRoute, reportLeftovers, serveHealth, serviceTarget, type Sysctls, takeoverRoute, tuneConntrack } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { askLocalDns } from './dns-probe.ts'
@@ -53,7 +54,8 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     recorder.record(targetOf(object, { kind, apiVersion }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) })
 
   const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: tellRefused('IPBlock', ipBlockResource.apiVersion) }))
-  const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: (values) => writeSysctls(undefined, values, { folder: config.sysctlFolder }), logger: log('overlay') })
+  const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (values) => writeSysctls(undefined, values, { folder: config.sysctlFolder }) }
+  const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: sysctls.write, logger: log('overlay') })
   const proxy = createProxy({
     ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
@@ -114,7 +116,8 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
       const health = serveHealth({ ...shared, config: config.proxy, services, slices, proxy, recorder, logger: log('proxy') }, signal)
       const leftovers = reportLeftovers({ nft, proxy, nodeName, recorder, logger: log('proxy') }, signal)
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, ...edits])
+      const tuning = tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger: log('proxy') }, signal)
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, tuning, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

@@ -1,8 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { tables, toEndpointSlice, toService } from '@weft/api'
+import { parseIp } from '@weft/ip'
+import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
-import { storesOf } from '../test/cluster.ts'
+import { node, service, slice, storesOf } from '../test/cluster.ts'
 import { running } from '../test/running.ts'
 
 const folder = join(import.meta.dirname, '../test/golden')
@@ -23,5 +26,33 @@ describe('compileProxy()', () => {
   test('an empty cluster has the whole frame', async () => {
     await using run = await running([{ kind: 'Node', metadata: { name: 'here' }, status: { addresses: [{ type: 'InternalIP', address: '172.30.1.11' }] } }])
     expect(run.proxy.dump()).toContain('chain services')
+  })
+
+  test('SVC-15 hooks where kube-proxy does, NAT at -100 and 100 and source ranges at -110, and refuses at -90 in place of its filter chains', async () => {
+    const nft = new FakeNft()
+    await using _run = await running([node('here')], { nft })
+    const bases = nft.table('inet', tables.proxy)!.chains.flatMap(({ name, base }) => (base === undefined ? [] : [`${name}: ${base.type} ${base.hook} ${base.priority} ${base.policy}`]))
+    expect(bases).toEqual([
+      'dns-prerouting: filter prerouting -300 accept', 'dns-output: route output -300 accept',
+      'guard-prerouting: filter prerouting -110 accept', 'guard-output: filter output -110 accept',
+      'prerouting: nat prerouting -100 accept', 'output: nat output -100 accept',
+      'unknown-prerouting: filter prerouting -90 accept', 'unknown-output: filter output -90 accept',
+      'invalid-forward: filter forward 0 accept', 'postrouting: nat postrouting 100 accept',
+    ])
+  })
+
+  test('SVC-16 source ranges and refusals are for new connections: one that stands goes on when they change', async () => {
+    const nft = new FakeNft()
+    const balanced = (spec: object): object => service('shop/web', ['10.96.0.1'], { type: 'LoadBalancer', balancers: ['203.0.113.1'], ...spec })
+    await using run = await running([node('here'), balanced({}), slice('shop/web', ['10.244.1.7'])], { nft })
+    const client = { saddr: '172.30.1.99', sport: 40_000, dport: 80, iif: 'eth0' }
+    const [byBalancer, byVip] = ['203.0.113.1', '10.96.0.1'].map((daddr) => ({ ...client, daddr }))
+    const connections = [byBalancer!, byVip!].map((packet) => ({ packet, connection: nft.trace(packet).connection! }))
+    expect(connections.map(({ connection }) => connection !== undefined)).toEqual([true, true])
+    run.stores.services.put(toService(balanced({ loadBalancerSourceRanges: ['192.0.2.0/24'] })))
+    run.stores.slices.put(toEndpointSlice(slice('shop/web', [])))
+    await run.proxy.settled()
+    expect([nft.trace(byBalancer!).verdict, nft.trace(byVip!).verdict]).toEqual(['drop', 'reject'])
+    for (const { packet, connection } of connections) expect(nft.trace(packet, { connection })).toMatchObject({ verdict: 'accept', packet: { daddr: parseIp('10.244.1.7'), dport: 8080 } })
   })
 })

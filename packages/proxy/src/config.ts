@@ -1,3 +1,4 @@
+import { durationSchema } from '@weft/daemon'
 import { type Cidr, parseCidr } from '@weft/ip'
 import { z } from 'zod'
 
@@ -5,6 +6,14 @@ import { z } from 'zod'
 export interface ListenConfig {
   readonly address: string
   readonly port: number
+}
+
+/** What conntrack is set to; times in milliseconds. */
+export interface ConntrackConfig {
+  readonly maxPerCore: number
+  readonly min: number
+  readonly tcpEstablishedTimeout: number
+  readonly tcpCloseWaitTimeout: number
 }
 
 /** Settings of the service proxy (see the schema for each). */
@@ -18,6 +27,7 @@ export interface ProxyConfig {
   readonly loadBalancerIps: readonly Cidr[]
   readonly affinityClients: number
   readonly minIntervalMs: number
+  readonly conntrack: ConntrackConfig | 'leave'
   readonly healthz: ListenConfig | 'off'
   readonly metrics: ListenConfig | 'off'
 }
@@ -57,6 +67,13 @@ export const proxyConfigSchema: z.ZodType<ProxyConfig> = z.strictObject({
     .describe('How many clients session affinity remembers at most, of each family; some 150 bytes of kernel memory each. When there are more, new ones are served without it until others time out. A change replaces the table, and clients are forgotten once.'),
   minIntervalMs: z.int().min(0).max(10_000).default(0)
     .describe('Least time between two commits. The default commits every change at once; raise it only when a controller rewrites EndpointSlices many times a second.'),
+  conntrack: z.union([z.literal('leave'), z.strictObject({
+    maxPerCore: z.int().min(0).max(1_048_576).default(32_768).describe('How many connections the kernel remembers at least, for each core.'),
+    min: z.int().min(0).max(16_777_216).default(131_072).describe('How many it remembers at least, however few cores there are.'),
+    tcpEstablishedTimeout: durationSchema.prefault('24h').describe('How long a TCP connection on which nothing happens is remembered.'),
+    tcpCloseWaitTimeout: durationSchema.prefault('1h').describe('How long one is remembered that one side has closed: programs that only read go on.'),
+  })]).prefault({})
+    .describe("Settings of the kernel's connection tracking, as kube-proxy makes them; `leave` where something else sets them. A larger table than this is left as it is."),
   healthz: listenSchema('::', 10_256)
     .describe('Where `/healthz` and `/livez` answer as those of kube-proxy do, for load balancers and probes; `off` where something else has the port.'),
   metrics: listenSchema('127.0.0.1', 10_249)

@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type EndpointSlice, endpointSliceResource, type Node, nodeResource, type Service, serviceResource } from '@weft/api'
 import { createRegistry, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
-import { Conntrack, RouteSocket } from '@weft/netlink'
+import { Conntrack, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
+import { type Sysctls, tuneConntrack } from './conntrack-settings.ts'
 import { explainRoute } from './explain-route.ts'
 import { followEdits } from './follow-edits.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
@@ -19,7 +21,7 @@ const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config
 const logger = pinoLogger({ name: 'weft-proxy', level: config.logLevel })
 
 await runMain(logger, async (signal) => {
-  const { nodeName } = config
+  const { nodeName, sysctlFolder: folder } = config
   const { credentialsFolder, kubeconfig, servers } = config.kube
   const client = kubeconfig === undefined ? inClusterClient({ servers, credentialsFolder }) : await kubeconfigClient(kubeconfig, { servers })
   const registry = createRegistry()
@@ -34,6 +36,7 @@ await runMain(logger, async (signal) => {
   })
   await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump(), '/explain/proxy': explainRoute(proxy), '/takeover/proxy': takeoverRoute({ nft, proxy }) } })
 
+  const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (settings) => writeSysctls(undefined, settings, { folder }) }
   const metrics = createKubeMetrics(registry)
   const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {
     const onRefused: ReflectOptions['onRefused'] = (object, error) => recorder.record(targetOf(object, kind), 'Warning', { reason: 'Invalid', message: error instanceof Error ? error.message : String(error) })
@@ -46,6 +49,7 @@ await runMain(logger, async (signal) => {
     follow(serviceCidrResource, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR' }, stores.serviceCidrs),
     recorder.run(signal),
     proxy.run(signal),
+    tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger }, signal),
     reportLeftovers({ nft, proxy, nodeName, recorder, logger }, signal),
     serveHealth({ ...stores, config: config.proxy, nodeName, proxy, registry, recorder, clock, logger }, signal),
     followEdits({ nft, recheck: proxy.recheck, clock, logger, signal }),

@@ -6,6 +6,7 @@ export interface ProxyProgramConfig {
   readonly nodeName: string
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
+  readonly sysctlFolder: string
   readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
   readonly proxy: ProxyConfig
 }
@@ -14,6 +15,7 @@ export const proxyProgramConfigSchema: z.ZodType<ProxyProgramConfig> = z.strictO
   nodeName: z.string().min(1).describe("Name of this machine's Node object."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
   adminSocket: z.string().default('/run/weft/proxy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
+  sysctlFolder: z.string().default('/proc/sys').describe("Where sysctls are written. In a container /proc/sys is read-only: there it is a mount of the node's."),
   kube: z.strictObject({
     servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address: the proxy cannot wait for a Service it serves itself.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),

@@ -174,6 +174,24 @@ describe.skipIf(reason !== undefined)(`packets through the proxy${reason === und
     expect(ask()).toEqual(['b2 10.244.0.9', 'b2 172.30.1.11'])
   })
 
+  test('LB-13 UDP through a load balancer goes on when its backend is replaced by one on another node, or on the same', async () => {
+    await lab.serve('client', 'b3', ['udp|10.244.0.9|5353'])
+    const put = async (...endpoints: readonly EndpointShape[]): Promise<void> => {
+      run.stores.slices.put(toEndpointSlice(slice('shop/front', endpoints, { ports })))
+      await run.proxy.settled()
+    }
+    const ask = (): readonly string[] => lab.ask('outside', { protocol: 'udp', host: '203.0.113.20', port: 53, sourcePort: 54_321 })
+    const b3: EndpointShape = { ip: '10.244.0.9', node: 'here' }
+    await put(b2)
+    expect(ask()).toEqual(['b2 172.30.1.11'])
+    for (const [name, endpoint] of [['b1', b1], ['b3', b3], ['b2', b2]] as const) {
+      // As pods are replaced: the old one goes before the new one is ready.
+      await put()
+      await put(endpoint)
+      expect(ask()).toEqual([`${name} 172.30.1.11`])
+    }
+  })
+
   test('SVC-96 a UDP client that began before the Service, or before its first backend, reaches it', async () => {
     const ask = (): readonly string[] => lab.ask('client', { protocol: 'udp', host: '10.97.0.77', port: 53, sourcePort: 12_347 })
     // Outside of the service ranges: the flow leaves the node and is remembered.

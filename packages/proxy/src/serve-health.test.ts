@@ -15,8 +15,8 @@ import { serveHealth } from './serve-health.ts'
 
 interface Reply { readonly status: number | undefined, readonly headers: IncomingHttpHeaders, readonly body: string }
 
-async function ask(port: number, path = '/'): Promise<Reply> {
-  const [response] = await once(get({ host: '127.0.0.1', port, path, agent: false }), 'response') as [IncomingMessage]
+async function ask(port: number, path = '/', host = '127.0.0.1'): Promise<Reply> {
+  const [response] = await once(get({ host, port, path, agent: false }), 'response') as [IncomingMessage]
   let body = ''
   for await (const chunk of response as AsyncIterable<Buffer>) body += chunk.toString()
   return { status: response.statusCode, headers: response.headers, body }
@@ -149,6 +149,30 @@ describe('serveHealth()', () => {
     await until(async () => !await isRefused(ports.service))
     stores.services.remove('shop/web')
     await until(async () => await isRefused(ports.service))
+  })
+
+  test('LB-17, LB-18 a load balancer finds out which nodes have endpoints by their health check ports, and that all will do without a Local policy', async () => {
+    const [healthzHere, healthzThere, metricsHere, metricsThere, port] = await freePorts(5) as readonly [number, number, number, number, number]
+    const stores = storesWith(port)
+    stores.nodes.put({ ...toNode(node('there')), internalIps: [parseIp('127.0.0.2')] })
+    await using _here = await serving({ healthz: healthzHere, metrics: metricsHere, service: port }, stores)
+    await using _there = await serving({ healthz: healthzThere, metrics: metricsThere, service: port }, stores, { nodeName: 'there' })
+    const statusAt = async (host: string, at: number, path = '/'): Promise<number | 'refused'> => await ask(at, path, host).then(({ status }) => status ?? 0, () => 'refused' as const)
+    const both = async (): Promise<readonly (number | 'refused')[]> => [await statusAt('127.0.0.1', port), await statusAt('127.0.0.2', port)]
+    const settle = async (want: readonly (number | 'refused')[]): Promise<void> => {
+      await until(async () => JSON.stringify(await both()) === JSON.stringify(want))
+      // A load balancer wants to hear it twice.
+      expect(await both()).toEqual(want)
+    }
+    await settle([200, 503])
+    stores.slices.put(toEndpointSlice(slice('shop/web', [{ ip: '10.244.1.5', node: 'there' }])))
+    await settle([503, 200])
+    stores.slices.put(toEndpointSlice(slice('shop/web', [{ ip: '10.244.1.5', node: 'there' }, { ip: '10.244.0.5', node: 'here' }])))
+    await settle([200, 200])
+    stores.slices.put(toEndpointSlice(slice('shop/web', [{ ip: '10.244.1.5', node: 'there' }])))
+    stores.services.put(toService(service('shop/web', ['10.96.0.1'], { type: 'LoadBalancer', externalTrafficPolicy: 'Cluster', balancers: ['192.0.2.1'] })))
+    await settle(['refused', 'refused'])
+    expect([await statusAt('127.0.0.1', healthzHere, '/healthz'), await statusAt('127.0.0.1', healthzThere, '/healthz')]).toEqual([200, 200])
   })
 
   test('SVC-101 ports that are taken are told by Events, and served as soon as they are free', async () => {

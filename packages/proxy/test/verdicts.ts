@@ -84,6 +84,8 @@ export const verdicts: readonly Verdict[] = [
   row('SVC-36, SVC-66 a NodePort from a pod', 'client', nodePort(2), 'b2 node'),
   row('SVC-36, SVC-66 a NodePort from the node', 'node', nodePort(2), 'b2 node'),
   row('SVC-36, LB-2 a load balancer from outside', 'outside', balancer(1), 'b1 node', 'b2 node'),
+  row('LB-18 a load balancer may send its clients to any node, also to one without backends of its own', 'outside', balancer(2), 'b2 node'),
+  row('LB-18 and to its NodePort', 'outside', nodePort(2), 'b2 node'),
   row('SVC-36, LB-2 a load balancer from a pod stays inside', 'client', balancer(2), 'b2 node'),
   row('SVC-36, LB-2 a load balancer from the node stays inside', 'node', balancer(2), 'b2 node'),
   row('SVC-36, SVC-52 an external IP that no node has, from outside', 'outside', external(1), 'b1 node', 'b2 node'),
