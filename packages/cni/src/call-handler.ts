@@ -146,7 +146,7 @@ export class CallHandler {
         return ''
       case 'STATUS':
         closeAll(fds)
-        status(context.ports)
+        status(context)
         return ''
       case 'VERSION':
         closeAll(fds)

@@ -75,6 +75,18 @@ describe('parseRequest()', () => {
     expect(refusal(full, stdin)[0]).toBe(code)
   })
 
+  it('CNI-34, CNI-36 DEL minds nothing that ADD was or would be refused for, nor a prevResult it cannot read', () => {
+    const del = { ...full, CNI_COMMAND: 'DEL', CNI_ARGS: 'FOO=1' }
+    for (const wrong of [{ prevResult: 'torn' }, { prevResult: [] }, { runtimeConfig: { portMappings: [{ hostPort: 0 }] } }, { runtimeConfig: { mac: 'x' } }, { bandwidth: { ingressRate: 1 } }])
+      expect([refusal(del, { ...config, ...wrong })[0], refusal({ ...full, CNI_COMMAND: 'ADD' }, { ...config, ...wrong })[0]]).toEqual([0, 'prevResult' in wrong ? 6 : 7])
+    expect([refusal(del, '{'), refusal(del, { ...config, name: 'a/b' })].map(([code]) => code)).toEqual([6, 7])
+  })
+
+  it('CNI-40 GC tells a list that is empty from one that is not there', () => {
+    const valid = (more: object): unknown => parse({ CNI_COMMAND: 'GC' }, { ...config, ...more }).config?.validAttachments
+    expect([valid({ 'cni.dev/valid-attachments': [] }), valid({ 'cni.dev/valid-attachments': null }), valid({})]).toEqual([[], undefined, undefined])
+  })
+
   it('takes a missing version for 0.1.0 and passes over keys it does not know (CNI-10, CNI-13)', () => {
     expect(parse(full, { name: 'weft', bridge: 'cni0', 'cni.dev/other': 1, runtimeConfig: { cgroupPath: '/x' }, args: { cni: {} } })).toMatchObject({ config: { cniVersion: '0.1.0' } })
   })

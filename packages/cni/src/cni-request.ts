@@ -1,7 +1,7 @@
 import { CniError } from './cni-error.ts'
 import { type CniArgs, parseCniArgs } from './cni-args.ts'
 import { type CallFrame, netnsErrorEntry } from './frame.ts'
-import { type NetworkConfig, parseNetworkConfig } from './network-config.ts'
+import { type NetworkConfig, parseNetworkConfig, parseNetworkIdentity } from './network-config.ts'
 import { type CniVersion, isAtLeast } from './version.ts'
 
 const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const
@@ -54,7 +54,8 @@ export function parseRequest({ environment, stdin }: CallFrame): CniRequest {
     ifname,
     netns: environment.get('CNI_NETNS') ?? '',
     netnsError: environment.get(netnsErrorEntry),
-    args: parseCniArgs(environment.get('CNI_ARGS') ?? ''),
+    // DEL has no use for what ADD would be refused for.
+    args: command === 'DEL' ? {} : parseCniArgs(environment.get('CNI_ARGS') ?? ''),
     config: configFor(command, stdin),
   }
 }
@@ -64,7 +65,7 @@ function isCommand(text: string): text is CniCommand {
 }
 
 function configFor(command: CniCommand, stdin: Uint8Array): NetworkConfig {
-  const config = parseNetworkConfig(stdin)
+  const config = command === 'DEL' ? parseNetworkIdentity(stdin) : parseNetworkConfig(stdin)
   if (!isAtLeast(config.cniVersion, since[command]))
     throw new CniError('ERR_CNI_INCOMPATIBLE_VERSION', `config version does not allow ${command}: it is ${config.cniVersion}, wanted ${since[command]} or later`)
   return config

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { realClock } from '@weft/daemon'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
 import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
@@ -237,8 +238,34 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     expect((await node.call('GC', { containerId: 'x', config: { 'cni.dev/valid-attachments': [{ containerID: 'keep', ifname: 'eth0' }] } })).exitCode).toBe(0)
     await eventually('stale goes', () => hostLinks(node.namespace).length === 2)
     expect(node.cni.attachments().map(({ containerId }) => containerId)).toEqual(['keep', 'other'])
-    expect((await node.call('STATUS', { containerId: 'x' })).exitCode).toBe(0)
+    for (const unsaid of [{}, { 'cni.dev/valid-attachments': null }]) {
+      expect((await node.call('GC', { containerId: 'x', config: unsaid })).exitCode).toBe(0)
+      expect(node.cni.attachments()).toHaveLength(2)
+    }
+    expect((await node.call('GC', { containerId: 'x', config: { 'cni.dev/valid-attachments': [] } })).exitCode).toBe(0)
+    await eventually('keep goes', () => node.cni.attachments().length === 1)
+  })
+
+  it('CNI-9, CNI-39 STATUS is 50 while pods cannot be attached, 51 while those that are there suffer too', async () => {
+    const status = async (): Promise<string> => (await node.call('STATUS', { containerId: 'x' })).stdout
+    expect(await status()).toBe('')
     node.addresses.setRanges([])
-    expect(JSON.parse((await node.call('STATUS', { containerId: 'x' })).stdout)).toMatchObject({ code: 50 })
+    expect(errorOf(await status())).toMatchObject({ code: 50, msg: 'Cannot attach pods: this node has no address range yet' })
+    node.addresses.setRanges([parseCidr('10.244.1.0/24')])
+    // A table of this name that another process owns: no kernel lets us mend it.
+    node.namespace.exec('nft', ['delete', 'table', 'inet', 'weft-cni'])
+    const owner = spawn('nsenter', [`--net=${node.namespace.path}`, 'nft', '-i'], { stdio: ['pipe', 'ignore', 'ignore'] })
+    try {
+      owner.stdin.write('add table inet weft-cni { flags owner; }\n')
+      await eventually('the table is somebody else\'s', () => node.namespace.exec('nft', ['list', 'tables']).includes('weft-cni'))
+      node.cni.recheck()
+      await expect.poll(async () => errorOf(await status() || '{}').code).toBe(51)
+    } finally {
+      const gone = new Promise((resolve) => owner.once('close', resolve))
+      owner.kill('SIGKILL')
+      await gone
+    }
+    node.cni.recheck()
+    await expect.poll(status).toBe('')
   })
 })

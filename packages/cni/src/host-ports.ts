@@ -27,6 +27,7 @@ export class HostPorts {
   readonly #byAttachment = new Map<string, readonly HostPort[]>()
   #applied: Table | undefined
   #writes = 0
+  #fault: string | undefined
 
   constructor(deps: HostPortsDeps) {
     this.#deps = deps
@@ -35,6 +36,11 @@ export class HostPorts {
   /** Transactions committed so far. */
   get writes(): number {
     return this.#writes
+  }
+
+  /** Why the kernel did not take the table the last time it was compared; undefined if it is as it should be. */
+  get fault(): string | undefined {
+    return this.#fault
   }
 
   /** Takes over what the store knows, without touching the kernel. */
@@ -72,6 +78,16 @@ export class HostPorts {
 
   /** Reads the table back and writes what differs; writes nothing when nothing does (P11). */
   resync(): void {
+    try {
+      this.#compareAndMend()
+      this.#fault = undefined
+    } catch (error) {
+      this.#fault = messageOf(error)
+      throw error
+    }
+  }
+
+  #compareAndMend(): void {
     const desired = this.#compile()
     const kernel = this.#deps.nft.read('inet', tables.cni)
     const transaction = diffTable(kernel, desired)

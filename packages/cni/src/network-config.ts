@@ -28,7 +28,7 @@ export interface NetworkConfig {
   /** Addresses asked for by `runtimeConfig.ips` or `args.cni.ips`. */
   readonly ips: readonly IpAddress[]
   readonly mac: MacAddress | undefined
-  /** GC only: what the runtime still knows. */
+  /** GC only: what the runtime still knows; undefined if it did not say. */
   readonly validAttachments: readonly { readonly containerId: string, readonly ifname: string }[] | undefined
 }
 
@@ -72,10 +72,7 @@ const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
  */
 export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
   const root = parseJson(stdin)
-  const cniVersion = parseCniVersion(root['cniVersion'])
-  const name = root['name']
-  if (typeof name !== 'string' || name === '') throw new CniError('ERR_CNI_INVALID_CONFIG', 'missing network name')
-  if (!namePattern.test(name)) throw new CniError('ERR_CNI_INVALID_CONFIG', `invalid characters found in network name: "${name}"`)
+  const { cniVersion, name } = identify(root)
   const parsed = configSchema.safeParse(root)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
@@ -94,6 +91,24 @@ export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
     mac: readOptional(name, 'mac', runtimeConfig?.mac ?? args?.cni?.mac, parseMac),
     validAttachments: valid?.map(({ containerID, ifname }) => ({ containerId: containerID, ifname })),
   }
+}
+
+/**
+ * Reads of which network a configuration is and nothing else. For DEL: what was refused at ADD, or is no longer readable in the runtime's cache
+ * (CNI-36), must not keep a pod from ending.
+ *
+ * @throws {CniError} As {@link parseNetworkConfig}, save for values.
+ */
+export function parseNetworkIdentity(stdin: Uint8Array): NetworkConfig {
+  return { ...identify(parseJson(stdin)), prevResult: undefined, dns: undefined, bandwidth: undefined, portMappings: [], ips: [], mac: undefined, validAttachments: undefined }
+}
+
+function identify(root: Readonly<Record<string, unknown>>): Pick<NetworkConfig, 'cniVersion' | 'name'> {
+  const cniVersion = parseCniVersion(root['cniVersion'])
+  const name = root['name']
+  if (typeof name !== 'string' || name === '') throw new CniError('ERR_CNI_INVALID_CONFIG', 'missing network name')
+  if (!namePattern.test(name)) throw new CniError('ERR_CNI_INVALID_CONFIG', `invalid characters found in network name: "${name}"`)
+  return { cniVersion, name }
 }
 
 /** With or without a prefix length (IPAM-8); the length is the network's business, ours is one address. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { routeProtocols } from '@weft/api'
-import { cidrFrom, formatIp, type IpAddress } from '@weft/ip'
+import { cidrFrom, formatIp, type IpAddress, type MacAddress } from '@weft/ip'
 import { ensureDone, isAlreadyExists, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
 import { type Bandwidth, limitRequests, type RateLimit } from './bandwidth.ts'
 import { CniError } from './cni-error.ts'
@@ -136,6 +136,7 @@ export interface ExpectedWiring {
   readonly ifname: string
   readonly hostIfname: string
   readonly ips: readonly IpAddress[]
+  readonly podMac: MacAddress
   readonly bandwidth?: Bandwidth | undefined
 }
 
@@ -144,13 +145,13 @@ export interface ExpectedWiring {
  *
  * @returns One sentence per difference.
  */
-export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, hostIfname, ips, bandwidth }: ExpectedWiring): readonly string[] {
+export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, hostIfname, ips, podMac, bandwidth }: ExpectedWiring): readonly string[] {
   const podLink = pod.findLink(ifname)
   const hostLink = node.findLink(hostIfname)
   return [
     ...linkDifferences(ifname, podLink, bandwidth?.egress),
     ...linkDifferences(hostIfname, hostLink, bandwidth?.ingress),
-    ...podLink === undefined ? [] : podDifferences(pod, podLink, ips),
+    ...podLink === undefined ? [] : podDifferences(pod, podLink, { ips, podMac }),
     ...hostLink === undefined ? [] : hostDifferences(node, hostLink, ips),
   ]
 }
@@ -164,13 +165,15 @@ function linkDifferences(name: string, link: Link | undefined, limit: RateLimit 
   ]
 }
 
-function podDifferences(pod: RouteSocket, link: Link, ips: readonly IpAddress[]): readonly string[] {
+function podDifferences(pod: RouteSocket, link: Link, { ips, podMac }: Pick<ExpectedWiring, 'ips' | 'podMac'>): readonly string[] {
   const addresses = pod.addresses({ ifIndex: link.index })
   const routes = pod.routes({ table: mainTable })
-  return ips.flatMap((ip) => [
+  // The node's permanent neighbour entry holds the other: nothing would arrive.
+  const renamed = link.mac === podMac ? [] : [`${link.name} has hardware address ${link.mac ?? 'none'}, wanted ${podMac}`]
+  return renamed.concat(ips.flatMap((ip) => [
     ...addresses.some(({ address }) => address.family === ip.family && address.bits === ip.bits) ? [] : [`address ${formatIp(ip)} is missing on ${link.name}`],
     ...routes.some((route) => route.family === ip.family && route.destination.prefix === 0 && route.ifIndex === link.index) ? [] : [`IPv${ip.family} default route over ${link.name} is missing`],
-  ])
+  ]))
 }
 
 const mainTable = 254

@@ -50,9 +50,13 @@ export async function installPlugin(folder: string, program: ShimProgram): Promi
 }
 
 async function run(path: string, { environment, stdin, netns }: PluginCall): Promise<PluginOutput> {
+  return await runProgram(netns === undefined ? [path] : ['nsenter', `--net=${netns}`, path], { PATH: process.env['PATH'], ...environment }, stdin)
+}
+
+/** Runs a program to its end. */
+export async function runProgram([command, ...args]: readonly string[], env: Readonly<Record<string, string | undefined>>, stdin?: string): Promise<PluginOutput> {
   const began = performance.now()
-  const [command, ...args]: readonly [string, ...string[]] = netns === undefined ? [path] : ['nsenter', `--net=${netns}`, path]
-  const child = spawn(command, args, { env: { PATH: process.env['PATH'], ...environment }, stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
+  const child = spawn(command!, args, { env, stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   child.stdout!.setEncoding('utf8').on('data', (text: string) => { stdout += text })

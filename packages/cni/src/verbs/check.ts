@@ -13,14 +13,16 @@ import { findDifferences } from '../wire.ts'
  */
 export function check({ ports, route, nodeNetnsFd, hostPorts }: VerbContext, request: AttachmentRequest, fds: readonly number[]): void {
   using pod = takePodNetns(request, fds, nodeNetnsFd)
-  const { containerId, ifname, config } = request
+  const { containerId, ifname, netns, config } = request
   if (config.prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
   const attachment = ports.address.find({ containerId, ifname })
   if (attachment === undefined || attachment.state === 'releasing') throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": it is unknown on this node, wanted one that ADD made`)
   const told = new Set(config.prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
+  const shown = config.prevResult.interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns)
   const differences = [
+    ...shown === undefined ? [`interface ${ifname} is not in prevResult`] : [],
     ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),
-    ...findDifferences(pod.route, route, { ...attachment, bandwidth: parseData(attachment.data).bandwidth }),
+    ...findDifferences(pod.route, route, { ...attachment, ...parseData(attachment.data) }),
     ...hostPorts.findDifferences(attachment),
   ]
   if (differences.length > 0) throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": ${differences.join('; ')}`)

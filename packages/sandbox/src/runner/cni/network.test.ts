@@ -5,7 +5,7 @@ import { pluginConfig, podRuntimeConfig } from './network.ts'
 const conflist = { cniVersion: '1.1.0', name: 'net', plugins: [{ type: 'first', mtu: 1400, capabilities: { portMappings: true } }, { type: 'second' }] }
 
 describe('pluginConfig()', () => {
-  test('gives a plugin its own keys, the list\'s name and version, and the capabilities it has (CNI-12)', () => {
+  test('gives a plugin its own keys, the list\'s name and version, the capabilities it has and the result before it (CNI-16)', () => {
     const runtimeConfig = { portMappings: [{ hostPort: 80 }], bandwidth: {} }
     expect(pluginConfig({ conflist, plugin: conflist.plugins[0]!, runtimeConfig })).toEqual({ type: 'first', mtu: 1400, name: 'net', cniVersion: '1.1.0', runtimeConfig: { portMappings: [{ hostPort: 80 }] } })
     expect(pluginConfig({ conflist, plugin: conflist.plugins[1]!, runtimeConfig, prevResult: { ips: [] } })).toEqual({ type: 'second', name: 'net', cniVersion: '1.1.0', prevResult: { ips: [] } })
@@ -25,7 +25,7 @@ describe('parseConflist()', () => {
     expect(() => parse({ cniVersion: '2.0.0' })).toThrow(/it needs CNI 2.0.0/)
   })
 
-  test('refuses what cannot be used, with the file', () => {
+  test('refuses what cannot be used, with the file (CNI-15)', () => {
     for (const text of ['{', '[]', 'null', '{"name":"a b","plugins":[{"type":"x"}]}', '{"name":"n","plugins":[]}', '{"name":"n","plugins":[{"type":"../x"}]}', '{"name":"n","plugins":[null]}']) {
       expect(() => parseConflist(text, 'the-file')).toThrow(/Cannot use network configuration "the-file"/)
     }
