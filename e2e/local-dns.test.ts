@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { adminClient, agentCalls } from '@weft/api'
 import { Asker, demoNamespace, type Place } from '@weft/checks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
@@ -43,7 +44,7 @@ describe('names while the DNS server of the node is away', () => {
     expect(rounds).toBeGreaterThan(5)
     // And back: the node's own server is used again.
     const deadline = performance.now() + 10_000
-    const isLocal = async (): Promise<boolean> => /dnsserver4 \{[^}]*elements/.test(String(await sandbox.handle.client.dump('n1', '/dump/proxy')))
+    const isLocal = async (): Promise<boolean> => /dnsserver4 \{[^}]*elements/.test(await adminClient(agentCalls, sandbox.handle.client.admin('agents', 'n1')).dumpProxy({}))
     while (!(await isLocal())) {
       expect(performance.now(), 'queries came back to the local server').toBeLessThan(deadline)
       await sleep(100)

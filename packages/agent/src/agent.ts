@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os'
-import { type AgentStatus, dnsPort, ipBlockResource, tables } from '@weft/api'
+import { type AdminAnswers, type AgentCalls, dnsPort, ipBlockResource, programStatus, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
-import { type AdminRoute, type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
+import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
 import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
-import { createPolicy, explainRoutes, policyTarget } from '@weft/policy'
-import { createProxy, explainRoute, reportLeftovers, serveHealth, serviceTarget, type Sysctls, takeoverRoute, tuneConntrack } from '@weft/proxy'
+import { createPolicy, policyAnswers, policyTarget } from '@weft/policy'
+import { createProxy, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tuneConntrack } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { askLocalDns } from './dns-probe.ts'
@@ -28,12 +28,8 @@ export interface Agent extends AsyncDisposable {
   readonly registry: Registry
   run(signal: AbortSignal): Promise<void>
   ready(): Readiness
-  status(): AgentStatus
-  readonly dumps: Readonly<Record<string, () => string>>
-  /** What features answer to a question in a URL's parameters, as text or JSON. */
-  readonly explanations: Readonly<Record<string, (url: URL) => unknown>>
-  /** More paths of the admin socket. */
-  readonly routes: Readonly<Record<string, AdminRoute>>
+  /** What it answers on its admin socket. */
+  readonly answers: AdminAnswers<AgentCalls>
 }
 
 /** Assembles the features of one node. They know each other only as ports; this is the one place that connects them. */
@@ -88,10 +84,13 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   return {
     registry,
     ready,
-    status: () => ({ pid: process.pid, startedAt: Math.round(performance.timeOrigin), ...ready(), kernelWrites: overlay.writes + proxy.writes + policy.writes + cni.writes, adopted }),
-    dumps: { overlay: overlay.dump, proxy: proxy.dump, policy: policy.dump, cni: () => `${ipam.dump()}${cni.dump()}` },
-    explanations: { proxy: explainRoute(proxy), ...explainRoutes(policy) },
-    routes: { '/takeover/proxy': takeoverRoute({ nft, proxy }) },
+    answers: {
+      ...proxyAnswers({ nft, proxy }),
+      ...policyAnswers(policy),
+      dumpOverlay: () => overlay.dump(),
+      dumpCni: () => `${ipam.dump()}${cni.dump()}`,
+      status: () => ({ ...programStatus(ready()), kernelWrites: { cni: cni.writes, overlay: overlay.writes, proxy: proxy.writes, policy: policy.writes }, adopted }),
+    },
     async run(stop) {
       // Everything goes on until names are asked for elsewhere: whatever stops this agent may stop the node's DNS server too.
       const left = new AbortController()

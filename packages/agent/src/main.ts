@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { agentStatusPath } from '@weft/api'
+import { adminRoutes, agentCalls } from '@weft/api'
 import { loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { warmThreadPool } from '@weft/netlink'
@@ -26,12 +26,7 @@ await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) 
   await using _admin = await serveAdmin({
     ...open,
     listen: { path: config.adminSocket },
-    routes: {
-      [agentStatusPath]: () => agent.status(),
-      ...Object.fromEntries(Object.entries(agent.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])),
-      ...Object.fromEntries(Object.entries(agent.explanations).map(([name, explain]) => [`/explain/${name}`, explain])),
-      ...agent.routes,
-    },
+    routes: adminRoutes(agentCalls, agent.answers),
   })
   await using _health = config.health === undefined ? undefined : await serveAdmin({ ...open, listen: { host: config.health.address, port: config.health.port } })
   await agent.run(signal)

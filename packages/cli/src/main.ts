@@ -1,6 +1,7 @@
 import { Argument, Command, Option } from 'commander'
 import type { ClusterOptions } from '@weft/checks'
 import type { BuildImageOptions } from './commands/image.ts'
+import type { DumpedFeature } from './commands/dump.ts'
 import type { InstallCommandOptions } from './commands/install.ts'
 import { reportFailure } from './failure.ts'
 import { version } from './version.ts'
@@ -103,31 +104,34 @@ program.command('check')
   .addOption(json())
   .action(async (options: { json?: boolean }) => run((await import('./commands/check.ts')).check({ json: options.json ?? false })))
 
-program.command('dump')
+/** Which cluster a question is about: the sandbox unless another is named. */
+const about = (command: Command): Command => onCluster(command).addHelpText('after', '\nWithout --cluster, --kubeconfig and --context it is about the sandbox of `weft up`.')
+
+about(program.command('dump'))
   .description('what a feature wants in the kernel of a node, as nft text, routes or a zone file')
   .addArgument(new Argument('<feature>').choices(['proxy', 'policy', 'overlay', 'cni', 'dns']))
   .requiredOption('--node <name>', 'the node')
-  .action(async (feature: string, options: { node: string }) => run((await import('./commands/dump.ts')).dump(feature, options.node)))
+  .action(async (feature: DumpedFeature, options: ClusterOptions & { node: string }) => run((await import('./commands/dump.ts')).dump(feature, options)))
 
 const proxy = program.command('proxy').description('the service proxy of a node')
 
-proxy.command('explain')
+about(proxy.command('explain'))
   .description('what happens to a new connection to an address and port, and why: as wanted, and as the kernel has it')
   .argument('<address:port>', 'e.g. 10.96.0.1:80 or [fd00::1]:80')
   .option('--from <client>', 'a pod (NAMESPACE/NAME), an address, or `node` for the node itself', 'node')
   .option('--protocol <protocol>', 'TCP, UDP or SCTP', 'TCP')
   .option('--node <name>', "the node that is asked; the pod's own by default")
-  .action(async (to: string, options: { from: string, protocol: string, node?: string }) => run((await import('./commands/explain-proxy.ts')).explainProxy(to, options)))
+  .action(async (to: string, options: ClusterOptions & { from: string, protocol: string, node?: string }) => run((await import('./commands/explain-proxy.ts')).explainProxy(to, options)))
 
-proxy.command('takeover')
+about(proxy.command('takeover'))
   .description('remove the rules that kube-proxy left on a node, after those of Weft are in place')
   .requiredOption('--node <name>', 'the node')
   .option('--dry-run', 'only tell what is there')
-  .action(async (options: { node: string, dryRun?: boolean }) => run((await import('./commands/takeover-proxy.ts')).takeoverProxy(options.node, { dryRun: options.dryRun ?? false })))
+  .action(async (options: ClusterOptions & { node: string, dryRun?: boolean }) => run((await import('./commands/takeover-proxy.ts')).takeoverProxy({ ...options, dryRun: options.dryRun ?? false })))
 
 const policy = program.command('policy').description('why a connection is open or closed, and who reaches whom')
 
-const traffic = (command: Command): Command => command
+const traffic = (command: Command): Command => about(command)
   .option('--port <port>', 'destination port, after Services were rewritten; without it ICMP')
   .addOption(new Option('--protocol <protocol>', 'TCP unless there is no port').choices(['tcp', 'udp', 'sctp', 'icmp']))
   .addOption(new Option('--family <family>', 'address family; the first that both ends have').choices(['4', '6']))
@@ -137,14 +141,14 @@ traffic(policy.command('explain'))
   .description('the verdict, the rule that decided and those that were asked: by the policies and by the kernels of both nodes')
   .requiredOption('--from <end>', 'a pod `namespace/name`, a node, or an address')
   .requiredOption('--to <end>', 'a pod `namespace/name`, a node, or an address')
-  .action(async (options: { from: string, to: string, protocol?: string, port?: string, family?: '4' | '6', json?: boolean }) =>
+  .action(async (options: ClusterOptions & { from: string, to: string, protocol?: string, port?: string, family?: '4' | '6', json?: boolean }) =>
     run((await import('./commands/policy.ts')).explain({ ...options, json: options.json ?? false })))
 
 traffic(policy.command('matrix'))
   .description('who reaches whom, by the policies: a table, JSON, or an SVG picture')
   .argument('[namespaces...]', 'all of them by default')
   .option('--svg <file>', 'draw it into this file as well')
-  .action(async (namespaces: string[], options: { svg?: string, protocol?: string, port?: string, family?: '4' | '6', json?: boolean }) =>
+  .action(async (namespaces: string[], options: ClusterOptions & { svg?: string, protocol?: string, port?: string, family?: '4' | '6', json?: boolean }) =>
     run((await import('./commands/policy.ts')).matrix({ namespaces, ...options, json: options.json ?? false })))
 
 program.command('test')
@@ -171,7 +175,8 @@ program.command('admin')
   .description('what the agent of this node answers on its admin socket; for `kubectl exec`')
   .argument('<path>', 'e.g. /status, /readyz, /metrics, /dump/proxy')
   .option('--socket <path>', 'of another program: /run/weft/dns.sock, /run/weft/controller.sock', '/run/weft/admin.sock')
-  .action(async (path: string, options: { socket: string }) => run((await import('./commands/admin.ts')).admin(path, options)))
+  .option('--post', 'ask it to do something, as `weft proxy takeover` does')
+  .action(async (path: string, options: { socket: string, post?: boolean }) => run((await import('./commands/admin.ts')).admin(path, { ...options, post: options.post ?? false })))
 
 program.command('bench')
   .description('measure against peers and physical limits, side by side in one run')

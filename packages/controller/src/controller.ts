@@ -1,4 +1,4 @@
-import { ipBlockResource, ipPoolResource, nodeResource } from '@weft/api'
+import { type AdminAnswers, type ControllerCalls, ipBlockResource, ipPoolResource, nodeResource, programStatus } from '@weft/api'
 import { allReady, type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createPoolController } from '@weft/ipam'
 import { createKubeMetrics, EventRecorder, type KubeClient, LeaderElector, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
@@ -15,7 +15,8 @@ export interface Controller {
   readonly registry: Registry
   run(signal: AbortSignal): Promise<void>
   ready(): Readiness
-  readonly dumps: Readonly<Record<string, () => string>>
+  /** What it answers on its admin socket. */
+  readonly answers: AdminAnswers<ControllerCalls>
 }
 
 /** The cluster-wide loops. Every replica watches; only the leader writes. */
@@ -39,10 +40,15 @@ export function createController({ config, client, clock, logger }: ControllerDe
   })
   const elector = new LeaderElector({ client, name: 'weft-controller', namespace: config.namespace, identity: config.identity, clock, logger })
 
+  const ready = (): Readiness => allReady({ 'nodes': nodes.hasSynced, 'ip pools': pools.hasSynced, 'ip blocks': blocks.hasSynced })
+
   return {
     registry,
-    ready: () => allReady({ nodes: nodes.hasSynced, 'ip pools': pools.hasSynced, 'ip blocks': blocks.hasSynced }),
-    dumps: { pools: () => poolController.dump() },
+    ready,
+    answers: {
+      status: () => ({ ...programStatus(ready()), identity: config.identity, leading: elector.isLeader }),
+      dumpPools: () => poolController.dump(),
+    },
     async run(signal) {
       // One that lost the lease runs for it again.
       const lead = async (): Promise<void> => {

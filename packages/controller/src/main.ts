@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { adminRoutes, controllerCalls } from '@weft/api'
 import { loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { inClusterClient, kubeconfigClient } from '@weft/kube'
@@ -18,7 +19,7 @@ await runMain(pinoLogger({ name: 'weft-controller', level: 'info' }), async (sig
   await using _admin = await serveAdmin({
     ...open,
     listen: { path: config.adminSocket },
-    routes: Object.fromEntries(Object.entries(controller.dumps).map(([name, dump]) => [`/dump/${name}`, () => dump()])),
+    routes: adminRoutes(controllerCalls, controller.answers),
   })
   await using _health = config.health === undefined ? undefined : await serveAdmin({ ...open, listen: { host: config.health.address, port: config.health.port } })
   await controller.run(signal)

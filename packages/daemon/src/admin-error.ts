@@ -7,3 +7,13 @@ export class AdminError extends Error {
     this.name = 'AdminError'
   }
 }
+
+/** A program does not answer a question of an operator, or says why it will not. */
+export class AdminRefusedError extends Error {
+  readonly code = 'ERR_ADMIN_REFUSED'
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'AdminRefusedError'
+  }
+}

@@ -1,4 +1,5 @@
-export { AdminError } from './admin-error.ts'
+export { AdminError, AdminRefusedError } from './admin-error.ts'
+export { askAdmin } from './admin-ask.ts'
 export type { AdminRoute } from './admin-request.ts'
 export { type AdminOptions, serveAdmin } from './admin-server.ts'
 export { type Backoff, backoff, type BackoffOptions } from './backoff.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { endpointSliceResource, namespaceResource, type Namespace, type EndpointSlice, type Pod, podResource, type Service, serviceResource } from '@weft/api'
+import { adminRoutes, dnsCalls, endpointSliceResource, namespaceResource, type Namespace, type EndpointSlice, type Pod, podResource, type Service, serviceResource } from '@weft/api'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
@@ -35,7 +35,7 @@ await runMain(logger, async (signal) => {
     },
   })
   const readiness = { registry, ready: () => dns.ready(), logger }
-  await using _admin = await serveAdmin({ ...readiness, listen: { path: config.adminSocket }, routes: { '/dump/zone': () => dns.dump() } })
+  await using _admin = await serveAdmin({ ...readiness, listen: { path: config.adminSocket }, routes: adminRoutes(dnsCalls, { dumpZone: () => dns.dump() }) })
   await using _health = config.health === undefined ? undefined : await serveAdmin({ ...readiness, listen: { host: config.health.address, port: config.health.port } })
 
   // What follows the API server goes on through lameduck: it ends when the server has.

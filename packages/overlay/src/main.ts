@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { type IpBlock, ipBlockResource, type Node, nodeResource, tables } from '@weft/api'
+import { adminRoutes, type IpBlock, ipBlockResource, type Node, nodeResource, overlayCalls, tables } from '@weft/api'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
@@ -29,7 +29,7 @@ await runMain(logger, async (signal) => {
     config: config.overlay, nodeName: config.nodeName, nodes, blocks, kernel: { route, nft }, clock, logger, registry,
     writeSysctls: (sysctls) => writeSysctls(undefined, sysctls),
   })
-  await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => overlay.ready(), routes: { '/dump/overlay': () => overlay.dump() }, logger })
+  await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => overlay.ready(), routes: adminRoutes(overlayCalls, { dumpOverlay: () => overlay.dump() }), logger })
 
   const metrics = createKubeMetrics(registry)
   const follow = <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> =>

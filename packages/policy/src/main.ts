@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource, tables } from '@weft/api'
+import { adminNetworkPolicyResource, adminRoutes, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, policyCalls, type Service, serviceResource, tables } from '@weft/api'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
-import { explainRoutes } from './explain/explain-routes.ts'
+import { policyAnswers } from './explain/policy-answers.ts'
 import { createPolicy } from './policy.ts'
 import { policyTarget } from './policy-target.ts'
 import { policyProgramConfigSchema } from './program-config.ts'
@@ -30,7 +30,7 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
     ...stores, clusterPolicies: clusterKinds.map(({ store }) => store), config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
-  await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: { '/dump/policy': () => policy.dump(), ...Object.fromEntries(Object.entries(explainRoutes(policy)).map(([name, explain]) => [`/explain/${name}`, explain])) }, logger })
+  await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: adminRoutes(policyCalls, policyAnswers(policy)), logger })
 
   async function follow<T extends StoredObject>(resource: Resource<T>, store: Store<T>, kind: string, apiVersion = 'v1'): Promise<void> {
     const onRefused = (object: unknown, error: unknown): void => recorder.record(targetOf(object, { apiVersion, kind }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) })

@@ -8,7 +8,7 @@ import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
 import { createEvaluator } from './evaluator/index.ts'
 import { type ExplainContext, explainPolicy } from './explain/explain.ts'
-import type { PolicyAnswers } from './explain/explain-routes.ts'
+import type { ExplainingPolicy } from './explain/policy-answers.ts'
 import { policyMatrix } from './explain/matrix.ts'
 import { type Flow, type FlowMarks, JudgedFlows } from './judged-flows.ts'
 import { policyMetrics } from './metrics.ts'
@@ -43,7 +43,7 @@ export interface PolicyDeps {
   readonly registry: Registry
 }
 
-export interface Policy extends PolicyAnswers {
+export interface Policy extends Pick<ExplainingPolicy, 'explain' | 'matrix'> {
   /** Keeps the kernel as wanted until aborted. */
   run(signal: AbortSignal): Promise<void>
   ready(): Readiness

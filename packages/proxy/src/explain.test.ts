@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { node, service, slice } from '../test/cluster.ts'
 import { running } from '../test/running.ts'
 import { type Explanation, formatExplanation } from './explain.ts'
-import { explainRoute } from './explain-route.ts'
+import { explainInWords } from './proxy-answers.ts'
 import { sets } from './sets.ts'
 
 const objects = [
@@ -66,10 +66,9 @@ describe('explain()', () => {
     expect(formatExplanation(ask())).toContain('kernel: it has no table of ours')
   })
 
-  test('explainRoute() reads the question and refuses what it cannot', async () => {
+  test('explainInWords() reads the question and refuses what it cannot', async () => {
     await using run = await running(objects, { config })
-    const route = explainRoute(run.proxy)
-    const ask = (query: string): string => route(new URL(`http://admin/explain/proxy?${query}`))
+    const ask = (query: string): string => explainInWords(run.proxy, { to: '', ...Object.fromEntries(new URLSearchParams(query)) })
     expect(ask('to=10.96.0.1:80&protocol=tcp&from=10.244.0.9')).toContain('10.96.0.1:80 tcp from 10.244.0.9')
     expect(ask('to=[fd00:10:96::1]:80')).toContain('[fd00:10:96::1]:80 tcp from this node')
     for (const query of ['', 'to=web:80', 'to=10.96.0.1:0', 'to=10.96.0.1:80&protocol=icmp', 'to=10.96.0.1:80&from=::1']) expect(() => ask(query), query).toThrow(SyntaxError)

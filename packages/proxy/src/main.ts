@@ -1,19 +1,19 @@
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { type EndpointSlice, endpointSliceResource, type Node, nodeResource, type Service, serviceResource } from '@weft/api'
+import { adminRoutes, type EndpointSlice, endpointSliceResource, type Node, nodeResource, proxyCalls, type Service, serviceResource } from '@weft/api'
 import { createRegistry, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
 import { Conntrack, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { type Sysctls, tuneConntrack } from './conntrack-settings.ts'
-import { explainRoute } from './explain-route.ts'
 import { followEdits } from './follow-edits.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
+import { proxyAnswers } from './proxy-answers.ts'
 import { createProxy } from './proxy.ts'
 import { serveHealth, serviceTarget } from './serve-health.ts'
-import { reportLeftovers, takeoverRoute } from './takeover.ts'
+import { reportLeftovers } from './takeover.ts'
 import { type ServiceCidr, serviceCidrResource } from './service-cidr.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
@@ -34,7 +34,7 @@ await runMain(logger, async (signal) => {
     ...stores, config: config.proxy, nodeName, nft, flows, addresses, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
-  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: { '/dump/proxy': () => proxy.dump(), '/explain/proxy': explainRoute(proxy), '/takeover/proxy': takeoverRoute({ nft, proxy }) } })
+  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
 
   const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (settings) => writeSysctls(undefined, settings, { folder }) }
   const metrics = createKubeMetrics(registry)

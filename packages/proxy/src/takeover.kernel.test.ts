@@ -9,7 +9,7 @@ import { Lab } from '../test/lab.ts'
 import { running } from '../test/running.ts'
 import { compileProxy } from './compile.ts'
 import { proxyConfigSchema } from './config.ts'
-import { reportLeftovers, takeoverRoute } from './takeover.ts'
+import { reportLeftovers, takeOver, tellLeftovers } from './takeover.ts'
 import { watchNode } from './watch-node.ts'
 import { watchService } from './watch.ts'
 
@@ -69,12 +69,10 @@ describe.skipIf(reason !== undefined)(`takeover${reason === undefined ? '' : `: 
       const options = { nft: lab.nft, proxy: run.proxy }
       await reportLeftovers({ ...options, nodeName: 'here', logger: silentLogger, recorder: { record: ({ name }, _type, { reason: why, message }) => void told.push(`${name} ${why} ${message}`) } }, new AbortController().signal)
       expect(told).toEqual([expect.stringMatching(/^here KubeProxyLeftovers .*table ip kube-proxy; table ip nat of iptables: 4 chains/)])
-      const route = takeoverRoute(options)
-      const url = new URL('http://admin/takeover/proxy')
-      expect(await route(url)).toMatch(/^kube-proxy left here:\n {2}table ip kube-proxy\n/)
+      expect(await tellLeftovers(options)).toMatch(/^kube-proxy left here:\n {2}table ip kube-proxy\n/)
       expect(lab.nft.graph('ip', 'kube-proxy')).toBeDefined()
-      expect(await route(url, {})).toMatch(/^removed:\n {2}table ip kube-proxy\n {2}table ip nat of iptables: 4 chains/)
-      expect(await route(url)).toBe('kube-proxy left nothing here\n')
+      expect(await takeOver(options)).toMatch(/^removed:\n {2}table ip kube-proxy\n {2}table ip nat of iptables: 4 chains/)
+      expect(await tellLeftovers(options)).toBe('kube-proxy left nothing here\n')
     })
     expect(new Set(answers)).toEqual(new Set(['b1 10.244.0.9']))
     const rest = lab.node.exec('iptables-nft-save', ['-t', 'nat'])

@@ -25,23 +25,28 @@ export async function reportLeftovers({ nft, proxy, nodeName, recorder, logger }
   recorder.record(nodeTarget(nodeName), 'Warning', { reason: 'KubeProxyLeftovers', message: `kube-proxy left rules behind, which still act on packets; \`weft proxy takeover\` removes what it can: ${found.join('; ')}` })
 }
 
-/**
- * Answers `/takeover/proxy` on an admin socket, as text: GET tells what kube-proxy left, POST removes it, after ours are in the
- * kernel. Nothing of other programs is touched, and nothing of kube-proxy's that others refer to.
- */
-export function takeoverRoute({ nft, proxy }: TakeoverOptions): (url: URL, body?: unknown) => Promise<string> {
-  return async (_url, body) => {
-    const found = await findLeftovers(nft)
-    const lines = describeLeftovers(found)
-    if (lines.length === 0) return 'kube-proxy left nothing here\n'
-    if (body === undefined) return `kube-proxy left here:\n${list(lines)}`
-    await proxy.settled()
-    removeLeftovers(nft, found)
-    const rest = describeLeftovers(await findLeftovers(nft))
-    const removed = lines.filter((line) => !rest.includes(line))
-    return `removed:\n${list(removed)}${rest.length === 0 ? '' : `not removed:\n${list(rest)}`}`
-  }
+/** Tells what kube-proxy left on this node, as text. */
+export async function tellLeftovers({ nft }: Pick<TakeoverOptions, 'nft'>): Promise<string> {
+  const lines = describeLeftovers(await findLeftovers(nft))
+  return lines.length === 0 ? nothingLeft : `kube-proxy left here:\n${list(lines)}`
 }
+
+/**
+ * Removes what kube-proxy left, once our own rules are in the kernel, and tells it as text. Nothing of other programs is touched, and
+ * nothing of kube-proxy's that others refer to.
+ */
+export async function takeOver({ nft, proxy }: TakeoverOptions): Promise<string> {
+  const found = await findLeftovers(nft)
+  const lines = describeLeftovers(found)
+  if (lines.length === 0) return nothingLeft
+  await proxy.settled()
+  removeLeftovers(nft, found)
+  const rest = describeLeftovers(await findLeftovers(nft))
+  const removed = lines.filter((line) => !rest.includes(line))
+  return `removed:\n${list(removed)}${rest.length === 0 ? '' : `not removed:\n${list(rest)}`}`
+}
+
+const nothingLeft = 'kube-proxy left nothing here\n'
 
 function list(lines: readonly string[]): string {
   return lines.map((line) => `  ${line}\n`).join('')

@@ -39,6 +39,11 @@ export function nodePaths(run: string, node: string): NodePaths {
   return { folder, netns: `${run}/netns/${node}`, cniConf: `${folder}/net.d`, adminSocket: `${folder}/agent.sock`, dnsSocket: `${folder}/dns.sock` }
 }
 
+/** The controller's admin socket. */
+export function controllerSocket(run: string): string {
+  return `${run}/controller/admin.sock`
+}
+
 /** Folder of CNI binaries of a node: the plugin's settings beside it name the node's agent. */
 export function cniBinFolder(folder: string): string {
   return `${folder}/cni`
@@ -80,7 +85,7 @@ export function clusterPrograms(sources: ProgramSources): Program[] {
   const file = writeConfig(`${folder}/controller.json`, overlaid({
     identity: 'weft-controller',
     kube: apiAccess(folder, serviceAccountUser('kube-system', 'weft-controller'), sources),
-    adminSocket: `${folder}/admin.sock`,
+    adminSocket: controllerSocket(sources.run),
   }, sources.configs.controller))
   const command = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--no-new-privs', '--', ...nodeCommand('controller'), '--config', file]
   return [{ name: 'controller', command, environment: sources.environment, logPath: `${sources.logs}/controller.log` }]

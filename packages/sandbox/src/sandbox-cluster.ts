@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type AgentStatus, agentStatusPath, links, nodeResource } from '@weft/api'
+import { adminClient, agentCalls, links, nodeResource } from '@weft/api'
 import type { Cluster, ClusterNode, Place, RunResult } from '@weft/checks'
 import { parseIp } from '@weft/ip'
 import { createKubeClient, type KubeClient } from '@weft/kube'
@@ -32,7 +32,7 @@ export async function sandboxCluster(stateDir: string): Promise<Cluster & AsyncD
     ask: (place, questions, options) => run(place, ['weft-probe', 'ask'], { ...options, stdin: questions }),
     run,
     killAgent: async (node) => void await client.killAgent(node),
-    agentStatus: async (node) => await client.agent(node, agentStatusPath) as AgentStatus,
+    agentStatus: async (node) => await adminClient(agentCalls, client.admin('agents', node)).status({}),
     async [Symbol.asyncDispose]() {
       await kube[Symbol.asyncDispose]()
     },

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { kernelFeatures } from '@weft/api'
 import type { LoadReport } from '../ask.ts'
 import { type Check, ensure, NotTried } from '../check.ts'
 import { ports } from '../demo.ts'
@@ -48,10 +49,11 @@ export const agentChecks: readonly Check[] = [
         await sleep(50, undefined, { signal })
         after = await cluster.agentStatus(node).catch(() => before)
       }
-      const mostWrites = cluster.dnsBesideAgent === true ? dnsWrites : 0
-      ensure(after.kernelWrites <= mostWrites, `the new agent wrote ${after.kernelWrites} kernel objects that were already there`)
+      const needless = kernelFeatures.filter((feature) => after.kernelWrites[feature] > (feature === 'proxy' && cluster.dnsBesideAgent === true ? dnsWrites : 0))
+      ensure(needless.length === 0, `the new agent wrote kernel objects that were already there: ${needless.map((feature) => `${feature} ${after.kernelWrites[feature]}`).join(', ')}`)
+      const writes = kernelFeatures.reduce((sum, feature) => sum + after.kernelWrites[feature], 0)
       ensure(after.adopted > 0, 'the new agent found no attachment of the pods that run')
-      return `${node}: ${reports.reduce((total, { answered }) => total + answered, 0)} requests to ${targets.map(({ host }) => host).join(', ')}, 0 failed (slowest ${Math.max(...reports.map(({ longestMs }) => longestMs)).toFixed(0)} ms); the new one, ready after ${((performance.now() - start) / 1000).toFixed(1)} s, adopted ${after.adopted} attachments, ${after.kernelWrites} kernel writes${after.kernelWrites > 0 ? ' (endpoints of DNS, which left with its pod)' : ''}`
+      return `${node}: ${reports.reduce((total, { answered }) => total + answered, 0)} requests to ${targets.map(({ host }) => host).join(', ')}, 0 failed (slowest ${Math.max(...reports.map(({ longestMs }) => longestMs)).toFixed(0)} ms); the new one, ready after ${((performance.now() - start) / 1000).toFixed(1)} s, adopted ${after.adopted} attachments, ${writes} kernel writes${writes > 0 ? ' (endpoints of DNS, which left with its pod)' : ''}`
     },
   },
 ]

@@ -2,7 +2,8 @@ import { fileURLToPath } from 'node:url'
 import { type KubeConnection, kubeconfigClient, listObjects } from '@weft/kube'
 import type { ProbeImage } from '../cluster.ts'
 import { type ClusterDescriptor, readDescriptor } from './descriptor.ts'
-import { agentContainer, type OpenCluster, openCluster } from './open-cluster.ts'
+import { agentContainer } from './find-pods.ts'
+import { type OpenCluster, openCluster } from './open-cluster.ts'
 
 /** Which cluster a command is about, as its options say. */
 export interface ClusterOptions {

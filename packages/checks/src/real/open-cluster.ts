@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { type AgentStatus, agentStatusPath, nodeResource, type Pod, podResource } from '@weft/api'
+import { adminClient, agentCalls, nodeResource } from '@weft/api'
 import { formatIp, type IpAddress, parseIp } from '@weft/ip'
 import { execInPod, type KubeConnection, listObjects } from '@weft/kube'
 import type { Answer } from '../ask.ts'
 import { type Cluster, type ClusterNode, formatPlace, type Place, type ProbeImage, type RunResult } from '../cluster.ts'
 import { demoNamespace, ports } from '../demo.ts'
+import { podDoor } from './admin-door.ts'
 import type { ClusterDescriptor } from './descriptor.ts'
+import { agentContainer, podOn } from './find-pods.ts'
 import { runCommand } from './run-command.ts'
 
 /** What is known of a real cluster beside its API. */
@@ -23,9 +25,6 @@ export interface ClusterAccess {
 export interface OpenCluster extends Cluster, AsyncDisposable {
   readonly kube: KubeConnection
 }
-
-/** Labels of the agents' pods, and the container that is the agent. */
-export const agentContainer = { labels: 'app.kubernetes.io/name=weft,app.kubernetes.io/component=agent', name: 'agent' } as const
 
 /** Ends every process of this machine that is an agent; the brackets keep the search from finding itself. */
 const killScript = 'n=0; for p in /proc/[0-9]*; do if tr "\\0" " " <"$p/cmdline" 2>/dev/null | grep -q "[w]eft-agent"; then kill -KILL "${p#/proc/}" && n=1; fi; done; test $n = 1'
@@ -52,12 +51,6 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
     await untilServed([...outside.exec, ...localProbe, 'ask'], addresses[0]!)
   }
 
-  const podOn = async (node: string, where: { readonly namespace: string, readonly labels: string }): Promise<Pod> => {
-    const { items } = await listObjects(kube, `/api/v1/namespaces/${where.namespace}/pods`, { labelSelector: where.labels, fieldSelector: `spec.nodeName=${node}` })
-    const pod = items.map(podResource.trim).find(({ deleting }) => !deleting)
-    if (pod === undefined) throw new Error(`Cannot find pod of "${where.labels}" on node "${node}": there is none`)
-    return pod
-  }
   const inPod = async (pod: { readonly namespace: string, readonly name: string, readonly container?: string | undefined }, command: readonly string[], { stdin, timeoutMs, signal }: { readonly stdin?: string, readonly timeoutMs?: number, readonly signal?: AbortSignal } = {}): Promise<RunResult> => {
     const signals = [signal, timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs)].filter((each) => each !== undefined)
     return await execInPod(kube, pod, command, { stdin, signal: AbortSignal.any(signals) })
@@ -78,7 +71,7 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
     async ask(place, questions, options) {
       switch (place.kind) {
         case 'pod': return await inPod(place, [...probe.command, 'ask'], { ...options, stdin: questions })
-        case 'node': return await inPod(await podOn(place.name, { namespace: demoNamespace, labels: 'app=host' }), [...probe.command, 'ask'], { ...options, stdin: questions })
+        case 'node': return await inPod(await podOn(kube, place.name, { namespace: demoNamespace, labels: 'app=host' }), [...probe.command, 'ask'], { ...options, stdin: questions })
         case 'outside': return await runCommand([...prefixOf(place), ...localProbe, 'ask'], { ...options, stdin: questions })
         default: return place satisfies never
       }
@@ -89,10 +82,8 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
       if (code !== 0) throw new Error(`Cannot kill agent of node "${node}": ${stderr.trim() || 'no such process runs'}`)
     },
     async agentStatus(node) {
-      const pod = await podOn(node, { namespace, labels: agentContainer.labels })
-      const { code, stdout, stderr } = await inPod({ ...pod, container: agentContainer.name }, ['weft', 'admin', agentStatusPath], { timeoutMs: 10_000 })
-      if (code !== 0) throw new Error(`Cannot ask agent of node "${node}": ${stderr.trim()}`)
-      return JSON.parse(stdout) as AgentStatus
+      const pod = await podOn(kube, node, { namespace, labels: agentContainer.labels })
+      return await adminClient(agentCalls, podDoor(kube, pod, agentContainer)).status({})
     },
     async [Symbol.asyncDispose]() {
       await stack.disposeAsync()

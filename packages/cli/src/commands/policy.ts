@@ -1,12 +1,13 @@
 import { writeFile } from 'node:fs/promises'
-import type { PolicyExplanation, PolicyMatrix } from '@weft/api'
-import { SandboxClient } from '@weft/sandbox'
-import { sandboxDir } from '../paths.ts'
+import type { PolicyExplanation } from '@weft/api'
+import type { ClusterOptions } from '@weft/checks'
+import { type ClusterPrograms, openPrograms } from '../cluster-programs.ts'
+import { enter } from '../enter.ts'
 import { drawMatrix } from '../policy/draw-matrix.ts'
 import { differs, formatExplanation } from '../policy/format-explanation.ts'
 import { formatMatrix } from '../policy/format-matrix.ts'
 
-interface Traffic {
+interface Traffic extends ClusterOptions {
   readonly protocol?: string
   readonly port?: string
   readonly family?: '4' | '6'
@@ -14,10 +15,12 @@ interface Traffic {
 }
 
 /** Says why a connection is open or closed. Exit code 1 when a kernel does not do what the policies say. */
-export async function explain({ from, to, protocol, port, family, json }: Traffic & { readonly from: string, readonly to: string }): Promise<number> {
-  const client = new SandboxClient(sandboxDir)
-  const ask = async (node: string): Promise<PolicyExplanation> => await askAgent(client, node, `/explain/policy?${query({ from, to, protocol, port, family })}`)
-  const first = await ask(await anyNode(client))
+export async function explain({ from, to, protocol, port, family, json, ...options }: Traffic & { readonly from: string, readonly to: string }): Promise<number> {
+  const elsewhere = await enter(options)
+  if (elsewhere !== undefined) return elsewhere
+  await using programs = await openPrograms(options)
+  const ask = async (node: string): Promise<PolicyExplanation> => await (await programs.agent(node)).explainPolicy({ from, to, protocol, port, family })
+  const first = await ask(await anyNode(programs))
   // The kernels that filter either end, each told by its own agent.
   const nodes = new Set([first.from.node, first.to.node].filter((node) => node !== undefined))
   const told = await Promise.all([...nodes].map(async (node) => (node === first.teller ? first : await ask(node))))
@@ -27,26 +30,19 @@ export async function explain({ from, to, protocol, port, family, json }: Traffi
 }
 
 /** Who reaches whom, as a table, as JSON, or as a picture. */
-export async function matrix({ namespaces, svg, protocol, port, family, json }: Traffic & { readonly namespaces: readonly string[], readonly svg?: string }): Promise<number> {
-  const client = new SandboxClient(sandboxDir)
-  const found: PolicyMatrix = await askAgent(client, await anyNode(client), `/explain/policy-matrix?${query({ protocol, port, family, namespaces: namespaces.join(',') })}`)
+export async function matrix({ namespaces, svg, protocol, port, family, json, ...options }: Traffic & { readonly namespaces: readonly string[], readonly svg?: string }): Promise<number> {
+  const elsewhere = await enter(options)
+  if (elsewhere !== undefined) return elsewhere
+  await using programs = await openPrograms(options)
+  const found = await (await programs.agent(await anyNode(programs))).policyMatrix({ protocol, port, family, namespaces: namespaces.join(',') })
   if (svg !== undefined) await writeFile(svg, drawMatrix(found))
   process.stdout.write(json ? `${JSON.stringify(found)}\n` : formatMatrix(found))
   return 0
 }
 
 /** Every agent knows all policies and pods. */
-async function anyNode(client: SandboxClient): Promise<string> {
-  const { nodes } = await client.status()
-  const node = nodes.find(({ ready }) => ready) ?? nodes[0]
+async function anyNode(programs: ClusterPrograms): Promise<string> {
+  const [node] = await programs.nodes()
   if (node === undefined) throw new Error('Cannot explain policies: the cluster has no node')
-  return node.name
-}
-
-async function askAgent<T>(client: SandboxClient, node: string, path: string): Promise<T> {
-  return await client.agent(node, path) as T
-}
-
-function query(parameters: Readonly<Record<string, string | undefined>>): string {
-  return new URLSearchParams(Object.entries(parameters).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))).toString()
+  return node
 }

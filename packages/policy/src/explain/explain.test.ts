@@ -29,7 +29,7 @@ function ask(policies: readonly object[], question: string, edit: (nft: FakeNft)
   const state = stateOf(objects)
   const nft = kernelOf(state)
   edit(nft)
-  return explainPolicy(readQuestion(new URLSearchParams(question)), { nodeName, cluster: clusterOf(objects), wanted: state.table(), kernel: nft.read('inet', tables.policy) })
+  return explainPolicy(readQuestion({ from: '', to: '', ...Object.fromEntries(new URLSearchParams(question)) }), { nodeName, cluster: clusterOf(objects), wanted: state.table(), kernel: nft.read('inet', tables.policy) })
 }
 
 describe('explainPolicy()', () => {

@@ -1,4 +1,4 @@
-import { type Namespace, type Node, objectKey, type Pod, type Protocol, protocols } from '@weft/api'
+import { type ConnectionQuestion, type Namespace, type Node, objectKey, type Pod, type Protocol, protocols, type TrafficQuestion } from '@weft/api'
 import { formatIp, type IpAddress, parseIp, parsePort } from '@weft/ip'
 
 /** Traffic somebody wonders about. */
@@ -29,28 +29,25 @@ export function formatTraffic({ protocol, port }: Traffic): string {
 }
 
 /**
- * Reads `from`, `to`, `protocol`, `port` and `family` of a URL.
+ * Reads a question of text.
  *
  * @throws {SyntaxError} When they are no question.
  */
-export function readQuestion(parameters: URLSearchParams): PolicyQuestion {
-  const [from, to] = [parameters.get('from') ?? '', parameters.get('to') ?? '']
+export function readQuestion({ from, to, ...traffic }: ConnectionQuestion): PolicyQuestion {
   if (from === '' || to === '') throw new SyntaxError('Cannot explain a connection: wanted from and to, each a pod, a node or an address')
-  return { from, to, ...readTraffic(parameters), family: readFamily(parameters) }
+  return { from, to, ...readTraffic(traffic), family: readFamily(traffic) }
 }
 
 /** @throws {SyntaxError} When protocol and port do not belong together. */
-export function readTraffic(parameters: URLSearchParams): Traffic {
-  const word = (parameters.get('protocol') ?? '').toUpperCase()
-  const port = parameters.get('port') ?? ''
+export function readTraffic({ protocol: named = '', port = '' }: TrafficQuestion): Traffic {
+  const word = named.toUpperCase()
   const protocol = ([...protocols, 'ICMP'] as const).find((each) => each === (word === '' ? (port === '' ? 'ICMP' : 'TCP') : word))
   if (protocol === undefined) throw new SyntaxError(`Cannot explain protocol "${word}": wanted one of ${protocols.join(', ')}, ICMP`)
   if ((protocol === 'ICMP') !== (port === '')) throw new SyntaxError(`Cannot explain ${protocol}${port === '' ? ' without a port' : ` port ${port}`}: TCP, UDP and SCTP have ports, ICMP has none`)
   return { protocol, port: port === '' ? undefined : parsePort(port) }
 }
 
-export function readFamily(parameters: URLSearchParams): 4 | 6 | undefined {
-  const family = parameters.get('family') ?? ''
+export function readFamily({ family = '' }: TrafficQuestion): 4 | 6 | undefined {
   if (!['', '4', '6'].includes(family)) throw new SyntaxError(`Cannot explain family "${family}": wanted 4 or 6`)
   return family === '' ? undefined : family === '4' ? 4 : 6
 }

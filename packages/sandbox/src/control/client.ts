@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import type { AdminDoor } from '@weft/api'
 import type { Ask, AskAnswer } from '../probe/question.ts'
 import { codeOf, SandboxError, messageOf } from '../errors.ts'
 import { stateFolder, type StateFolder } from '../host/state-folder.ts'
 import {
-  decodeFrames, type EnterAnswer, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target,
+  type AdminProgram, decodeFrames, type EnterAnswer, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target,
 } from './protocol.ts'
 
 // A static import would load Node's fetch too: see daemon's http-server.ts.
@@ -119,25 +120,13 @@ export class SandboxClient {
     return await this.#json('POST', `/agents/${node}/kill`, {})
   }
 
-  /** What an agent's admin socket answers, e.g. to `/dump`. */
-  async dump(node: string, path = '/dump'): Promise<unknown> {
-    return await this.agent(node, path)
-  }
-
-  /** What the admin socket of a node's DNS server answers, e.g. to `/dump/zone`. */
-  async dns(node: string, path: string): Promise<string> {
-    return await readText(await this.#call('GET', `/dns/${node}/admin${path}`, {}))
-  }
-
-  /** A call to an agent's admin socket; with a body it is a POST of JSON. Text that is no JSON comes as a string. */
-  async agent(node: string, path: string, body?: unknown): Promise<unknown> {
-    const answer = await this.#call(body === undefined ? 'GET' : 'POST', `/agents/${node}/admin${path}`, body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } })
-    const text = await readText(answer)
-    try {
-      return JSON.parse(text)
-    } catch {
-      return text
-    }
+  /**
+   * The way to the admin socket of a program, for `adminClient`.
+   *
+   * @param where A node's name, or `cluster` for the controller.
+   */
+  admin(program: AdminProgram, where: string): AdminDoor {
+    return async ({ method, path }, options) => await readText(await this.#call(method, `/${program}/${where}/admin${path}`, { ...options, ...(method === 'POST' ? { body: '{}', headers: { 'content-type': 'application/json' } } : {}) }))
   }
 
   /** CNI CHECK of a pod's attachment. @throws {SandboxError} With the plugin's message when it fails. */

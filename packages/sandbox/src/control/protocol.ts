@@ -8,12 +8,15 @@ import type { AddressFamilies } from '../underlay/topology.ts'
  *     POST /run                           header `weft-run`: RunRequest as base64url JSON; body: standard input; answer: frames
  *     GET  /logs?…                        text; see LogRequest
  *     POST /agents/<node>/kill            { pid }: SIGKILL, its supervisor starts another
- *     *    /agents/<node>/admin/<path>    whatever the agent's admin socket answers
- *     *    /dns/<node>/admin/<path>       whatever the DNS server's admin socket answers
+ *     *    /agents/<node>/admin/<path>    whatever the agent's admin socket answers; so /dns/<node> and /controllers/cluster
  *     POST /attachments/check?…           CNI CHECK of one pod
  *     GET  /enter?…                       EnterAnswer: how a process on the host enters
  */
 export const runHeader = 'weft-run'
+
+/** Programs with an admin socket. */
+export const adminPrograms = ['agents', 'dns', 'controllers'] as const
+export type AdminProgram = (typeof adminPrograms)[number]
 
 export interface PodTarget {
   readonly namespace: string

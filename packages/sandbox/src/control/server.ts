@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../errors.ts'
 import type { Spawned } from '../inside/command.ts'
-import { encodeFrame, type EnterAnswer, type FrameKind, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target } from './protocol.ts'
+import { type AdminProgram, adminPrograms, encodeFrame, type EnterAnswer, type FrameKind, type LogRequest, type PodTarget, type RunExit, type RunRequest, runHeader, type SandboxStatus, type Target } from './protocol.ts'
 
 // A static import would load Node's fetch too: see daemon's http-server.ts.
 const { createServer, request } = process.getBuiltinModule('node:http')
@@ -19,8 +19,8 @@ export interface ControlPort {
   run(run: RunRequest): Spawned
   logs(log: LogRequest, signal: AbortSignal): AsyncIterable<string>
   killAgent(node: string): { readonly pid: number }
-  /** The admin socket of a program of a node. */
-  adminSocket(program: 'agents' | 'dns', node: string): string
+  /** The admin socket of a program: of a node, or of the cluster. */
+  adminSocket(program: AdminProgram, node: string): string
   checkAttachment(pod: PodTarget): Promise<void>
   enter(target: Target): EnterAnswer
 }
@@ -78,9 +78,10 @@ async function handle(port: ControlPort, message: IncomingMessage, answer: Serve
     default:
   }
   if (first === 'agents' && second !== undefined && third === 'kill' && message.method === 'POST') return json(port.killAgent(second))
-  if ((first === 'agents' || first === 'dns') && second !== undefined && third === 'admin') {
+  const program = adminPrograms.find((each) => each === first)
+  if (program !== undefined && second !== undefined && third === 'admin') {
     const path = message.url!.slice(`/${first}/${second}/admin`.length)
-    const call = request({ socketPath: port.adminSocket(first, second), method: message.method, path, headers: message.headers, signal: gone.signal }, (reply) => {
+    const call = request({ socketPath: port.adminSocket(program, second), method: message.method, path, headers: message.headers, signal: gone.signal }, (reply) => {
       answer.writeHead(reply.statusCode ?? 502, reply.headers)
       reply.pipe(answer)
     })

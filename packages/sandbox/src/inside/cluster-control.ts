@@ -3,7 +3,7 @@ import type { ControlPort } from '../control/server.ts'
 import type { LogRequest, ProgramStatus, RunRequest, SandboxStatus, Target } from '../control/protocol.ts'
 import type { StateFolder } from '../host/state-folder.ts'
 import type { InitOptions } from '../launch-protocol.ts'
-import { nodePaths } from '../node-programs.ts'
+import { controllerSocket, nodePaths } from '../node-programs.ts'
 import type { NodeRunner } from '../runner/node-runner.ts'
 import type { RunnersPodRuntime } from '../runner/pod-runtime.ts'
 import type { Underlay } from '../underlay/build.ts'
@@ -40,7 +40,9 @@ export class ClusterControl {
       logs: (log, signal) => this.#logs(log, signal),
       killAgent: (node) => this.#program(node, 'agent').kill(),
       adminSocket: (program, node) => {
-        const { adminSocket, dnsSocket } = nodePaths(this.#options.folder.run, this.#runnerName(node))
+        const { run } = this.#options.folder
+        if (program === 'controllers') return controllerSocket(run)
+        const { adminSocket, dnsSocket } = nodePaths(run, this.#runnerName(node))
         return program === 'agents' ? adminSocket : dnsSocket
       },
       checkAttachment: async ({ namespace, name }) => {

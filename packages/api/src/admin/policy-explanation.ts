@@ -1,10 +1,12 @@
+import { z } from 'zod'
+
 /** One end of a connection somebody wonders about. */
 export interface ExplainedEnd {
   readonly ip: string
   /** e.g. `pod shop/web`, `node n1`, `203.0.113.9, no pod and no node`. */
   readonly words: string
   /** Where it is; undefined outside of the cluster. */
-  readonly node: string | undefined
+  readonly node?: string | undefined
 }
 
 /** A rule that was asked, by the model. */
@@ -55,7 +57,7 @@ export interface PolicyExplanation {
   readonly allowed: boolean
   readonly sides: readonly ExplainedSide[]
   /** Undefined when this kernel filters neither end, or has no table. */
-  readonly kernel: ExplainedKernel | undefined
+  readonly kernel?: ExplainedKernel | undefined
 }
 
 /** Who reaches whom, by the policies of the API. */
@@ -70,3 +72,17 @@ export interface PolicyMatrix {
 }
 
 export type PolicyReach = 'open' | 'egress' | 'ingress' | 'both'
+
+const end = z.object({ ip: z.string(), words: z.string(), node: z.string().optional() })
+const rule = z.object({ rule: z.string(), words: z.string(), outcome: z.enum(['matched', 'other peer', 'other port']) })
+const side = z.object({ direction: z.enum(['egress', 'ingress']), allowed: z.boolean(), words: z.string(), rules: z.array(rule) })
+const line = z.object({ chain: z.string(), rule: z.string(), ran: z.boolean() })
+
+export const policyExplanationSchema: z.ZodType<PolicyExplanation> = z.object({
+  teller: z.string(), from: end, to: end, traffic: z.string(), allowed: z.boolean(), sides: z.array(side),
+  kernel: z.object({ allowed: z.boolean(), wanted: z.boolean(), lines: z.array(line), strange: z.array(z.string()) }).optional(),
+})
+
+export const policyMatrixSchema: z.ZodType<PolicyMatrix> = z.object({
+  traffic: z.string(), family: z.union([z.literal(4), z.literal(6)]), pods: z.array(z.string()), reach: z.array(z.array(z.enum(['open', 'egress', 'ingress', 'both']))),
+})
