@@ -34,7 +34,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   sandbox: [...platform, 'agent', 'controller', 'cni', 'dns', 'checks'],
   image: ['cni'],
   manifests: ['api'],
-  install: [...platform, 'cni', 'checks', 'manifests'],
+  install: [...platform, 'cni', 'checks', 'image', 'manifests'],
   cli: [...platform, 'sandbox', 'checks', 'cni', 'image', 'install'],
 }
 

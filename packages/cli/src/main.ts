@@ -54,8 +54,8 @@ onCluster(program.command('uninstall'))
 
 onCluster(program.command('upgrade'))
   .description('another version or configuration on a real cluster, one node after the other')
-  .option('--image <name>', 'repository and tag; that of this version by default')
-  .option('--values <file>', "values of the chart, over what the cluster tells of itself")
+  .option('--image <name>', 'repository and tag; by default the repository of now, and the tag of this version')
+  .option('--values <file>', 'values of the chart, over those that were given before; null takes one away')
   .addOption(json())
   .action(async (options: ClusterOptions & { image?: string, values?: string, json?: boolean }) => run((await import('./commands/upgrade.ts')).upgrade(options)))
 

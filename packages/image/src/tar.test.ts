@@ -35,8 +35,18 @@ describe('packTar()', () => {
     })
   })
 
-  test('refuses a name that no header holds', () => {
-    expect(() => packTar([{ kind: 'folder', path: 'x'.repeat(101), mode: 0o755 }])).toThrow('longer than 100 bytes')
+  test.each([99, 100, 101, 155, 243, 244, 245])('a name of %i bytes without a slash is whole in the tar of this machine and in unpackTar()', (length) => {
+    inFolder((folder) => {
+      const path = `logs/${'x'.repeat(length)}`
+      const archive = packTar([{ kind: 'file', path, mode: 0o644, content: Buffer.from('content') }])
+      execFileSync('tar', ['xf', '-', '-C', folder], { input: archive })
+      expect(readFileSync(join(folder, path), 'utf8')).toBe('content')
+      expect(unpackTar(archive)).toMatchObject([{ path, content: Buffer.from('content') }])
+    })
+  })
+
+  test('refuses a link whose target no header holds', () => {
+    expect(() => packTar([{ kind: 'link', path: 'x', target: 'x'.repeat(101) }])).toThrow('longer than 100 bytes')
   })
 })
 

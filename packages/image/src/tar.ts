@@ -19,14 +19,19 @@ const field = {
  * An archive that depends on its entries and nothing else: root owns everything, every time is the epoch.
  *
  * @param entries In the order they are to have; `writeLayer` sorts.
- * @throws {ImageError} `ERR_IMAGE_CONTENT` for a path that a header cannot hold.
+ * @throws {ImageError} `ERR_IMAGE_CONTENT` for the target of a link that a header cannot hold.
  */
 export function packTar(entries: readonly TarEntry[]): Buffer {
   const parts: Uint8Array[] = []
+  const putContent = (content: Uint8Array): void => void parts.push(content, Buffer.alloc(padding(content.length)))
   for (const entry of entries) {
-    parts.push(encodeHeader(entry))
-    if (entry.kind !== 'file') continue
-    parts.push(entry.content, Buffer.alloc(padding(entry.content.length)))
+    if (!fitsHeader(entry)) {
+      const record = paxRecord('path', entry.path)
+      parts.push(encodeHeader({ kind: 'file', path: 'long-name', mode: 0o644, content: record }, 'x'))
+      putContent(record)
+    }
+    parts.push(encodeHeader(fitsHeader(entry) ? entry : { ...entry, path: 'long-name' }))
+    if (entry.kind === 'file') putContent(entry.content)
   }
   parts.push(Buffer.alloc(2 * block))
   return Buffer.concat(parts)
@@ -62,16 +67,42 @@ export function unpackTar(archive: Uint8Array): TarEntry[] {
   return entries
 }
 
-function encodeHeader(entry: TarEntry): Buffer {
+/** Where a path that is longer than a name's field is cut: -1 when it need not be, undefined when it cannot be. */
+function cutOf(path: string): number | undefined {
+  if (Buffer.byteLength(path) <= field.name[1]) return -1
+  for (let cut = path.indexOf('/'); cut !== -1 && cut < path.length - 1; cut = path.indexOf('/', cut + 1)) {
+    if (Buffer.byteLength(path.slice(0, cut)) <= field.prefix[1] && Buffer.byteLength(path.slice(cut + 1)) <= field.name[1]) return cut
+  }
+  return undefined
+}
+
+function pathOf({ kind, path }: TarEntry): string {
+  return kind === 'folder' ? `${path}/` : path
+}
+
+function fitsHeader(entry: TarEntry): boolean {
+  return cutOf(pathOf(entry)) !== undefined
+}
+
+/** A record of pax, which tells its own length. */
+function paxRecord(key: string, value: string): Buffer {
+  const rest = Buffer.byteLength(` ${key}=${value}\n`)
+  let length = rest + String(rest).length
+  // One more digit may need one more digit.
+  length = rest + String(length).length
+  return Buffer.from(`${length} ${key}=${value}\n`)
+}
+
+/** @param type As in the header; that of the entry's kind by default. */
+function encodeHeader(entry: TarEntry, type: string = { file: '0', folder: '5', link: '2' }[entry.kind]): Buffer {
   const header = Buffer.alloc(block)
   const put = ([offset, length]: readonly [number, number], value: string): void => {
     if (Buffer.byteLength(value) > length) throw new ImageError('ERR_IMAGE_CONTENT', `Cannot write archive entry "${entry.path}": "${value}" is longer than ${length} bytes`)
     header.write(value, offset)
   }
   const octal = (range: readonly [number, number], value: number): void => put(range, `${value.toString(8).padStart(range[1] - 1, '0')}\0`)
-  const path = entry.kind === 'folder' ? `${entry.path}/` : entry.path
-  // A name longer than 100 bytes is cut at a slash.
-  const cut = Buffer.byteLength(path) <= field.name[1] ? -1 : path.slice(0, -1).indexOf('/', path.length - field.name[1] - 1)
+  const path = pathOf(entry)
+  const cut = cutOf(path)!
   put(field.name, path.slice(cut + 1))
   if (cut > 0) put(field.prefix, path.slice(0, cut))
   octal(field.mode, entry.kind === 'link' ? 0o777 : entry.mode)
@@ -79,7 +110,7 @@ function encodeHeader(entry: TarEntry): Buffer {
   octal(field.gid, 0)
   octal(field.size, entry.kind === 'file' ? entry.content.length : 0)
   octal(field.mtime, 0)
-  put(field.type, { file: '0', folder: '5', link: '2' }[entry.kind])
+  put(field.type, type)
   if (entry.kind === 'link') put(field.linkName, entry.target)
   put(field.magic, 'ustar\0')
   put(field.version, '00')

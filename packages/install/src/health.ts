@@ -2,6 +2,7 @@ import { nodeResource } from '@weft/api'
 import { agentContainer } from '@weft/checks'
 import type { Clock } from '@weft/daemon'
 import { type KubeConnection, listObjects } from '@weft/kube'
+import { revisionLabel } from './daemon-set-revision.ts'
 import { InstallError } from './errors.ts'
 
 /** How Weft is doing on one node. */
@@ -11,8 +12,8 @@ export interface NodeHealth {
   readonly ready: boolean
   /** The condition NetworkUnavailable: empty when the network is there. */
   readonly network: string
-  /** Of the agent's pod; undefined while the node has none. */
-  readonly pod?: { readonly name: string, readonly ready: boolean, readonly image: string, readonly restarts: number, readonly waiting: string } | undefined
+  /** Of the agent's pod; undefined while the node has none. `revision` says which template of the DaemonSet it is made of. */
+  readonly pod?: { readonly name: string, readonly ready: boolean, readonly image: string, readonly revision: string, readonly restarts: number, readonly waiting: string } | undefined
 }
 
 interface NodeText {
@@ -21,7 +22,7 @@ interface NodeText {
 }
 
 interface PodText {
-  readonly metadata: { readonly name: string, readonly deletionTimestamp?: string }
+  readonly metadata: { readonly name: string, readonly deletionTimestamp?: string, readonly labels?: Readonly<Record<string, string>> }
   readonly spec: { readonly nodeName?: string, readonly containers: readonly { readonly name: string, readonly image: string }[] }
   readonly status?: {
     readonly conditions?: readonly { readonly type: string, readonly status: string, readonly message?: string }[]
@@ -70,6 +71,7 @@ function podHealth({ metadata, spec, status }: PodText): NonNullable<NodeHealth[
     name: metadata.name,
     ready: status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true,
     image: spec.containers.find(({ name }) => name === agentContainer.name)?.image ?? '',
+    revision: metadata.labels?.[revisionLabel] ?? '',
     restarts: containers.reduce((sum, { restartCount }) => sum + restartCount, 0),
     waiting: waiting === undefined ? '' : describeContainer(metadata.name, waiting),
   }

@@ -1,16 +1,17 @@
 import type { Clock } from '@weft/daemon'
 import type { KubeConnection } from '@weft/kube'
-import { manifests, type Values, valuesSchema } from '@weft/manifests'
+import { manifests } from '@weft/manifests'
 import { type ClusterFacts, readFacts } from './cluster/facts.ts'
 import { InstallError } from './errors.ts'
 import { type NodeHealth, untilHealthy } from './health.ts'
 import { applyAll } from './objects.ts'
 import { preflight, type PreflightReport } from './preflight.ts'
 import { rememberDnsService, takeOver } from './takeover.ts'
+import { type GivenValues, imageValues, knowsApiServers, mergeValues, valuesFor, withRecord } from './values.ts'
 
 export interface InstallOptions {
   /** Over the defaults, and over what the cluster tells. */
-  readonly values: Readonly<Record<string, unknown>>
+  readonly values: GivenValues
   readonly image?: string | undefined
   readonly replaceKubeProxy: boolean
   /** Installs although preflight found what fails. */
@@ -31,29 +32,6 @@ export interface Installed {
   readonly replaced: readonly string[]
 }
 
-/** Values for a cluster as it is; what somebody asked for stands over that. */
-export function valuesFor(facts: ClusterFacts, { image, values }: Pick<InstallOptions, 'image' | 'values'>): Values {
-  const [repository, tag] = splitImage(image)
-  return valuesSchema.parse({
-    apiServers: facts.apiServers,
-    dns: { addresses: facts.dns.addresses, zone: facts.dns.zone },
-    controller: { replicas: Math.min(2, facts.nodes.length) },
-    config: {
-      agent: { proxy: { serviceCidrs: facts.serviceCidrs } },
-      dns: { dns: { reverseRanges: facts.serviceCidrs } },
-    },
-    ...(repository === undefined ? {} : { image: { repository, ...(tag === undefined ? {} : { tag }) } }),
-    ...values,
-  })
-}
-
-/** `repository:tag`; a colon before the last slash is that of a port. */
-function splitImage(image: string | undefined): readonly [string | undefined, string | undefined] {
-  if (image === undefined) return [undefined, undefined]
-  const colon = image.lastIndexOf(':')
-  return colon > image.lastIndexOf('/') ? [image.slice(0, colon), image.slice(colon + 1)] : [image, undefined]
-}
-
 /**
  * Brings the network up on a cluster: looks first, applies, waits until pods can be wired on every node, and takes over
  * from kube-proxy and CoreDNS last, when their work is done already.
@@ -66,17 +44,18 @@ export async function install(kube: KubeConnection, options: InstallOptions): Pr
   onProgress('looking at the cluster')
   const facts = await readFacts(kube)
   onFacts?.(facts)
-  const values = valuesFor(facts, options)
+  const given = mergeValues(options.values, imageValues(options.image))
+  const values = valuesFor(facts, given)
   const image = `${values.image.repository}:${values.image.tag}`
 
-  const reports = await preflight(kube, facts, { image, replaceKubeProxy, signal, clock, onProgress: (done, all) => onProgress(`preflight: ${done} of ${all} nodes`) })
+  const reports = await preflight(kube, facts, { image, replaceKubeProxy, knowsApiServers: knowsApiServers(values), signal, clock, onProgress: (done, all) => onProgress(`preflight: ${done} of ${all} nodes`) })
   onPreflight?.(reports)
   const failures = reports.flatMap(({ where, findings }) => findings.filter(({ level }) => level === 'fail').map(({ detail, remedy }) => `${where}: ${detail} (${remedy})`))
   if (failures.length > 0 && !force) throw new InstallError('ERR_INSTALL_REFUSED', `Cannot install network: ${failures.join('; ')}; nothing was changed`)
 
   onProgress('applying')
   await rememberDnsService(kube, { signal })
-  await applyAll(kube, manifests(values), { signal })
+  await applyAll(kube, withRecord(manifests(values), given), { signal })
   const health = await untilHealthy(kube, { signal, clock, timeoutMs, onProgress: (healthy, all) => onProgress(`network is up on ${healthy} of ${all} nodes`) })
   return { facts, health, replaced: replaceKubeProxy ? await takeOver(kube, { signal }) : [] }
 }

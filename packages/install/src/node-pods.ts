@@ -1,5 +1,6 @@
 import type { Clock } from '@weft/daemon'
 import { createObject, deleteObject, getObject, isAlreadyExists, type KubeConnection } from '@weft/kube'
+import { InstallError } from './errors.ts'
 
 /** A program that runs once on nodes, in their own network. */
 export interface NodeProgram {
@@ -55,7 +56,7 @@ async function runOnNode(kube: KubeConnection, node: string, program: NodeProgra
   const deadline = clock.now() + timeoutMs
   try {
     // One that was interrupted may have left it.
-    await create(kube, pods, podOf(name, node, program), { path, clock, signal })
+    await create(kube, pods, podOf(name, node, program), { path, clock, signal, deadline })
     for (;;) {
       const { status } = await getObject<PodStatus>(kube, path, { signal })
       if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return { node, ok: status.phase === 'Succeeded', output: (await kube.text(`${path}/log`, { signal })).trim() }
@@ -72,13 +73,14 @@ async function runOnNode(kube: KubeConnection, node: string, program: NodeProgra
   }
 }
 
-async function create(kube: KubeConnection, pods: string, pod: object, { path, clock, signal }: { readonly path: string, readonly clock: Clock, readonly signal: AbortSignal }): Promise<void> {
+async function create(kube: KubeConnection, pods: string, pod: object, { path, clock, signal, deadline }: { readonly path: string, readonly clock: Clock, readonly signal: AbortSignal, readonly deadline: number }): Promise<void> {
   for (;;) {
     try {
       await createObject(kube, pods, pod, { signal })
       return
     } catch (error) {
       if (!isAlreadyExists(error)) throw error
+      if (clock.now() > deadline) throw new InstallError('ERR_INSTALL_TIMEOUT', `Cannot start "${path}": a pod of that name does not go; \`kubectl -n ${namespace} get pods\` shows it`, { cause: error })
       await deleteNow(kube, path)
       await clock.sleep(pollMs, { signal })
     }

@@ -23,6 +23,8 @@ const preflightProgram = (image: string): NodeProgram => ({
 interface PreflightOptions {
   readonly image: string
   readonly replaceKubeProxy: boolean
+  /** Whether the cluster tells the API server's address, or somebody does. */
+  readonly knowsApiServers: boolean
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly onProgress?: ((done: number, all: number) => void) | undefined
@@ -31,10 +33,10 @@ interface PreflightOptions {
 const nodeTimeoutMs = 60_000
 
 /** Looks at the cluster and at each of its nodes; nothing is changed. */
-export async function preflight(kube: KubeConnection, facts: ClusterFacts, { image, replaceKubeProxy, signal, clock, onProgress }: PreflightOptions): Promise<readonly PreflightReport[]> {
+export async function preflight(kube: KubeConnection, facts: ClusterFacts, { image, replaceKubeProxy, knowsApiServers, signal, clock, onProgress }: PreflightOptions): Promise<readonly PreflightReport[]> {
   const outcomes = await runOnNodes(kube, facts.nodes, preflightProgram(image), { signal, clock, timeoutMs: nodeTimeoutMs, onProgress })
   return [
-    { where: 'cluster', findings: clusterFindings(facts, replaceKubeProxy) },
+    { where: 'cluster', findings: clusterFindings(facts, { replaceKubeProxy, knowsApiServers }) },
     ...outcomes.map(({ node, ok, output }): PreflightReport => ({ where: node, findings: ok ? findingsOf(output) : [failure('preflight', `it could not look at this node: ${output}`, 'see `kubectl describe node` and the runtime of that node')] })),
   ]
 }
@@ -48,13 +50,13 @@ function findingsOf(output: string): readonly Finding[] {
 }
 
 /** What the API alone tells. */
-export function clusterFindings(facts: ClusterFacts, replaceKubeProxy: boolean): readonly Finding[] {
+export function clusterFindings(facts: ClusterFacts, { replaceKubeProxy, knowsApiServers }: Pick<PreflightOptions, 'replaceKubeProxy' | 'knowsApiServers'>): readonly Finding[] {
   const [major = 0, minor = 0] = facts.version.replace(/^v/, '').split('.').map(Number)
   return [
     major > 1 || minor >= 30 ? fine('version', facts.version) : failure('version', `Kubernetes ${facts.version}`, 'Weft needs Kubernetes 1.30 or newer'),
     facts.nodes.length > 0 ? fine('nodes', String(facts.nodes.length)) : failure('nodes', 'there is none', 'join a node first: nothing can be tried without'),
     facts.networks.length === 0 ? fine('networks', 'no other') : failure('networks', `another network is installed: ${facts.networks.join(', ')}`, 'remove it, or make the cluster without one (kind: disableDefaultCNI); two networks give pods two addresses'),
-    facts.apiServers.length > 0 ? fine('api-servers', facts.apiServers.join(', ')) : failure('api-servers', 'default/kubernetes has no endpoints', 'name them with --api-server'),
+    knowsApiServers ? fine('api-servers', facts.apiServers.join(', ') || 'as given') : failure('api-servers', 'default/kubernetes has no endpoints', 'name them in a file for --values: apiServers: [https://ADDRESS:PORT]'),
     facts.hasPodCidrs ? fine('pod-ranges', 'nodes have podCIDRs') : fine('pod-ranges', 'nodes have none: addresses come out of pools (IPPool)'),
     !facts.kubeProxy ? fine('kube-proxy', 'none') : replaceKubeProxy ? fine('kube-proxy', 'is put to rest once Weft does its work') : warning('kube-proxy', 'it runs, and Weft does its work too', 'install with --replace-kube-proxy, or make the cluster without one (kind: kubeProxyMode: none)'),
   ]

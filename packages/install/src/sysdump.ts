@@ -1,8 +1,8 @@
 import { gzipSync } from 'node:zlib'
 import { agentContainer } from '@weft/checks'
+import { packTar, type TarEntry } from '@weft/image'
 import { execInPod, type KubeConnection, listObjects } from '@weft/kube'
-import { redact } from './redact.ts'
-import { type TarFile, tarOf } from './tar-file.ts'
+import { redact, withoutSecrets } from './redact.ts'
 
 export interface SysdumpOptions {
   readonly signal: AbortSignal
@@ -32,11 +32,12 @@ interface PodText {
 
 /** One archive (tar, gzip) for a report of a fault: objects, logs and what every agent wants in its kernel, without secrets. What cannot be read is in `errors.txt`. */
 export async function sysdump(kube: KubeConnection, { signal, onProgress }: SysdumpOptions): Promise<Buffer> {
-  const files: TarFile[] = []
+  const files: TarEntry[] = []
+  const put = (path: string, content: string): void => void files.push({ kind: 'file', path: `weft/${path}`, mode: 0o600, content: Buffer.from(redact(content)) })
   const errors: string[] = []
   const add = async (path: string, read: () => Promise<string>): Promise<void> => {
     try {
-      files.push({ path: `weft/${path}`, content: redact(await read()) })
+      put(path, await read())
     } catch (error) {
       signal.throwIfAborted()
       errors.push(`${path}: ${error instanceof Error ? error.message : String(error)}`)
@@ -47,7 +48,7 @@ export async function sysdump(kube: KubeConnection, { signal, onProgress }: Sysd
   onProgress('objects')
   await add('version.json', async () => json(await kube.request('GET', '/version', { signal })))
   await add('configmap.json', async () => json(await kube.request('GET', '/api/v1/namespaces/kube-system/configmaps/weft', { signal })))
-  for (const [name, path] of Object.entries(collections)) await add(`objects/${name}.json`, async () => json((await listObjects(kube, path, { signal })).items.map(withoutValues)))
+  for (const [name, path] of Object.entries(collections)) await add(`objects/${name}.json`, async () => json((await listObjects(kube, path, { signal })).items.map(withoutSecrets)))
 
   const pods = (await listObjects(kube, '/api/v1/namespaces/kube-system/pods', { labelSelector: 'app.kubernetes.io/name=weft', signal })).items as readonly PodText[]
   for (const { metadata: { name }, spec } of pods) {
@@ -62,10 +63,6 @@ export async function sysdump(kube: KubeConnection, { signal, onProgress }: Sysd
       })
     }
   }
-  return gzipSync(tarOf([...files, { path: 'weft/errors.txt', content: redact(errors.join('\n')) }]))
-}
-
-/** Environment variables of pods are where passwords are. */
-function withoutValues(object: unknown): unknown {
-  return JSON.parse(JSON.stringify(object, (key, value: unknown) => (key === 'env' && Array.isArray(value) ? value.map((each: { readonly name?: string }) => ({ name: each.name })) : key === 'managedFields' || key === 'kubectl.kubernetes.io/last-applied-configuration' ? undefined : value))) as unknown
+  put('errors.txt', errors.join('\n'))
+  return gzipSync(packTar(files))
 }

@@ -103,7 +103,7 @@ async function findObject<T>(kube: KubeConnection, path: string): Promise<T | un
 async function untilGone(kube: KubeConnection, { signal, clock, timeoutMs }: Pick<UninstallOptions, 'signal' | 'clock' | 'timeoutMs'>): Promise<void> {
   const deadline = clock.now() + timeoutMs
   for (;;) {
-    const { items } = await listObjects(kube, '/api/v1/namespaces/kube-system/pods', { labelSelector: 'app.kubernetes.io/name=weft,app.kubernetes.io/component in (agent,controller)', signal })
+    const { items } = await listObjects(kube, '/api/v1/namespaces/kube-system/pods', { labelSelector: 'app.kubernetes.io/name=weft,app.kubernetes.io/component!=node-program', signal })
     if (items.length === 0) return
     if (clock.now() > deadline) throw new InstallError('ERR_INSTALL_TIMEOUT', `Cannot end programs: ${items.length} pods are still there after ${timeoutMs / 1000} s; \`kubectl -n kube-system get pods\` shows them`)
     await clock.sleep(pollMs, { signal })

@@ -1,12 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { links, routeProtocols, routing, tables } from '@weft/api'
+import { links, loopbackStandIns, routeProtocols, routing, tables } from '@weft/api'
 import { conflistName, installNetwork, installPlugin } from '@weft/cni'
-import { parseCidr } from '@weft/ip'
+import { formatIp, parseCidr, parseIp } from '@weft/ip'
 import { RouteSocket } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
-import { NftSocket, table, Transaction } from '@weft/nftables'
+import { type Nft, NftSocket, table, Transaction } from '@weft/nftables'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { cleanNode, leftovers } from './clean-node.ts'
 
@@ -46,6 +46,7 @@ describe.skipIf(reason !== undefined)('cleanNode()', () => {
     route.addRoute({ destination: parseCidr('10.4.0.0/24'), type: 'unreachable', protocol: routeProtocols.overlay, table: routing.overlayTable })
     route.addRoute({ destination: parseCidr('fd00:4::/64'), type: 'unreachable', protocol: routeProtocols.overlay })
     route.addRule({ family: 4, from: parseCidr('10.0.0.0/8'), table: routing.overlayTable, priority: routing.overlayRulePreference, protocol: routeProtocols.overlay })
+    for (const [address, prefix] of [[loopbackStandIns.ipv4, 32], [loopbackStandIns.ipv6, 128], ['192.0.2.7', 32]] as const) route.addAddress({ ifIndex: lo.index, address: parseIp(address), prefix })
     for (const name of [...Object.values(tables), 'foreign']) nft.commit(new Transaction(table({ family: 'inet', name })).addTable())
     await installPlugin({ binDir: join(folder, 'bin'), socketPath: '/s', spoolPath: '/p', program: { kind: 'twin' } })
     await installNetwork({ confDir: join(folder, 'net.d') })
@@ -63,6 +64,21 @@ describe.skipIf(reason !== undefined)('cleanNode()', () => {
     expect(route.findLink('weftish0')).toBeDefined()
     expect(route.routes({ protocol: 4 })).toHaveLength(1)
     expect(nft.read('inet', 'foreign')).toBeDefined()
+    expect(route.addresses({ ifIndex: lo.index }).map(({ address }) => formatIp(address)).toSorted()).toEqual(['127.0.0.1', '192.0.2.7', '::1'])
+  })
+
+  test('N3 a table with what this program cannot read goes as well', async () => {
+    const unreadable: Nft = {
+      read: (family, name) => {
+        if (nft.read(family, name) === undefined) return undefined
+        throw new Error('an expression that nobody knows')
+      },
+      commit: (transaction) => nft.commit(transaction),
+      watch: async (name, options) => nft.watch(name, options),
+    }
+    nft.commit(new Transaction(table({ family: 'inet', name: tables.proxy })).addTable())
+    const { removed, failed } = await cleanNode({ ...options(), nft: unreadable })
+    expect({ removed, failed }).toEqual({ removed: ['CNI plugin and network configuration', `table ${tables.proxy}`], failed: [] })
   })
 
   test('a node without anything of ours is fine', async () => {

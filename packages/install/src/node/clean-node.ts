@@ -1,7 +1,8 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { links, routeProtocols, routing, tables } from '@weft/api'
+import { links, loopbackStandIns, routeProtocols, routing, tables } from '@weft/api'
 import { uninstallCni } from '@weft/cni'
+import { formatIp } from '@weft/ip'
 import { NetlinkError, type RouteSocket } from '@weft/netlink'
 import { type Nft, Transaction } from '@weft/nftables'
 
@@ -24,6 +25,8 @@ export interface Cleaned {
 const protocols: ReadonlySet<number> = new Set(Object.values(routeProtocols))
 /** Host ends of pod links. */
 const podLink = new RegExp(`^${links.podPrefix}[0-9a-f]{11}$`)
+/** On `lo`, while ports of the node answer on loopback. */
+const standIns: ReadonlySet<string> = new Set(Object.values(loopbackStandIns))
 
 /**
  * Removes everything of ours from a node: first the network configuration, so that no pod is wired any more, then what
@@ -50,9 +53,8 @@ export async function cleanNode({ route, nft, binDir, confDir, folders }: CleanO
     // The kernel shows IPv6 unreachable routes on lo and does not find them by that name.
     await attempt(`route of protocol ${protocol} in table ${table}`, () => route.deleteRoute({ destination, type, table, protocol, via, metric, ...(type === 'unicast' ? { ifIndex } : {}) }))
   }
-  for (const name of Object.values(tables)) {
-    if (nft.read('inet', name) !== undefined) await attempt(`table ${name}`, () => nft.commit(new Transaction({ family: 'inet', name }).deleteTable()))
-  }
+  for (const { ifIndex, address, prefix } of ourAddresses(route)) await attempt(`address ${formatIp(address)}`, () => route.deleteAddress({ ifIndex, address, prefix }))
+  for (const name of ourTables(nft)) await attempt(`table ${name}`, () => nft.commit(new Transaction({ family: 'inet', name }).deleteTable()))
   for (const folder of folders) {
     // The folder itself may be a mount.
     for (const name of await readdir(folder).catch(() => [])) await attempt(`file ${join(folder, name)}`, () => rm(join(folder, name), { recursive: true, force: true }))
@@ -66,7 +68,8 @@ export function leftovers(route: RouteSocket, nft: Nft): readonly string[] {
     ...ourLinks(route).map(({ name }) => `link ${name} is left`),
     ...ourRules(route).map(({ priority }) => `rule ${priority} is left`),
     ...ourRoutes(route).map(({ protocol, table }) => `a route of protocol ${protocol} is left in table ${table}`),
-    ...Object.values(tables).filter((name) => nft.read('inet', name) !== undefined).map((name) => `table ${name} is left`),
+    ...ourAddresses(route).map(({ address }) => `address ${formatIp(address)} is left`),
+    ...ourTables(nft).map((name) => `table ${name} is left`),
   ]
 }
 
@@ -80,4 +83,20 @@ function ourRules(route: RouteSocket): ReturnType<RouteSocket['rules']> {
 
 function ourRoutes(route: RouteSocket): ReturnType<RouteSocket['routes']> {
   return [...protocols].flatMap((protocol) => route.routes({ protocol }))
+}
+
+function ourAddresses(route: RouteSocket): ReturnType<RouteSocket['addresses']> {
+  const lo = route.findLink('lo')
+  return lo === undefined ? [] : route.addresses({ ifIndex: lo.index }).filter(({ address }) => standIns.has(formatIp(address)))
+}
+
+/** One that cannot be read, for somebody put into it what this program does not know, is there all the same. */
+function ourTables(nft: Nft): readonly string[] {
+  return Object.values(tables).filter((name) => {
+    try {
+      return nft.read('inet', name) !== undefined
+    } catch {
+      return true
+    }
+  })
 }
