@@ -4,8 +4,8 @@ import { AddressPool } from './address-pool.ts'
 import { IpamError } from './ipam-error.ts'
 
 function poolOf(...cidrs: readonly string[]): AddressPool {
-  const parsed = cidrs.map(parseCidr)
-  const pool = new AddressPool(parsed[0]?.family ?? 4)
+  const parsed = cidrs.map((text) => ({ subnet: parseCidr(text) }))
+  const pool = new AddressPool(parsed[0]?.subnet.family ?? 4)
   pool.setRanges(parsed, [])
   return pool
 }
@@ -77,7 +77,7 @@ describe('AddressPool', () => {
   it('setRanges() keeps what is taken in ranges that stay and marks what is taken in new ones', () => {
     const pool = poolOf('10.1.2.0/29')
     const kept = pool.next('a')
-    pool.setRanges(['10.1.2.0/29', '10.1.3.0/29'].map(parseCidr), [kept, parseIp('10.1.3.2')])
+    pool.setRanges(['10.1.2.0/29', '10.1.3.0/29'].map((text) => ({ subnet: parseCidr(text) })), [kept, parseIp('10.1.3.2')])
     expect(drain(pool)).toEqual(['10.1.2.3', '10.1.2.4', '10.1.2.5', '10.1.2.6', '10.1.3.3', '10.1.3.4', '10.1.3.5', '10.1.3.6'])
   })
 })

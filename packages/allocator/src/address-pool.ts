@@ -1,6 +1,7 @@
-import { type Cidr, type Family, formatCidr, formatIp, type IpAddress } from '@weft/ip'
+import { type Family, formatIp, type IpAddress } from '@weft/ip'
 import { AddressRange } from './address-range.ts'
 import { IpamError } from './ipam-error.ts'
+import type { RangeSet } from './range-set.ts'
 
 /**
  * All ranges of one family on this node, handed out round robin over all of them: a freed address comes back only after
@@ -37,13 +38,13 @@ export class AddressPool {
    *
    * @param taken Addresses in use, also those outside every range.
    */
-  setRanges(cidrs: readonly Cidr[], taken: Iterable<IpAddress>): void {
-    const current = new Map(this.#ranges.map((range) => [formatCidr(range.cidr), range]))
+  setRanges(set: RangeSet, taken: Iterable<IpAddress>): void {
+    const current = new Map(this.#ranges.map((range) => [range.key, range]))
     const added: AddressRange[] = []
-    this.#ranges = cidrs.map((cidr) => {
-      const known = current.get(formatCidr(cidr))
+    this.#ranges = set.map((wanted) => {
+      const range = new AddressRange(wanted)
+      const known = current.get(range.key)
       if (known !== undefined) return known
-      const range = new AddressRange(cidr)
       added.push(range)
       return range
     })

@@ -1,5 +1,6 @@
-import { BitmapAllocator, type Cidr, cidrContains, cidrSize, formatCidr, formatIp, type IpAddress, ipFromBits } from '@weft/ip'
+import { BitmapAllocator, type Cidr, cidrSize, firstIp, formatCidr, type IpAddress, ipFromBits, lastIp } from '@weft/ip'
 import { IpamError } from './ipam-error.ts'
+import { formatRange, gatewayOf, rangeSetKey, type SubnetRange } from './range-set.ts'
 
 /**
  * How many addresses of one range are handed out at most, counted from its start. More than a node can run pods; it
@@ -7,26 +8,35 @@ import { IpamError } from './ipam-error.ts'
  */
 const maxAddresses = 65_536
 
-/** One range of addresses with its bitmap of what is taken. Offsets count from the network address. */
+/** One range of addresses with its bitmap of what is taken. Offsets count from the network address, or from where the range begins. */
 export class AddressRange {
   readonly cidr: Cidr
+  /** The same for equal ranges. */
+  readonly key: string
+  readonly #text: string
+  readonly #base: bigint
   readonly #size: number
   readonly #reserved: number
   readonly #bitmap: BitmapAllocator
   #taken = 0
 
   /** @throws {IpamError} ERR_IPAM_RANGE_TOO_SMALL if nothing is left once the reserved addresses are set aside. */
-  constructor(cidr: Cidr) {
+  constructor(range: SubnetRange) {
+    const { subnet: cidr, first = firstIp(cidr), last = lastIp(cidr) } = range
     const total = cidrSize(cidr)
     if (total < 4n) throw new IpamError('ERR_IPAM_RANGE_TOO_SMALL', `Cannot use range "${formatCidr(cidr)}": Network ${formatCidr(cidr)} too small to allocate from, wanted room for four addresses`)
     this.cidr = cidr
-    this.#size = total > BigInt(maxAddresses) ? maxAddresses : Number(total)
+    this.key = rangeSetKey([range])
+    this.#text = formatRange(range)
+    this.#base = first.bits
+    const length = last.bits - first.bits + 1n
+    this.#size = length > BigInt(maxAddresses) ? maxAddresses : Number(length)
     this.#bitmap = new BitmapAllocator(this.#size)
-    // Network (or subnet-router anycast) address, and the first address, which is a gateway's by custom.
-    const reserved = [0, 1]
-    if (cidr.family === 4 && total === BigInt(this.#size)) reserved.push(this.#size - 1)
+    // Network (or subnet-router anycast) address, the gateway's, and broadcast.
+    const reserved = new Set([cidr.bits, gatewayOf(range).bits, ...cidr.family === 4 ? [lastIp(cidr).bits] : []].map((bits) => bits - this.#base).filter((offset) => offset >= 0n && offset < BigInt(this.#size)).map(Number))
     for (const offset of reserved) this.#bitmap.take(offset)
-    this.#reserved = reserved.length
+    this.#reserved = reserved.size
+    if (this.capacity === 0) throw new IpamError('ERR_IPAM_RANGE_TOO_SMALL', `Cannot use range "${this.#text}": network, gateway and broadcast address are all that is in it, wanted room for more`)
   }
 
   /** Addresses that can be handed out when nothing is taken. */
@@ -40,13 +50,13 @@ export class AddressRange {
 
   /** Of the address, or undefined if this range never hands it out because it lies outside. */
   offsetOf(address: IpAddress): number | undefined {
-    if (address.family !== this.cidr.family || !cidrContains(this.cidr, address)) return undefined
-    const offset = address.bits - this.cidr.bits
-    return offset < BigInt(this.#size) ? Number(offset) : undefined
+    if (address.family !== this.cidr.family) return undefined
+    const offset = address.bits - this.#base
+    return offset >= 0n && offset < BigInt(this.#size) ? Number(offset) : undefined
   }
 
   addressAt(offset: number): IpAddress {
-    return ipFromBits(this.cidr.family, this.cidr.bits + BigInt(offset))
+    return ipFromBits(this.cidr.family, this.#base + BigInt(offset))
   }
 
   /** Takes the first free address at or after an offset, without wrapping around. */
@@ -77,6 +87,6 @@ export class AddressRange {
 
   /** `10.1.2.0-10.1.2.255`, as host-local prints a range. */
   toString(): string {
-    return `${formatIp(this.addressAt(0))}-${formatIp(ipFromBits(this.cidr.family, this.cidr.bits + cidrSize(this.cidr) - 1n))}`
+    return this.#text
   }
 }

@@ -7,7 +7,9 @@ import { silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseCidr, parseIp } from '@weft/ip'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Allocator } from './allocator.ts'
+import { IpamError } from './ipam-error.ts'
 import type { AllocateRequest } from './model.ts'
+import { readRangeSets } from './range-set.ts'
 import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore } from './store.ts'
 
@@ -38,6 +40,45 @@ describe('Allocator', () => {
     await using allocator = await open('fd00:10:244:1::/64', '10.244.1.0/24')
     expect(await allocate(allocator, 'a')).toEqual(['fd00:10:244:1::2', '10.244.1.2'])
     expect(await allocate(allocator, 'b', { families: [4] })).toEqual(['10.244.1.3'])
+  })
+
+  it('IPAM-1, IPAM-10 allocate() takes addresses out of ranges of the request before those of the node', async () => {
+    await using allocator = await open('10.244.1.0/24', 'fd00:10:244:1::/64')
+    const own = readRangeSets([[{ subnet: '192.0.2.0/24', rangeStart: '192.0.2.10', rangeEnd: '192.0.2.11' }]])
+    expect(await allocate(allocator, 'a', { ranges: own })).toEqual(['192.0.2.10', 'fd00:10:244:1::2'])
+    expect(await allocate(allocator, 'b', { ranges: own, families: [4] })).toEqual(['192.0.2.11'])
+    await expect(allocate(allocator, 'c', { ranges: own })).rejects.toThrow('no IP addresses available in range set: 192.0.2.10-192.0.2.11')
+    expect(await allocate(allocator, 'd')).toEqual(['10.244.1.2', 'fd00:10:244:1::3'])
+  })
+
+  it('IPAM-15 allocate() gives no address twice where ranges overlap, with those of others and of the node, at once and after a restart', async () => {
+    const overlapping = [readRangeSets([[{ subnet: '10.1.2.0/28' }]]), readRangeSets([[{ subnet: '10.1.2.0/27', gateway: '10.1.2.30' }]]), undefined]
+    const given: string[] = []
+    for (const life of [0, 1]) {
+      await using allocator = await open('10.1.2.0/26')
+      for (const [index, ranges] of overlapping.entries()) given.push(...await allocate(allocator, `${life}-${index}`, { ranges }), ...await allocate(allocator, `${life}-${index}-again`, { ranges }))
+    }
+    expect(new Set(given).size).toBe(given.length)
+    await using allocator = await open('10.1.2.0/26')
+    await allocator.release({ containerId: '0-0', ifname: 'eth0' })
+    expect(await allocate(allocator, 'small', { ranges: overlapping[0] })).toEqual([given[0]])
+  })
+
+  it('readRangeSets() refuses what no range can be (IPAM-9)', () => {
+    const refused = (...sets: Parameters<typeof readRangeSets>[0]): string => {
+      try {
+        readRangeSets(sets)
+        return ''
+      } catch (error) {
+        return error instanceof IpamError ? error.message.replace(/^Cannot use range /, '') : String(error)
+      }
+    }
+    expect([
+      refused([{ subnet: '10.1.2.1/24' }]), refused([{ subnet: '10.1.2.0/24', rangeStart: '10.1.3.1' }]), refused([{ subnet: '10.1.2.0/24', rangeEnd: '10.1.1.1' }]),
+      refused([{ subnet: '10.1.2.0/24', rangeStart: '10.1.2.9', rangeEnd: '10.1.2.8' }]), refused([{ subnet: '10.1.2.0/24' }, { subnet: '10.1.2.128/25' }]),
+      refused([{ subnet: '10.1.2.0/24' }, { subnet: 'fd00::/64' }]), refused([{ subnet: '10.1.2.0/24' }], [{ subnet: '10.1.3.0/24' }]), refused([]), refused([{ subnet: 'x' }]),
+    ].map((message) => message === '' ? 'taken' : message.includes('": '))).toEqual(Array.from({ length: 9 }, () => true))
+    expect(refused([{ subnet: '10.1.2.0/24', rangeEnd: '10.1.2.127' }, { subnet: '10.1.2.0/24', rangeStart: '10.1.2.128' }], [{ subnet: 'fd00::/64' }])).toBe('')
   })
 
   it('allocate() refuses a second address for the same interface, not for another one (IPAM-5)', async () => {

@@ -7,6 +7,7 @@ import { formatDump } from './dump.ts'
 import { IpamError } from './ipam-error.ts'
 import { createAllocatorMetrics, type AllocatorMetrics } from './metrics.ts'
 import { type AllocateRequest, attachmentStates, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
+import { familyOf, type RangeSet, rangeSetKey } from './range-set.ts'
 import type { RangeSource } from './range-source.ts'
 import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore } from './store.ts'
@@ -27,6 +28,9 @@ export interface AllocatorOptions {
 
 const families: readonly Family[] = [4, 6]
 
+/** Range sets of requests that are remembered; networks of a node are few, and a bitmap has at most 8 KiB. */
+const mostOwnPools = 64
+
 interface StateWrite {
   durable: AttachmentState
   last: Promise<void>
@@ -46,13 +50,15 @@ export class Allocator implements AsyncDisposable {
   /** Attachments whose state is being written: what the disk has, and the last write under way. */
   readonly #stateWrites = new Map<string, StateWrite>()
   readonly #pools: Readonly<Record<Family, AddressPool>> = { 4: new AddressPool(4), 6: new AddressPool(6) }
+  /** Of requests that name their ranges, the least recently used first. They may overlap with the node's and with each other: what is taken in one is taken in all. */
+  readonly #ownPools = new Map<string, AddressPool>()
   /** Families that have ranges, primary first. */
   #families: readonly Family[] = []
   #source: RangeSource | undefined
 
   private constructor({ lowWater = 0, cooldownMs = 0, now = () => performance.now(), logger }: AllocatorOptions, store: AttachmentStore, metrics: AllocatorMetrics) {
     this.#lowWater = lowWater
-    this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#pools[address.family].release(address))
+    this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#free(address))
     this.#logger = logger
     this.#metrics = metrics
     this.#store = store
@@ -102,13 +108,13 @@ export class Allocator implements AsyncDisposable {
   setRanges(cidrs: readonly Cidr[]): void {
     const usable = cidrs.filter((cidr) => {
       try {
-        return new AddressRange(cidr).capacity > 0
+        return new AddressRange({ subnet: cidr }).capacity > 0
       } catch (error) {
         this.#logger.error({ range: formatCidr(cidr), error: messageOf(error) }, 'range refused')
         return false
       }
     })
-    for (const family of families) this.#pools[family].setRanges(usable.filter((cidr) => cidr.family === family), this.#addressesInUse())
+    for (const family of families) this.#pools[family].setRanges(usable.filter((cidr) => cidr.family === family).map((subnet) => ({ subnet })), this.#addressesInUse())
     this.#families = [...new Set(usable.map((cidr) => cidr.family))]
   }
 
@@ -183,7 +189,7 @@ export class Allocator implements AsyncDisposable {
   async restore(record: AttachmentRecord): Promise<void> {
     await this.#store.write({ kind: 'insert', attachment: toStored(record) })
     this.#records.set(keyText(record), record)
-    for (const address of record.ips) this.#pools[address.family].occupy(address)
+    for (const address of record.ips) this.#occupy(address)
   }
 
   /** Where a store that could not be read was put when this one was opened; its attachments are unknown. */
@@ -226,13 +232,14 @@ export class Allocator implements AsyncDisposable {
       await this.#store.write({ kind: 'insert', attachment: toStored(record) })
     } catch (error) {
       this.#records.delete(key)
-      for (const address of record.ips) this.#pools[address.family].release(address)
+      for (const address of record.ips) this.#free(address)
       throw this.#counted(error)
     }
   }
 
   #take(request: AllocateRequest, who: string): readonly IpAddress[] {
-    const wanted = request.families ?? this.#families
+    const sets = new Map(request.ranges?.map((set) => [familyOf(set), set]))
+    const wanted = request.families ?? [...sets.keys(), ...this.#families.filter((family) => !sets.has(family))]
     if (wanted.length === 0) throw new IpamError('ERR_IPAM_NOT_READY', `Cannot allocate address for "${who}": this node has no range yet, wanted one from its podCIDRs or a pool`)
     const requested = request.requested ?? []
     for (const [index, address] of requested.entries()) {
@@ -243,18 +250,46 @@ export class Allocator implements AsyncDisposable {
     const taken: IpAddress[] = []
     try {
       for (const family of wanted) {
+        const set = sets.get(family)
+        const pool = set === undefined ? this.#pools[family] : this.#ownPool(set)
         const named = requested.find((address) => address.family === family)
         if (named !== undefined) {
           this.#cooling.hurry(named)
-          this.#pools[family].take(named, who)
+          pool.take(named, who)
         }
-        taken.push(named ?? this.#pools[family].next(who))
+        const address = named ?? pool.next(who)
+        taken.push(address)
+        if (this.#ownPools.size > 0) this.#occupy(address)
       }
       return taken
     } catch (error) {
-      for (const address of taken) this.#pools[address.family].release(address)
+      for (const address of taken) this.#free(address)
       throw error
     }
+  }
+
+  #ownPool(set: RangeSet): AddressPool {
+    const key = rangeSetKey(set)
+    let pool = this.#ownPools.get(key)
+    if (pool === undefined) {
+      pool = new AddressPool(familyOf(set))
+      pool.setRanges(set, this.#addressesInUse())
+    }
+    this.#ownPools.delete(key)
+    this.#ownPools.set(key, pool)
+    // What is forgotten is only where its round was: bitmaps are made from what is in use.
+    for (const oldest of this.#ownPools.keys()) if (this.#ownPools.size > mostOwnPools) this.#ownPools.delete(oldest)
+    return pool
+  }
+
+  #occupy(address: IpAddress): void {
+    this.#pools[address.family].occupy(address)
+    for (const pool of this.#ownPools.values()) if (pool.family === address.family) pool.occupy(address)
+  }
+
+  #free(address: IpAddress): void {
+    this.#pools[address.family].release(address)
+    for (const pool of this.#ownPools.values()) if (pool.family === address.family) pool.release(address)
   }
 
   /** Resolves when the state is on disk, also for the one who asks while another's write of it is under way. */
@@ -294,6 +329,7 @@ export class Allocator implements AsyncDisposable {
 
   *#addressesInUse(): Generator<IpAddress> {
     for (const record of this.#records.values()) yield* record.ips
+    yield* this.#cooling.addresses()
   }
 }
 

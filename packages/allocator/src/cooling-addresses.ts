@@ -28,6 +28,11 @@ export class CoolingAddresses {
     else this.#waiting.push({ address, until: this.#now() + this.#ms })
   }
 
+  /** What is given back and not free yet. */
+  addresses(): readonly IpAddress[] {
+    return this.#waiting.map(({ address }) => address)
+  }
+
   /** Frees what is cool. */
   settle(): void {
     const now = this.#now()

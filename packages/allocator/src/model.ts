@@ -1,5 +1,6 @@
 import type { Attachment } from '@weft/api'
 import type { Family, IpAddress } from '@weft/ip'
+import type { RangeSet } from './range-set.ts'
 
 /** What names an attachment to the runtime: one interface of one container. */
 export interface AttachmentKey {
@@ -30,8 +31,10 @@ export interface AllocateRequest extends AttachmentKey {
   readonly pod: { readonly namespace: string, readonly name: string, readonly uid: string }
   readonly hostIfname: string
   readonly netns: string
-  /** One address of each, in this order; default: every family the node has ranges for. */
+  /** One address of each, in this order; default: those of `ranges`, then every other family the node has ranges for. */
   readonly families?: readonly Family[] | undefined
+  /** Where addresses of these families come from instead of the node's ranges, as `readRangeSets` gives them. */
+  readonly ranges?: readonly RangeSet[] | undefined
   /** Addresses wanted, at most one per family. */
   readonly requested?: readonly IpAddress[] | undefined
   readonly data?: string | undefined

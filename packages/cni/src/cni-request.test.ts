@@ -1,3 +1,4 @@
+import { formatCidr, formatIp } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { CniError } from './cni-error.ts'
 import { parseRequest } from './cni-request.ts'
@@ -80,6 +81,17 @@ describe('parseRequest()', () => {
     for (const wrong of [{ prevResult: 'torn' }, { prevResult: [] }, { runtimeConfig: { portMappings: [{ hostPort: 0 }] } }, { runtimeConfig: { mac: 'x' } }, { bandwidth: { ingressRate: 1 } }])
       expect([refusal(del, { ...config, ...wrong })[0], refusal({ ...full, CNI_COMMAND: 'ADD' }, { ...config, ...wrong })[0]]).toEqual([0, 'prevResult' in wrong ? 6 : 7])
     expect([refusal(del, '{'), refusal(del, { ...config, name: 'a/b' })].map(([code]) => code)).toEqual([6, 7])
+  })
+
+  it('CNI-17, IPAM-8, IPAM-10 reads ranges of the runtime before those of the configuration, and addresses of an annotation after all others', () => {
+    const [own, other, six] = [[{ subnet: '10.1.2.0/24' }], [{ subnet: '10.9.0.0/24' }], [{ subnet: 'fd00::/64' }]]
+    const subnets = (more: object): unknown => parse(full, { ...config, ...more }).config?.ranges.map((set) => set.map(({ subnet }) => formatCidr(subnet)))
+    expect(subnets({ ipam: { ranges: [own, six] }, runtimeConfig: { ipRanges: [other] } })).toEqual([['10.9.0.0/24'], ['fd00::/64']])
+    expect([subnets({}), subnets({ ipam: {} })]).toEqual([[], []])
+    expect(refusal(full, { ...config, runtimeConfig: { ipRanges: [[{ subnet: '10.1.2.1/24' }]] } })[0]).toBe(7)
+    expect(refusal(full, { ...config, ipam: { type: 'host-local' } })).toEqual([2, expect.stringContaining('ipam.type is "host-local"')])
+    const ips = (runtimeConfig: object): unknown => parse(full, { ...config, runtimeConfig: { 'io.kubernetes.cri.pod-annotations': { 'weft.dev/ips': '10.1.2.3, fd00::5', other: 'x' }, ...runtimeConfig } }).config?.ips.map(formatIp)
+    expect([ips({}), ips({ ips: ['10.1.2.9'] })]).toEqual([['10.1.2.3', 'fd00::5'], ['10.1.2.9']])
   })
 
   it('CNI-40 GC tells a list that is empty from one that is not there', () => {

@@ -180,6 +180,20 @@ describe.skipIf(reason !== undefined)('createCni()', () => {
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 104 }])
   })
 
+  it('CNI-17, CNI-33, IPAM-8, IPAM-10 capabilities ipRanges, ips, mac and dns and an annotation decide what a pod gets, in the order asked for', async () => {
+    const ranges = await add('r', { config: { runtimeConfig: { ipRanges: [[{ subnet: 'fd00:9::/64' }], [{ subnet: '192.0.2.0/24', rangeStart: '192.0.2.50' }]], dns: { servers: ['10.0.0.10'], searches: ['a.example'], options: ['ndots:5'] }, mac: '02:00:00:00:00:77', aliases: ['web'] } } })
+    expect(ranges.result).toMatchObject({
+      ips: [{ address: 'fd00:9::2/128', interface: 1 }, { address: '192.0.2.50/32', interface: 1 }], dns: { nameservers: ['10.0.0.10'], search: ['a.example'], options: ['ndots:5'] },
+      interfaces: [{}, { name: 'eth0', mac: '02:00:00:00:00:77' }],
+    })
+    const asked = await add('n', { config: { runtimeConfig: { 'io.kubernetes.cri.pod-annotations': { 'weft.dev/ips': '10.244.1.99' } } } })
+    expect(asked.result.ips.map(({ address }) => address)).toEqual(['10.244.1.99/32', 'fd00:10:244:1::2/128'])
+    for (const to of ['192.0.2.50', 'fd00:9::2']) await ping(asked.namespace, to)
+    await ping(ranges.namespace, '10.244.1.99')
+    const { exitCode, stdout } = await node.call('ADD', { containerId: 'twice', netns: (await pod()).path, config: { runtimeConfig: { ipRanges: [[{ subnet: '10.244.1.0/24' }]], ips: ['10.244.1.99'] } } })
+    expect([exitCode, errorOf(stdout).code]).toEqual([1, 104])
+  })
+
   it('ADD of 16 pods at once gives each its own address (CNI-11)', async () => {
     const added = await Promise.all(Array.from({ length: 16 }, (_unused, index) => add(`c${index}`)))
     expect(new Set(added.map(({ result }) => result.ips[0]!.address)).size).toBe(16)

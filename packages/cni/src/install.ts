@@ -9,6 +9,9 @@ export const pluginName = 'weft-cni'
 /** Sorts before what other installers leave; containerd takes the first (CNI-18). */
 export const conflistName = '05-weft.conflist'
 
+/** What we can do with what a runtime knows of a pod; a runtime passes nothing else (CNI-16). */
+const capabilities = ['portMappings', 'bandwidth', 'ipRanges', 'ips', 'mac', 'dns', 'io.kubernetes.cri.pod-annotations'] as const
+
 /** The program to install: the compiled shim, or its twin run by node. */
 export type ShimProgram =
   | { readonly kind: 'binary', readonly path: string }
@@ -58,7 +61,7 @@ function formatConflist(network: string): string {
     cniVersion: '1.0.0',
     cniVersions: ['0.4.0', '1.0.0', '1.1.0'],
     name: network,
-    plugins: [{ type: pluginName, capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true, dns: true } }],
+    plugins: [{ type: pluginName, capabilities: Object.fromEntries(capabilities.map((capability) => [capability, true])) }],
   }, null, 2)}\n`
 }
 

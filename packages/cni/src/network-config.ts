@@ -1,3 +1,4 @@
+import { type RangeSet, type RangeSetText, rangeSetsSchema, readRangeSets } from '@weft/allocator'
 import type { Protocol } from '@weft/api'
 import { type IpAddress, isUnspecified, type MacAddress, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
 import { z } from 'zod'
@@ -25,7 +26,9 @@ export interface NetworkConfig {
   readonly dns: ResultDns | undefined
   readonly bandwidth: Bandwidth | undefined
   readonly portMappings: readonly PortMapping[]
-  /** Addresses asked for by `runtimeConfig.ips` or `args.cni.ips`. */
+  /** Where addresses come from instead of the node's ranges: capability `ipRanges` before `ipam.ranges` (IPAM-10). */
+  readonly ranges: readonly RangeSet[]
+  /** Addresses asked for by `runtimeConfig.ips`, `args.cni.ips` or the pod's annotation. */
   readonly ips: readonly IpAddress[]
   readonly mac: MacAddress | undefined
   /** GC only: what the runtime still knows; undefined if it did not say. */
@@ -41,6 +44,9 @@ function inAnyCase(...names: readonly string[]): (value: unknown) => unknown {
   return (value) => typeof value === 'object' && value !== null ? Object.fromEntries(Object.entries(value).map(([key, field]: [string, unknown]) => [spelling.get(key.toLowerCase()) ?? key, field])) : value
 }
 
+/** Annotation of a pod: the addresses it wants, comma-separated. Containerd hands annotations over as a capability. */
+const ipsAnnotation = 'weft.dev/ips'
+
 const portMapping = z.preprocess(inAnyCase('hostPort', 'containerPort', 'protocol', 'hostIP'), z.object({
   hostPort: z.int().min(1).max(65535),
   containerPort: z.int().min(1).max(65535),
@@ -52,7 +58,10 @@ const portMapping = z.preprocess(inAnyCase('hostPort', 'containerPort', 'protoco
 const configSchema = z.object({
   bandwidth: bandwidthSchema.nullish(),
   dns: z.object({ nameservers: z.array(z.string()).optional(), domain: z.string().optional(), search: z.array(z.string()).optional(), options: z.array(z.string()).optional() }).optional(),
+  ipam: z.object({ type: z.string().optional(), ranges: rangeSetsSchema.optional() }).optional(),
   runtimeConfig: z.object({
+    ipRanges: rangeSetsSchema.nullish(),
+    'io.kubernetes.cri.pod-annotations': z.object({ [ipsAnnotation]: z.string().optional() }).nullish(),
     portMappings: z.array(portMapping).nullish(),
     ips: z.array(z.string()).nullish(),
     mac: z.string().nullish(),
@@ -78,7 +87,7 @@ export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${name}": ${problems.join('; ')}`)
   }
-  const { dns, bandwidth, runtimeConfig, args, 'cni.dev/valid-attachments': valid } = parsed.data
+  const { dns, bandwidth, ipam, runtimeConfig, args, 'cni.dev/valid-attachments': valid } = parsed.data
   return {
     cniVersion,
     name,
@@ -87,7 +96,8 @@ export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
     // What the administrator wrote down wins over what the pod asks for (CNI-46).
     bandwidth: readValue(name, 'bandwidth', bandwidth ?? runtimeConfig?.bandwidth, readBandwidth),
     portMappings: (runtimeConfig?.portMappings ?? []).map(({ hostIP, ...mapping }) => ({ ...mapping, hostIp: parseHostIp(name, hostIP) })),
-    ips: (runtimeConfig?.ips ?? args?.cni?.ips ?? []).map((text) => readValue(name, 'ips', text, parseRequestedIp)),
+    ranges: readRanges(name, ipam, runtimeConfig?.ipRanges ?? []),
+    ips: (runtimeConfig?.ips ?? args?.cni?.ips ?? annotatedIps(runtimeConfig?.['io.kubernetes.cri.pod-annotations']?.[ipsAnnotation])).map((text) => readValue(name, 'ips', text, parseRequestedIp)),
     mac: readOptional(name, 'mac', runtimeConfig?.mac ?? args?.cni?.mac, parseMac),
     validAttachments: valid?.map(({ containerID, ifname }) => ({ containerId: containerID, ifname })),
   }
@@ -100,7 +110,7 @@ export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
  * @throws {CniError} As {@link parseNetworkConfig}, save for values.
  */
 export function parseNetworkIdentity(stdin: Uint8Array): NetworkConfig {
-  return { ...identify(parseJson(stdin)), prevResult: undefined, dns: undefined, bandwidth: undefined, portMappings: [], ips: [], mac: undefined, validAttachments: undefined }
+  return { ...identify(parseJson(stdin)), prevResult: undefined, dns: undefined, bandwidth: undefined, portMappings: [], ranges: [], ips: [], mac: undefined, validAttachments: undefined }
 }
 
 function identify(root: Readonly<Record<string, unknown>>): Pick<NetworkConfig, 'cniVersion' | 'name'> {
@@ -125,6 +135,20 @@ function parseJson(stdin: Uint8Array): Readonly<Record<string, unknown>> {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CniError('ERR_CNI_DECODE', 'error unmarshall network config: it is not an object')
   return Object.fromEntries(Object.entries(value))
+}
+
+/** Sets of the runtime come first, and an attachment has one address of a family. */
+function readRanges(network: string, ipam: { readonly type?: string | undefined, readonly ranges?: readonly RangeSetText[] | undefined } | undefined, ofRuntime: readonly RangeSetText[]): readonly RangeSet[] {
+  const { type = '', ranges = [] } = ipam ?? {}
+  // Another plugin would have to be started, and nothing here starts programs (CNI-42).
+  if (type !== '') throw new CniError('ERR_CNI_UNSUPPORTED_FIELD', `Cannot use network "${network}": ipam.type is "${type}", wanted none: addresses come from ipam.ranges, capability ipRanges or the node's ranges`)
+  const first = readValue(network, 'ipRanges', ofRuntime, readRangeSets)
+  const families = new Set(first.map((set) => set[0]?.subnet.family))
+  return [...first, ...readValue(network, 'ipam.ranges', ranges, readRangeSets).filter((set) => !families.has(set[0]?.subnet.family))]
+}
+
+function annotatedIps(text: string | undefined): readonly string[] {
+  return (text ?? '').split(',').map((part) => part.trim()).filter((part) => part !== '')
 }
 
 function parseHostIp(network: string, text: string | undefined): IpAddress | undefined {

@@ -1,6 +1,7 @@
 /**
  * What wiring a pod needs from the rest of the agent. The assembly connects these; cni knows no other feature.
  */
+import type { RangeSet } from '@weft/allocator'
 import type { Attachment } from '@weft/api'
 import type { IpAddress, Ipv4, Ipv6 } from '@weft/ip'
 
@@ -23,6 +24,8 @@ export interface AddressRequest extends AttachmentKey {
   readonly hostIfname: string
   readonly netns: string
   readonly requested?: readonly IpAddress[] | undefined
+  /** Where addresses of these families come from instead of the node's ranges. */
+  readonly ranges?: readonly RangeSet[] | undefined
   readonly data?: string | undefined
 }
 

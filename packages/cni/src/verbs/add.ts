@@ -67,7 +67,7 @@ async function reserve({ ports }: VerbContext, { containerId, ifname, netns, arg
   const requested = args.IP === undefined ? config.ips : args.IP.split(',').map(parseArgsIp)
   try {
     return await ports.address.allocate({
-      containerId, ifname, netns, hostIfname, requested,
+      containerId, ifname, netns, hostIfname, requested, ranges: config.ranges,
       pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
       data: formatData({ network: config.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth }),
     }, { signal })

@@ -39,11 +39,12 @@ describe('isAtLeast()', () => {
 })
 
 describe('podRuntimeConfig()', () => {
-  test('passes hostPorts and bandwidth', () => {
+  test('passes hostPorts, bandwidth and annotations', () => {
     const pod = { metadata: { annotations: { 'kubernetes.io/ingress-bandwidth': '10M' } }, spec: { containers: [{ ports: [{ containerPort: 80, hostPort: 8080 }, { containerPort: 81 }] }, { ports: [{ containerPort: 53, hostPort: 53, protocol: 'UDP', hostIP: '127.0.0.1' }] }] } }
     expect(podRuntimeConfig(pod)).toEqual({
       portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIP: '' }, { hostPort: 53, containerPort: 53, protocol: 'udp', hostIP: '127.0.0.1' }],
       bandwidth: { ingressRate: 10_000_000, ingressBurst: 2_147_483_647 },
+      'io.kubernetes.cri.pod-annotations': { 'kubernetes.io/ingress-bandwidth': '10M' },
     })
     expect(podRuntimeConfig({ metadata: {}, spec: { containers: [{}] } })).toEqual({})
   })

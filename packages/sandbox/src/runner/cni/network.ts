@@ -114,7 +114,7 @@ export function pluginConfig({ conflist, plugin, runtimeConfig = {}, prevResult,
   }
 }
 
-/** What a pod asks of the plugins by capability: its hostPorts and bandwidth annotations. */
+/** What a pod asks of the plugins by capability: its hostPorts, bandwidth, and its annotations as they are. */
 export function podRuntimeConfig(pod: { readonly metadata: { readonly annotations?: Readonly<Record<string, string>> | undefined }, readonly spec: { readonly containers: readonly { readonly ports?: readonly HostPort[] | undefined }[] } }): Record<string, unknown> {
   const portMappings = pod.spec.containers.flatMap(({ ports = [] }) => ports).filter(({ hostPort }) => (hostPort ?? 0) > 0).map(({ hostPort, containerPort, protocol = 'TCP', hostIP = '' }) => ({ hostPort, containerPort, protocol: protocol.toLowerCase(), hostIP }))
   const ingressRate = bitsPerSecond(pod.metadata.annotations?.['kubernetes.io/ingress-bandwidth'])
@@ -122,7 +122,13 @@ export function podRuntimeConfig(pod: { readonly metadata: { readonly annotation
   // Bursts as containerd gives them: effectively unlimited.
   const burst = 2 ** 31 - 1
   const bandwidth = { ...(ingressRate === undefined ? {} : { ingressRate, ingressBurst: burst }), ...(egressRate === undefined ? {} : { egressRate, egressBurst: burst }) }
-  return { ...(portMappings.length > 0 ? { portMappings } : {}), ...(Object.keys(bandwidth).length > 0 ? { bandwidth } : {}) }
+  const { annotations = {} } = pod.metadata
+  return {
+    ...(portMappings.length > 0 ? { portMappings } : {}),
+    ...(Object.keys(bandwidth).length > 0 ? { bandwidth } : {}),
+    // As containerd does.
+    ...(Object.keys(annotations).length > 0 ? { 'io.kubernetes.cri.pod-annotations': annotations } : {}),
+  }
 }
 
 interface HostPort {
