@@ -53,7 +53,7 @@ function used(program: string): string[] {
   const rights = programs[program]!.filter((file) => !/\.test\.ts$|\/testing\//.test(file)).flatMap((file) => {
     const text = read(file)
     return [
-      ...[...text.matchAll(/\b(?:keep|follow|reflect)\(\s*(?:\w+,\s*)?(\w+Resource)\b/g)].flatMap(([, resource]) => ['list', 'watch'].map((verb) => `${resourceOf(pathOf(resource!))} ${verb}`)),
+      ...[...text.matchAll(/\b(?:keep|reflect)\(\s*(?:\w+,\s*)?(?:\{ \.\.\.)?(\w+Resource)\b/g)].flatMap(([, resource]) => ['list', 'watch'].map((verb) => `${resourceOf(pathOf(resource!))} ${verb}`)),
       ...[...text.matchAll(/\brequest(?:<[^(]*>)?\(\s*'(\w+)',\s*(?:(`)\$\{)?(?:(\w+Resource)\.path|`(\/apis?\/[\w./]+)\/\$\{[^}]+\}(\/\w+)?)/g)].map(([, method, quote, resource, literal, subresource = '']) =>
         literal === undefined ? `${resourceOf(pathOf(resource!))} ${(quote === undefined ? onCollection : onObject)[method!]}` : `${resourceOf(literal)}${subresource} ${onObject[method!]}`),
       ...(text.includes('new EventRecorder') ? ['create', 'patch'].map((verb) => `/events ${verb}`) : []),

@@ -3,7 +3,7 @@ import { type AdminAnswers, type AgentCalls, dnsPort, ipBlockResource, programSt
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
-import { EventRecorder, type KubeConnection, targetOf } from '@weft/kube'
+import { eventOnRefused, EventRecorder, type KubeConnection } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
@@ -46,10 +46,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const shared = { nodeName, nodes, clock, registry }
   const log = (component: string): Logger => logger.child({ component })
 
-  const tellRefused = (kind: string, apiVersion: string) => (object: unknown, error: unknown): void =>
-    recorder.record(targetOf(object, { kind, apiVersion }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) })
-
-  const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: tellRefused('IPBlock', ipBlockResource.apiVersion) }))
+  const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: eventOnRefused(recorder, ipBlockResource) }))
   const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (values) => writeSysctls(undefined, values, { folder: config.sysctlFolder }) }
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: sysctls.write, logger: log('overlay') })
   const proxy = createProxy({

@@ -1,6 +1,5 @@
 import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
-import type { Clock, Logger, Registry } from '@weft/daemon'
-import { createKubeMetrics, type EventRecorder, type KubeClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { Informers, type InformersOptions, type Store } from '@weft/kube'
 import { type ServiceCidr, serviceCidrResource } from '@weft/proxy'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
@@ -20,47 +19,23 @@ export interface Stores {
   run(signal: AbortSignal): Promise<void>
 }
 
-interface StoreOptions {
-  readonly client: KubeClient
+interface StoreOptions extends InformersOptions {
   readonly withBlocks: boolean
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly registry: Registry
-  /** Tells the owner of a refused object, on the object itself. */
-  readonly recorder: EventRecorder
 }
 
-export function createStores({ client, withBlocks, clock, logger, registry, recorder }: StoreOptions): Stores {
-  const metrics = createKubeMetrics(registry)
-  const loops: ((signal: AbortSignal) => Promise<void>)[] = []
-  function keep<T extends StoredObject>(resource: Resource<T>, kind: string, apiVersion = 'v1', options: { readonly optional?: boolean } = {}): Store<T> {
-    const store = new Store<T>()
-    loops.push((signal) => reflect(client, { ...resource, ...options }, store, {
-      clock,
-      logger,
-      signal,
-      metrics,
-      // Refused by itself, the rest goes on (promise P10).
-      onRefused: (object, error) => recorder.record(targetOf(object, { apiVersion, kind }), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) }),
-    }))
-    return store
-  }
+export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
+  const informers = new Informers(options)
   return {
-    nodes: keep(nodeResource, 'Node'),
-    pods: keep(podResource, 'Pod'),
-    namespaces: keep(namespaceResource, 'Namespace'),
-    services: keep(serviceResource, 'Service'),
-    slices: keep(endpointSliceResource, 'EndpointSlice', 'discovery.k8s.io/v1'),
-    policies: keep(networkPolicyResource, 'NetworkPolicy', 'networking.k8s.io/v1'),
-    clusterPolicies: [
-      keep(clusterNetworkPolicyResource, clusterNetworkPolicyResource.kind, clusterNetworkPolicyResource.apiVersion, { optional: true }),
-      keep(adminNetworkPolicyResource, adminNetworkPolicyResource.kind, adminNetworkPolicyResource.apiVersion, { optional: true }),
-      keep(baselineAdminNetworkPolicyResource, baselineAdminNetworkPolicyResource.kind, baselineAdminNetworkPolicyResource.apiVersion, { optional: true }),
-    ],
-    // Kubernetes has them since 1.33.
-    serviceCidrs: keep(serviceCidrResource, 'ServiceCIDR', 'networking.k8s.io/v1', { optional: true }),
+    nodes: informers.keep(nodeResource),
+    pods: informers.keep(podResource),
+    namespaces: informers.keep(namespaceResource),
+    services: informers.keep(serviceResource),
+    slices: informers.keep(endpointSliceResource),
+    policies: informers.keep(networkPolicyResource),
+    clusterPolicies: [informers.keep(clusterNetworkPolicyResource), informers.keep(adminNetworkPolicyResource), informers.keep(baselineAdminNetworkPolicyResource)],
+    serviceCidrs: informers.keep(serviceCidrResource),
     // Clusters that assign podCIDRs may not have the CRD at all.
-    blocks: withBlocks ? keep(ipBlockResource, ipBlockResource.kind, ipBlockResource.apiVersion, { optional: true }) : undefined,
-    run: async (signal) => void await Promise.all(loops.map((loop) => loop(signal))),
+    blocks: withBlocks ? informers.keep({ ...ipBlockResource, optional: true }) : undefined,
+    run: (signal) => informers.run(signal),
   }
 }

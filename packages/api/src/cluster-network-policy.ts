@@ -49,7 +49,7 @@ export function compareClusterPolicies(a: ClusterNetworkPolicy, b: ClusterNetwor
   return clusterPolicyKey(a) < clusterPolicyKey(b) ? -1 : 1
 }
 
-type ClusterPolicyResource = ObjectResource<ClusterNetworkPolicy> & { readonly kind: ClusterPolicyKind, readonly apiVersion: string }
+type ClusterPolicyResource = ObjectResource<ClusterNetworkPolicy> & { readonly kind: ClusterPolicyKind }
 
 const apiGroup = 'policy.networking.k8s.io'
 
@@ -61,11 +61,12 @@ export const clusterNetworkPolicyResource: CustomResource<ClusterNetworkPolicy> 
     columns: [{ name: 'Tier', type: 'string', jsonPath: '.spec.tier' }, { name: 'Priority', type: 'integer', jsonPath: '.spec.priority' }],
   }),
   kind: 'ClusterNetworkPolicy',
+  optional: true,
 }
 
 function legacy(kind: ClusterPolicyKind, name: string): ClusterPolicyResource {
   const apiVersion = `${apiGroup}/v1alpha1`
-  return { kind, apiVersion, name, path: `/apis/${apiVersion}/${name}`, trim: (object) => toClusterNetworkPolicy(object, kind) }
+  return { kind, apiVersion, optional: true, name, path: `/apis/${apiVersion}/${name}`, trim: (object) => toClusterNetworkPolicy(object, kind) }
 }
 
 export const adminNetworkPolicyResource: ClusterPolicyResource = legacy('AdminNetworkPolicy', 'adminnetworkpolicies')

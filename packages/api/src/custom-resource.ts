@@ -11,8 +11,6 @@ export interface PrinterColumn {
 }
 
 export interface CustomResource<T> extends ObjectResource<T> {
-  readonly kind: string
-  readonly apiVersion: string
   /** The `CustomResourceDefinition` object that `deploy/crds` holds. */
   readonly definition: Readonly<Record<string, unknown>>
 }

@@ -99,4 +99,4 @@ function namesIn(field: Field): readonly string[] {
   return items.length === 0 ? noNames : items.map((item) => item.get('name').name())
 }
 
-export const endpointSliceResource: ObjectResource<EndpointSlice> = { name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }
+export const endpointSliceResource: ObjectResource<EndpointSlice> = { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }

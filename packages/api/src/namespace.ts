@@ -12,4 +12,4 @@ export function toNamespace(object: unknown): Namespace {
   return openObject('Namespace', object).meta
 }
 
-export const namespaceResource: ObjectResource<Namespace> = { name: 'namespaces', path: '/api/v1/namespaces', trim: toNamespace }
+export const namespaceResource: ObjectResource<Namespace> = { kind: 'Namespace', apiVersion: 'v1', name: 'namespaces', path: '/api/v1/namespaces', trim: toNamespace }

@@ -123,4 +123,4 @@ function readPort(field: Field): PolicyPort {
   return { protocol, port: !port.present ? undefined : typeof port.value === 'string' ? port.name() : port.port(), endPort: undefined }
 }
 
-export const networkPolicyResource: ObjectResource<NetworkPolicy> = { name: 'networkpolicies', path: '/apis/networking.k8s.io/v1/networkpolicies', trim: toNetworkPolicy }
+export const networkPolicyResource: ObjectResource<NetworkPolicy> = { kind: 'NetworkPolicy', apiVersion: 'networking.k8s.io/v1', name: 'networkpolicies', path: '/apis/networking.k8s.io/v1/networkpolicies', trim: toNetworkPolicy }

@@ -46,4 +46,4 @@ function ipsIn(text: unknown): readonly IpAddress[] {
   }
 }
 
-export const nodeResource: ObjectResource<Node> = { name: 'nodes', path: '/api/v1/nodes', trim: toNode }
+export const nodeResource: ObjectResource<Node> = { kind: 'Node', apiVersion: 'v1', name: 'nodes', path: '/api/v1/nodes', trim: toNode }

@@ -58,4 +58,4 @@ export function toPod(object: unknown): Pod {
 }
 
 /** What a reflector needs to keep a store of pods. */
-export const podResource: ObjectResource<Pod> = { name: 'pods', path: '/api/v1/pods', trim: toPod }
+export const podResource: ObjectResource<Pod> = { kind: 'Pod', apiVersion: 'v1', name: 'pods', path: '/api/v1/pods', trim: toPod }

@@ -104,4 +104,4 @@ function readAffinitySeconds(field: { readonly present: boolean, integer(minimum
   return field.present ? field.integer(1, 86_400) : 10_800
 }
 
-export const serviceResource: ObjectResource<Service> = { name: 'services', path: '/api/v1/services', trim: toService }
+export const serviceResource: ObjectResource<Service> = { kind: 'Service', apiVersion: 'v1', name: 'services', path: '/api/v1/services', trim: toService }

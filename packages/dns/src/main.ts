@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { adminRoutes, dnsCalls, endpointSliceResource, namespaceResource, type Namespace, type EndpointSlice, type Pod, podResource, type Service, serviceResource } from '@weft/api'
+import { adminRoutes, dnsCalls, endpointSliceResource, namespaceResource, podResource, serviceResource } from '@weft/api'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
-import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { createDns } from './dns.ts'
 import { dnsProgramConfigSchema } from './program-config.ts'
 
@@ -17,11 +17,12 @@ await runMain(logger, async (signal) => {
   const registry = createRegistry()
   const clock = realClock
   const recorder = new EventRecorder({ client, source: { component: 'weft-dns', host: config.nodeName }, clock, logger })
+  const informers = new Informers({ client, recorder, clock, logger, registry })
   const stores = {
-    services: new Store<Service>(),
-    endpointSlices: new Store<EndpointSlice>(),
-    namespaces: new Store<Namespace>(),
-    pods: config.dns.pods === 'verified' ? new Store<Pod>() : undefined,
+    services: informers.keep(serviceResource),
+    endpointSlices: informers.keep(endpointSliceResource),
+    namespaces: informers.keep(namespaceResource),
+    pods: config.dns.pods === 'verified' ? informers.keep(podResource) : undefined,
   }
   const dns = createDns({
     config: config.dns,
@@ -40,18 +41,7 @@ await runMain(logger, async (signal) => {
 
   // What follows the API server goes on through lameduck: it ends when the server has.
   const done = new AbortController()
-  const metrics = createKubeMetrics(registry)
-  const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {
-    const onRefused: ReflectOptions['onRefused'] = (object, error) => recorder.record(targetOf(object, kind), 'Warning', { reason: 'Invalid', message: error instanceof Error ? error.message : String(error) })
-    await reflect(client, resource, store, { clock, logger, metrics, onRefused, signal: done.signal })
-  }
-  const following = Promise.all([
-    follow(serviceResource, { apiVersion: 'v1', kind: 'Service' }, stores.services),
-    follow(endpointSliceResource, { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' }, stores.endpointSlices),
-    follow(namespaceResource, { apiVersion: 'v1', kind: 'Namespace' }, stores.namespaces),
-    stores.pods === undefined ? undefined : follow(podResource, { apiVersion: 'v1', kind: 'Pod' }, stores.pods),
-    recorder.run(done.signal),
-  ])
+  const following = Promise.all([informers.run(done.signal), recorder.run(done.signal)])
   try {
     await Promise.race([dns.run(signal), following])
   } finally {

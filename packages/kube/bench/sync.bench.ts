@@ -36,8 +36,8 @@ function trimWith(pick: (object: Readonly<Record<string, unknown>>) => unknown):
 }
 
 const resources: Resource<Trimmed>[] = [
-  { name: 'services', path: servicesPath, trim: trimWith((object) => isRecord(object['spec']) ? { ports: object['spec']['ports'], clusterIPs: object['spec']['clusterIPs'] } : undefined) },
-  { name: 'endpointslices', path: slicesPath, trim: trimWith((object) => Array.isArray(object['endpoints']) ? object['endpoints'].map((endpoint: Readonly<Record<string, unknown>>) => ({ addresses: endpoint['addresses'], ready: isRecord(endpoint['conditions']) && endpoint['conditions']['ready'], nodeName: endpoint['nodeName'] })) : []) },
+  { kind: 'Service', apiVersion: 'v1', name: 'services', path: servicesPath, trim: trimWith((object) => isRecord(object['spec']) ? { ports: object['spec']['ports'], clusterIPs: object['spec']['clusterIPs'] } : undefined) },
+  { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', name: 'endpointslices', path: slicesPath, trim: trimWith((object) => Array.isArray(object['endpoints']) ? object['endpoints'].map((endpoint: Readonly<Record<string, unknown>>) => ({ addresses: endpoint['addresses'], ready: isRecord(endpoint['conditions']) && endpoint['conditions']['ready'], nodeName: endpoint['nodeName'] })) : []) },
 ]
 
 function meta(name: string): FakeObject['metadata'] {

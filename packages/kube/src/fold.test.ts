@@ -29,7 +29,7 @@ function trim(object: unknown): Thing {
 function setUp(initial: readonly unknown[] = [], position = '10') {
   const store = new Store<Thing>()
   const refused: unknown[] = []
-  const fold = new Fold({ name: 'things', path: '/api/v1/things', trim }, store, { refused: (object) => refused.push(object), listenerFailed: () => {} })
+  const fold = new Fold({ kind: 'Thing', apiVersion: 'weft.test/v1', name: 'things', path: '', trim }, store, { refused: (object) => refused.push(object), listenerFailed: () => {} })
   const commit = (objects: readonly unknown[], at: string): void => {
     const staging = new Staging<Thing>()
     for (const object of objects) fold.stage(staging, object)
@@ -118,7 +118,7 @@ describe('Fold.apply()', () => {
     expect(fold.position).toBe('11')
     apply('ADDED', 7)
     const store = new Store<Thing>()
-    const liar = new Fold({ name: 'things', path: '', trim: () => trim(raw('other', 1, 1)) }, store, { refused: (object) => refused.push(object), listenerFailed: () => {} })
+    const liar = new Fold({ kind: 'Thing', apiVersion: 'weft.test/v1', name: 'things', path: '', trim: () => trim(raw('other', 1, 1)) }, store, { refused: (object) => refused.push(object), listenerFailed: () => {} })
     liar.apply({ type: 'ADDED', object: raw('a', 12, 1) })
     expect(store.size).toBe(0)
     expect(refused).toHaveLength(3)

@@ -2,6 +2,9 @@ import type { StoredObject } from './object.ts'
 
 /** What to list and watch, and what to keep of it. */
 export interface Resource<T extends StoredObject> {
+  /** Of its objects, e.g. `Pod` and `v1`: items of a list do not say it. */
+  readonly kind: string
+  readonly apiVersion: string
   /** Plural name for logs and metrics, e.g. `pods`. */
   readonly name: string
   /** Collection path, e.g. `/api/v1/pods` or `/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices`. */

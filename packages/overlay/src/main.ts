@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { adminRoutes, type IpBlock, ipBlockResource, type Node, nodeResource, overlayCalls, tables } from '@weft/api'
+import { adminRoutes, ipBlockResource, nodeResource, overlayCalls, tables } from '@weft/api'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
-import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { RouteSocket, warmThreadPool, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from './overlay.ts'
@@ -23,26 +23,19 @@ await runMain(logger, async (signal) => {
   const recorder = new EventRecorder({ client, source: { component: 'weft-overlay', host: config.nodeName }, clock, logger })
   using route = await RouteSocket.open()
   using nft = await NftSocket.open()
-  const nodes = new Store<Node>()
-  const blocks = config.blocks ? new Store<IpBlock>() : undefined
+  const informers = new Informers({ client, recorder, clock, logger, registry })
+  const nodes = informers.keep(nodeResource)
+  const blocks = config.blocks ? informers.keep(ipBlockResource) : undefined
   const overlay = createOverlay({
     config: config.overlay, nodeName: config.nodeName, nodes, blocks, kernel: { route, nft }, clock, logger, registry,
     writeSysctls: (sysctls) => writeSysctls(undefined, sysctls),
   })
   await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => overlay.ready(), routes: adminRoutes(overlayCalls, { dumpOverlay: () => overlay.dump() }), logger })
 
-  const metrics = createKubeMetrics(registry)
-  const follow = <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> =>
-    reflect(client, resource, store, {
-      clock, logger, metrics, signal,
-      onRefused: (object, error) => recorder.record(targetOf(object, kind), 'Warning', { reason: 'Refused', message: error instanceof Error ? error.message : String(error) }),
-    })
   const followEdits = async (): Promise<void> => {
     for await (const _ of await nft.watch({ family: 'inet', name: tables.overlay }, { signal })) overlay.recheck()
   }
   await Promise.all([
-    follow(nodeResource, { apiVersion: 'v1', kind: 'Node' }, nodes),
-    blocks === undefined ? undefined : follow(ipBlockResource, ipBlockResource, blocks),
-    recorder.run(signal), overlay.run(signal), followEdits(),
+    informers.run(signal), recorder.run(signal), overlay.run(signal), followEdits(),
   ])
 })

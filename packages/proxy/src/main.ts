@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { adminRoutes, type EndpointSlice, endpointSliceResource, type Node, nodeResource, proxyCalls, type Service, serviceResource } from '@weft/api'
+import { adminRoutes, endpointSliceResource, nodeResource, proxyCalls, serviceResource } from '@weft/api'
 import { createRegistry, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
-import { createKubeMetrics, EventRecorder, inClusterClient, kubeconfigClient, reflect, type ReflectOptions, type Resource, Store, type StoredObject, targetOf } from '@weft/kube'
+import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { Conntrack, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { type Sysctls, tuneConntrack } from './conntrack-settings.ts'
@@ -14,7 +14,7 @@ import { proxyAnswers } from './proxy-answers.ts'
 import { createProxy } from './proxy.ts'
 import { serveHealth, serviceTarget } from './serve-health.ts'
 import { reportLeftovers } from './takeover.ts'
-import { type ServiceCidr, serviceCidrResource } from './service-cidr.ts'
+import { serviceCidrResource } from './service-cidr.ts'
 
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
 const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
@@ -26,7 +26,8 @@ await runMain(logger, async (signal) => {
   const client = kubeconfig === undefined ? inClusterClient({ servers, credentialsFolder }) : await kubeconfigClient(kubeconfig, { servers })
   const registry = createRegistry()
   const recorder = new EventRecorder({ client, source: { component: 'weft-proxy', host: nodeName }, clock, logger })
-  const stores = { nodes: new Store<Node>(), services: new Store<Service>(), slices: new Store<EndpointSlice>(), serviceCidrs: new Store<ServiceCidr>() }
+  const informers = new Informers({ client, recorder, clock, logger, registry })
+  const stores = { nodes: informers.keep(nodeResource), services: informers.keep(serviceResource), slices: informers.keep(endpointSliceResource), serviceCidrs: informers.keep(serviceCidrResource) }
   using nft = await NftSocket.open()
   using flows = await Conntrack.open()
   using addresses = await RouteSocket.open()
@@ -37,16 +38,8 @@ await runMain(logger, async (signal) => {
   await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
 
   const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (settings) => writeSysctls(undefined, settings, { folder }) }
-  const metrics = createKubeMetrics(registry)
-  const follow = async <T extends StoredObject>(resource: Resource<T>, kind: { readonly apiVersion: string, readonly kind: string }, store: Store<T>): Promise<void> => {
-    const onRefused: ReflectOptions['onRefused'] = (object, error) => recorder.record(targetOf(object, kind), 'Warning', { reason: 'Invalid', message: error instanceof Error ? error.message : String(error) })
-    await reflect(client, resource, store, { clock, logger, metrics, onRefused, signal })
-  }
   await Promise.all([
-    follow(nodeResource, { apiVersion: 'v1', kind: 'Node' }, stores.nodes),
-    follow(serviceResource, { apiVersion: 'v1', kind: 'Service' }, stores.services),
-    follow(endpointSliceResource, { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' }, stores.slices),
-    follow(serviceCidrResource, { apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR' }, stores.serviceCidrs),
+    informers.run(signal),
     recorder.run(signal),
     proxy.run(signal),
     tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger }, signal),

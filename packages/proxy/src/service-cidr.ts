@@ -13,5 +13,5 @@ export function toServiceCidr(object: unknown): ServiceCidr {
   return { ...meta, cidrs: root.get('spec').get('cidrs').list().map((entry) => entry.cidr()) }
 }
 
-/** What a reflector needs to keep a store of them. */
-export const serviceCidrResource: ObjectResource<ServiceCidr> = { name: 'servicecidrs', path: '/apis/networking.k8s.io/v1/servicecidrs', trim: toServiceCidr }
+/** What a reflector needs to keep a store of them. Kubernetes has them since 1.33. */
+export const serviceCidrResource: ObjectResource<ServiceCidr> = { kind: 'ServiceCIDR', apiVersion: 'networking.k8s.io/v1', optional: true, name: 'servicecidrs', path: '/apis/networking.k8s.io/v1/servicecidrs', trim: toServiceCidr }

@@ -15,6 +15,8 @@ export function thing(name: string, value: unknown): FakeObject {
 }
 
 export const things: Resource<Thing> = {
+  kind: 'Thing',
+  apiVersion: 'weft.test/v1',
   name: 'things',
   path: thingsPath,
   trim(object) {

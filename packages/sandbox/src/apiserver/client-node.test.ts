@@ -46,7 +46,7 @@ test('LIFE-5 reflect() of @weft/kube stays equal to the server through 410, garb
   const store = new Store<StoredObject & { readonly data: unknown }>()
   const stop = new AbortController()
   const resource = {
-    name: 'configmaps', path: '/api/v1/configmaps',
+    kind: 'ConfigMap', apiVersion: 'v1', name: 'configmaps', path: '/api/v1/configmaps',
     trim: (object: unknown) => {
       const { metadata, data } = object as KubeObject
       return { name: metadata.name, namespace: metadata.namespace, uid: metadata.uid, resourceVersion: metadata.resourceVersion, data }

@@ -8,6 +8,8 @@ export interface RunnerPod extends StoredObject {
 }
 
 export const runnerPodResource: Resource<RunnerPod> = {
+  kind: 'Pod',
+  apiVersion: 'v1',
   name: 'pods',
   path: '/api/v1/pods',
   trim: (raw) => {

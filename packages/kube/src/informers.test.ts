@@ -1,0 +1,25 @@
+import { createRegistry } from '@weft/daemon'
+import { ManualClock, silentLogger } from '@weft/daemon/testing'
+import { expect, test } from 'vitest'
+import type { EventTarget } from './event.ts'
+import { Informers } from './informers.ts'
+import { FakeApi } from './testing/fake-api.ts'
+import { thing, things, thingsPath, valuesOf } from './testing/fixture.ts'
+import { MemoryClient } from './testing/memory-client.ts'
+
+test('Informers keeps each kind by itself, and tells on a refused object why', async () => {
+  const [api, clock, stopping, told] = [new FakeApi(), new ManualClock(), new AbortController(), [] as { readonly target: EventTarget, readonly reason: string, readonly message: string }[]]
+  api.put(thingsPath, thing('good', 1))
+  api.put(thingsPath, thing('bad', 'x'))
+  const informers = new Informers({ client: new MemoryClient(api), clock, logger: silentLogger, registry: createRegistry(), recorder: { record: (target, _type, content) => void told.push({ target, ...content }) } })
+  const kept = informers.keep(things)
+  const absent = informers.keep({ ...things, name: 'others', path: '/apis/weft.test/v1/others' })
+  expect(kept.hasSynced).toBe(false)
+  const running = informers.run(stopping.signal)
+  await clock.advance(0)
+  expect(valuesOf(kept.values())).toEqual({ good: 1 })
+  expect(absent.hasSynced).toBe(true)
+  expect(told).toEqual([{ target: expect.objectContaining({ apiVersion: 'weft.test/v1', kind: 'Thing', namespace: 'shop', name: 'bad' }), reason: 'Refused', message: 'spec.value is string, want a number' }])
+  stopping.abort()
+  await running
+})
