@@ -8,7 +8,7 @@ import { Conntrack, packetLog, packetLogPresent, readSysctls, RouteSocket, write
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { createPolicy, policyAnswers, policyTarget } from '@weft/policy'
-import { createProxy, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tuneConntrack } from '@weft/proxy'
+import { createProxy, followOccupancy, LinkAddresses, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tuneConntrack } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { askLocalDns } from './dns-probe.ts'
@@ -49,8 +49,9 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: eventOnRefused(recorder, ipBlockResource) }))
   const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (values) => writeSysctls(undefined, values, { folder: config.sysctlFolder }) }
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: sysctls.write, logger: log('overlay') })
+  const local = new LinkAddresses({ route, clock, logger: log('proxy') })
   const proxy = createProxy({
-    ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, nft, flows: conntrack, addresses: route, logger: log('proxy'),
+    ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, local, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   const policy = createPolicy({
@@ -110,10 +111,11 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       const condition = tellNode({ client, nodeName, ready: announced, clock, logger: log('node') }, signal)
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
-      const health = serveHealth({ ...shared, config: config.proxy, services, slices, proxy, recorder, logger: log('proxy') }, signal)
+      const health = serveHealth({ ...shared, config: config.proxy, services, slices, local, proxy, recorder, logger: log('proxy') }, signal)
       const leftovers = reportLeftovers({ nft, proxy, nodeName, recorder, logger: log('proxy') }, signal)
       const tuning = tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger: log('proxy') }, signal)
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, tuning, ...edits])
+      const occupancy = followOccupancy({ nft, sysctls, nodeName, recorder, registry, clock, logger: log('proxy') }, signal)
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, tuning, local.run(signal), occupancy, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

@@ -23,7 +23,7 @@ export const hookAttr = { number: 1, priority: 2, device: 3 } as const
 export const ruleAttr = { table: 1, chain: 2, handle: 3, expressions: 4, position: 6, userdata: 7, id: 9, positionId: 10 } as const
 export const setAttr = {
   table: 1, name: 2, flags: 3, keyType: 4, keyLength: 5, dataType: 6, dataLength: 7, policy: 8, description: 9, id: 10, timeout: 11, gcInterval: 12, userdata: 13,
-  objectType: 15, handle: 16, expression: 17, expressions: 18,
+  objectType: 15, handle: 16, expression: 17, expressions: 18, type: 19, count: 20,
 } as const
 export const setDescriptionAttr = { size: 1, concat: 2 } as const
 export const setFieldAttr = { length: 1 } as const

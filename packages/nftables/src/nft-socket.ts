@@ -3,9 +3,10 @@ import { type BatchMessage, type BatchOptions, type EncodedBatch, encodeBatch } 
 import { commitError, refusal } from './commit-error.ts'
 import * as nf from './nf-tables.ts'
 import { NftError, type RefusedOperation } from './nft-error.ts'
-import type { ChainGraph, Nft, TableEvent, TableState } from './nft.ts'
+import type { ChainGraph, Nft, SetOccupancy, TableEvent, TableState } from './nft.ts'
 import { errnoName, kernelHasDestroy } from './kernel-version.ts'
 import { readGraph } from './read-graph.ts'
+import { readOccupancy } from './read-occupancy.ts'
 import { portOf, readTable } from './read-table.ts'
 import { splitBatch } from './split.ts'
 import type { TableFamily, TableName } from './table.ts'
@@ -76,6 +77,11 @@ export class NftSocket implements Nft, Disposable {
   /** Chains of any table, also of another program's, and the rules that lead from one to another; undefined if there is no such table. */
   graph(family: TableFamily, name: string): ChainGraph | undefined {
     return readGraph(this.#socket, { family, name })
+  }
+
+  /** How full sets and maps of a table are, of those that have a size; empty without such a table. */
+  occupancy(family: TableFamily, name: string): readonly SetOccupancy[] {
+    return readOccupancy(this.#socket, { family, name })
   }
 
   /** The kernel's number of this socket, which events name. */

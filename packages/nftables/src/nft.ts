@@ -34,6 +34,13 @@ export interface ChainGraph {
   readonly jumps: readonly ChainJump[]
 }
 
+/** How full a set or map is that has a size. */
+export interface SetOccupancy {
+  readonly name: string
+  readonly count: number
+  readonly size: number
+}
+
 /** A change that some program made to a table of ours. */
 export interface TableEvent {
   readonly verb: 'new' | 'delete'

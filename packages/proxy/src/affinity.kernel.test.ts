@@ -125,6 +125,20 @@ describe.skipIf(reason !== undefined)(`session affinity${reason === undefined ? 
     expect(backends('client', '10.96.0.1')).toEqual(first)
   })
 
+  test('a table of clients that is full is told by the kernel, and nobody is lost: new clients are spread anew', async () => {
+    await using small = await running([...nodes, sticky(), ...endpoints(b1, b2)], { nft: lab.nft, flows: lab.flows, config: { affinityClients: 1024 } })
+    const map = lab.nft.read('inet', tables.proxy)!.table.maps.find(({ name }) => name === 'affinity4')!
+    const others = Array.from({ length: 1024 }, (_, index) => ({ key: [0x1000, `192.0.${index >> 8}.${index & 255}`] as const, data: [0x1001], timeoutMs: 600_000 }))
+    lab.nft.commit(new Transaction({ family: 'inet', name: tables.proxy }).addElements(map, others))
+    expect(lab.nft.occupancy('inet', tables.proxy)).toContainEqual({ name: 'affinity4', count: 1024, size: 1024 })
+    expect(new Set(backends('client', '10.96.0.1', { count: 16 }))).toEqual(new Set(['b1', 'b2']))
+    lab.nft.commit(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(map, others.slice(0, 8)))
+    expect(new Set(backends('client', '10.96.0.1', { count: 16 })).size).toBe(1)
+    expect(small.lines.filter(({ message }) => message === 'reconcile failed')).toEqual([])
+    run.proxy.recheck()
+    await run.proxy.settled()
+  })
+
   test('foreign marks survive the choice, and its number is gone from the priority after DNAT', async () => {
     await put(sticky(), b1, b2)
     const mark = 0x1234_5678

@@ -50,7 +50,7 @@ const cidrSchema = z.string().transform((text, context): Cidr => {
 
 export const proxyConfigSchema: z.ZodType<ProxyConfig> = z.strictObject({
   nodePortAddresses: z.union([z.literal('primary'), z.array(cidrSchema)]).default('primary')
-    .describe('Addresses of the node on which NodePorts answer: `primary` (the InternalIP of each family) or a list of networks, e.g. ["10.0.0.0/8"].'),
+    .describe('Addresses of the node on which NodePorts answer: `primary` (the InternalIP of each family) or a list of networks, in which the addresses of the Node object and those on links of the machine are looked for. ["0.0.0.0/0", "::/0"] are all of them, except loopback and link-local ones.'),
   nodePortLoopback: z.boolean().default(false)
     .describe('Whether NodePorts answer on 127.0.0.1 and ::1 of the node, too. For programs that pull images from `localhost:<port>` and the like; route_localnet stays off, an address of ours on `lo` stands in.'),
   dnsService: z.string().default('kube-system/kube-dns')

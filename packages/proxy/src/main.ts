@@ -9,6 +9,8 @@ import { Conntrack, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink
 import { NftSocket } from '@weft/nftables'
 import { type Sysctls, tuneConntrack } from './conntrack-settings.ts'
 import { followEdits } from './follow-edits.ts'
+import { LinkAddresses } from './link-addresses.ts'
+import { followOccupancy } from './occupancy.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
 import { proxyAnswers } from './proxy-answers.ts'
 import { createProxy } from './proxy.ts'
@@ -31,8 +33,9 @@ await runMain(logger, async (signal) => {
   using nft = await NftSocket.open()
   using flows = await Conntrack.open()
   using addresses = await RouteSocket.open()
+  const local = new LinkAddresses({ route: addresses, clock, logger })
   const proxy = createProxy({
-    ...stores, config: config.proxy, nodeName, nft, flows, addresses, clock, logger, registry,
+    ...stores, config: config.proxy, nodeName, local, nft, flows, addresses, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
@@ -44,7 +47,9 @@ await runMain(logger, async (signal) => {
     proxy.run(signal),
     tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger }, signal),
     reportLeftovers({ nft, proxy, nodeName, recorder, logger }, signal),
-    serveHealth({ ...stores, config: config.proxy, nodeName, proxy, registry, recorder, clock, logger }, signal),
+    serveHealth({ ...stores, config: config.proxy, nodeName, local, proxy, registry, recorder, clock, logger }, signal),
+    local.run(signal),
+    followOccupancy({ nft, sysctls, nodeName, recorder, registry, clock, logger }, signal),
     followEdits({ nft, recheck: proxy.recheck, clock, logger, signal }),
   ])
 })

@@ -22,3 +22,8 @@ export function proxyMetrics(registry: Registry): ProxyMetrics {
     staleFlows: new Counter({ name: 'weft_proxy_stale_flows_total', help: 'UDP conntrack entries deleted because their backend went away or the first one came.', registers }),
   }
 }
+
+/** Of {@link followOccupancy}, which runs beside the proxy. */
+export function occupancyRatio(registry: Registry): Gauge<'table'> {
+  return new Gauge({ name: 'weft_proxy_occupancy_ratio', help: 'How full tables are that have an end: clients of session affinity by family, and the connections that the kernel remembers.', labelNames: ['table'], registers: [registry] })
+}

@@ -8,6 +8,7 @@ import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
 import { inTurns } from './in-turns.ts'
 import { layoutOf, servedBefore } from './kernel-ports.ts'
+import type { LocalAddresses } from './link-addresses.ts'
 import type { ProxyHealth } from './health-answer.ts'
 import { kubeProxyMetrics, type ProbeCounters } from './kube-proxy-metrics.ts'
 import { proxyMetrics } from './metrics.ts'
@@ -32,6 +33,8 @@ export interface ProxyDeps {
   readonly blocks?: Store<IpBlock> | undefined
   /** Where the API server has them (Kubernetes 1.33); nothing waits for it. */
   readonly serviceCidrs?: Store<ServiceCidr> | undefined
+  /** Where NodePorts may answer beside the addresses of the Node object. */
+  readonly local?: LocalAddresses | undefined
   readonly nft: Nft
   readonly flows: FlowTable
   /** Where stand-ins of loopback addresses are put; needed with `nodePortLoopback`. */
@@ -84,7 +87,7 @@ export const byService = 'service'
 type CompareReason = 'start' | 'failure' | 'edit' | 'node' | 'resync'
 
 export function createProxy(deps: ProxyDeps): Proxy {
-  const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, nft, flows, addresses, clock, logger, registry } = deps
+  const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, local, nft, flows, addresses, clock, logger, registry } = deps
   const metrics = proxyMetrics(registry)
   const upstream = kubeProxyMetrics(registry, { pendingServices: () => dirty.size, pendingEndpoints: () => changedSlices, withoutLocal })
   const refusals = new Refusals(logger, deps.onRefused)
@@ -169,7 +172,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
   }
 
   function nodeModel(): NodeModel | undefined {
-    return watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [] }, config)
+    return watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [], local: local?.values() }, config)
   }
 
   /** Everything anew from the stores, compared with what the kernel has; the difference is written. What changes meanwhile is dirty, and comes after. */
@@ -305,6 +308,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
         }),
         blocks?.subscribe(markRanges),
         serviceCidrs?.subscribe(markRanges),
+        local?.subscribe(markRanges),
       ]
       await reconciler.run(signal)
       for (const end of ends) end?.()

@@ -6,6 +6,7 @@ import { healthzAnswer, send } from './health-answer.ts'
 import { healthPort } from './health-port.ts'
 import { HealthPorts } from './health-ports.ts'
 import type { ProbeCounters } from './kube-proxy-metrics.ts'
+import type { LocalAddresses } from './link-addresses.ts'
 import { byService, type Proxy } from './proxy.ts'
 import { nodePortIps } from './watch-node.ts'
 
@@ -15,6 +16,8 @@ export interface HealthOptions {
   readonly nodes: Store<Node>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
+  /** Where NodePorts may answer beside the addresses of the Node object. */
+  readonly local?: LocalAddresses | undefined
   readonly proxy: Proxy
   readonly registry: Registry
   readonly recorder: Pick<EventRecorder, 'record'>
@@ -68,7 +71,7 @@ function listenOf({ address, port }: ListenConfig): { readonly host: string, rea
   return { host: address, port }
 }
 
-async function serveHealthPorts({ config, nodeName, nodes, services, slices, proxy, recorder, clock, logger }: HealthOptions, signal: AbortSignal): Promise<void> {
+async function serveHealthPorts({ config, nodeName, nodes, services, slices, local, proxy, recorder, clock, logger }: HealthOptions, signal: AbortSignal): Promise<void> {
   await using ports = new HealthPorts(() => proxy.health().healthy)
   const dirty = new Set<string>()
   const reconciler = new Reconciler({ name: 'proxy-health', clock, logger, reconcile })
@@ -77,7 +80,7 @@ async function serveHealthPorts({ config, nodeName, nodes, services, slices, pro
     // What a load balancer is told must be so in the kernel.
     await proxy.settled(running)
     const node = nodes.get(nodeName)
-    const ips = node === undefined ? [] : nodePortIps(node, config)
+    const ips = node === undefined ? [] : nodePortIps(node, config, local?.values())
     const faults: unknown[] = []
     for (const key of [...dirty]) {
       const service = services.get(key)
@@ -111,9 +114,10 @@ async function serveHealthPorts({ config, nodeName, nodes, services, slices, pro
     nodes.subscribe(({ key }) => {
       if (key === nodeName) mark([...ports.keys()])
     }),
+    local?.subscribe(() => mark([...ports.keys()])),
   ]
   await reconciler.run(signal)
-  for (const end of ends) end()
+  for (const end of ends) end?.()
 }
 
 /** The Service as Events name it. */

@@ -1,5 +1,5 @@
 import { toIpBlock, toNode } from '@weft/api'
-import { formatCidr, formatIp } from '@weft/ip'
+import { formatCidr, formatIp, parseIp } from '@weft/ip'
 import { describe, expect, test } from 'vitest'
 import { node } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
@@ -32,6 +32,19 @@ describe('watchNode()', () => {
   test('a range that would make every client a pod is left out', () => {
     const wide = toNode(node('wide', { ips: [], podCidrs: ['0.0.0.0/0', '::/0'] }))
     expect(show('here', { nodes: [here, wide], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toMatchObject({ cluster: ['172.30.1.11/32', 'fd00:172:30:1::11/128'] })
+  })
+
+  test.each([
+    ['primary is the first InternalIP of each family', 'primary', ['172.30.1.11', 'fd00:172:30:1::11']],
+    ['0.0.0.0/0 and ::/0 are all addresses of the node', ['0.0.0.0/0', '::/0'], ['172.30.1.11', '172.30.1.13', '192.0.2.5', '2001:db8::5', 'fd00:172:30:1::11']],
+    ['a network is looked for in the Node object and on links', ['192.0.2.0/24', '172.30.1.13/32'], ['172.30.1.13', '192.0.2.5']],
+  ])('SVC-70 nodePortAddresses: %s', (_name, nodePortAddresses, want) => {
+    const self = toNode(node('here', { ips: ['172.30.1.11', '172.30.1.13', 'fd00:172:30:1::11'] }))
+    const sources = { nodes: [self], blocks: [], serviceCidrs: [] }
+    const local = ['2001:db8::5', '192.0.2.5', '172.30.1.11'].map((text) => parseIp(text))
+    const config = proxyConfigSchema.parse({ nodePortAddresses })
+    expect(show('here', { ...sources, local }, config)).toMatchObject({ nodePortIps: want })
+    expect(show('here', { ...sources, local: local.toReversed() }, config)).toMatchObject({ nodePortIps: want })
   })
 
   test('is undefined while this node has no object', () => {

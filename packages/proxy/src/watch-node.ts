@@ -1,5 +1,5 @@
 import type { IpBlock, Node } from '@weft/api'
-import { aggregateCidrs, type Cidr, cidrContains, equalCidr, equalIp, hostCidr, type IpAddress, parseIp } from '@weft/ip'
+import { aggregateCidrs, type Cidr, cidrContains, compareIp, equalCidr, equalIp, hostCidr, type IpAddress, parseIp } from '@weft/ip'
 import type { ProxyConfig } from './config.ts'
 import type { NodeModel } from './model.ts'
 import type { ServiceCidr } from './service-cidr.ts'
@@ -15,6 +15,8 @@ export interface NodeSources {
   /** Where pods get addresses out of blocks. */
   readonly blocks: Iterable<IpBlock>
   readonly serviceCidrs: Iterable<ServiceCidr>
+  /** Addresses on links of this machine, if anybody looks. */
+  readonly local?: readonly IpAddress[] | undefined
 }
 
 /** Folds nodes and ranges into what the proxy needs of them; undefined while this node has no object. Pure, whatever the order. */
@@ -30,7 +32,7 @@ export function watchNode(nodeName: string, sources: NodeSources, config: ProxyC
     zone: self.labels[zoneLabel] ?? '',
     affinityClients: config.affinityClients,
     ips,
-    nodePortIps: [...nodePortIps(self, config), ...(config.nodePortLoopback ? loopbackIps : [])],
+    nodePortIps: [...nodePortIps(self, config, sources.local), ...(config.nodePortLoopback ? loopbackIps : [])],
     nearRanges: aggregateCidrs([...rangesOf(self), ...inBlocks.filter(({ node }) => node === nodeName).map(({ cidr }) => cidr)]),
     clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(rangesOf), ...inBlocks.map(({ cidr }) => cidr)]),
     serviceRanges: aggregateCidrs([...config.serviceCidrs, ...[...sources.serviceCidrs].flatMap(({ cidrs }) => cidrs)]),
@@ -42,10 +44,14 @@ function primaryIps({ internalIps }: Node): readonly IpAddress[] {
   return families.flatMap((family) => internalIps.find((ip) => ip.family === family) ?? [])
 }
 
-/** Where NodePorts and health check ports of a node answer (SVC-70). */
-export function nodePortIps(node: Node, { nodePortAddresses: wanted }: Pick<ProxyConfig, 'nodePortAddresses'>): readonly IpAddress[] {
+/**
+ * Where NodePorts and health check ports of a node answer (SVC-70). Networks are looked for among the addresses of the Node object and those on links; in order,
+ * so that nothing changes when the kernel lists them in another.
+ */
+export function nodePortIps(node: Node, { nodePortAddresses: wanted }: Pick<ProxyConfig, 'nodePortAddresses'>, local: readonly IpAddress[] = []): readonly IpAddress[] {
   if (wanted === 'primary') return primaryIps(node)
-  return [...node.internalIps, ...node.externalIps].filter((ip, index, all) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip)) && all.findIndex((other) => equalIp(ip, other)) === index)
+  const all = [...node.internalIps, ...node.externalIps, ...local].filter((ip) => wanted.some((range) => range.family === ip.family && cidrContains(range, ip))).sort(compareIp)
+  return all.filter((ip, index) => index === 0 || !equalIp(ip, all[index - 1]!))
 }
 
 /** No node has pods in a range so large: one that says so would make all clients pods, whose answers need no NAT. */

@@ -1,10 +1,11 @@
 import { type EndpointSlice, objectKey, type Service, type ServicePort } from '@weft/api'
-import { aggregateCidrs, type Cidr, cidrContains, equalIp, formatIp, hostCidr, type IpAddress, isLoopback } from '@weft/ip'
+import { equalIp, isLoopback } from '@weft/ip'
 import { affinityOf, slotCount } from './affinity.ts'
 import { backendKey, type Backends, findBackends } from './backends.ts'
 import type { ProxyConfig } from './config.ts'
 import type { Affinity, Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { maxBackends, maxStickyBackends } from './pick.ts'
+import { maxElements, maxNamed, type Place, placesOf } from './places.ts'
 import { ProxyError } from './proxy-error.ts'
 import { serviceOptions } from './service-options.ts'
 import { families, type Family } from './sets.ts'
@@ -35,67 +36,50 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
   const withLocal = service.internalTrafficPolicy === 'Local' || service.externalTrafficPolicy === 'Local'
   const refusals: ProxyError[] = []
   const { weights, drainSeconds } = serviceOptions(service, refusals)
-  const places = addressesOf(service, context, refusals)
+  const places = placesOf(service, context, refusals)
   const limits = service.affinitySeconds === undefined ? { backends: maxBackends, list: maxBackends } : { backends: slotCount, list: maxStickyBackends }
-  const ports = service.ports.flatMap((port) => families.flatMap((family) => {
-    const here = places.filter(({ ip }) => ip.family === family)
-    if (here.length === 0) return []
-    const backends = findBackends(ours, { port, family, nodeName, zone: context.node.zone, withLocal, drains: drainSeconds !== undefined, weights, limits })
-    if (backends.excess > 0 && !refusals.some(({ code }) => code === 'ERR_PROXY_TOO_MANY_ENDPOINTS')) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${objectKey(service)}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
-    return portsAt(here, port, { service, backends, affinity: affinityAt(service, port, { family, backends }) })
-  }))
   const key = objectKey(service)
+  refuseRepeated(service, refusals)
+  const byFamily = Map.groupBy(places, ({ ip }) => ip.family)
+  const ports: VirtualPort[] = []
+  let left = maxElements
+  for (const [index, port] of service.ports.entries()) {
+    const served = families.flatMap((family) => {
+      const here = byFamily.get(family)
+      if (here === undefined) return []
+      const backends = findBackends(ours, { port, family, nodeName, zone: context.node.zone, withLocal, drains: drainSeconds !== undefined, weights, limits })
+      if (backends.excess > 0 && !refusals.some(({ code }) => code === 'ERR_PROXY_TOO_MANY_ENDPOINTS')) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${key}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
+      return portsAt(here, port, { service, backends, affinity: affinityAt(service, port, { family, backends }) })
+    })
+    left -= served.reduce((sum, { backends, local = [], sources = [] }) => sum + 1 + backends.length + local.length + sources.length, 0)
+    if (left < 0) {
+      refusals.push(new ProxyError('ERR_PROXY_SERVICE_TOO_LARGE', `Cannot serve Service "${key}" on ${service.ports.length - index} of its ${service.ports.length} ports: their addresses, endpoints and source ranges together are more than ${maxElements} elements`))
+      break
+    }
+    ports.push(...served)
+  }
   const model: ServiceModel = { key, vips: service.clusterIps, ports, localDns: [], drainSeconds, refusals }
   return key === config.dnsService ? withDns(model, context) : model
+}
+
+/** The first of two ports that have one number is served (see VirtualPorts). */
+function refuseRepeated({ ports, ...meta }: Service, refusals: ProxyError[]): void {
+  if (ports.length < 2) return
+  const owners = new Map<string, ServicePort>()
+  const repeated = ports.flatMap((own) => {
+    const { name, protocol, port, nodePort } = own
+    return [`${port}/${protocol}`, ...(nodePort === undefined ? [] : [`nodePort ${nodePort}/${protocol}`])].flatMap((number) => {
+      const first = owners.getOrInsert(number, own)
+      return first === own ? [] : [`port "${name}" has the number ${number} of port "${first.name}"`]
+    })
+  })
+  const more = repeated.length > maxNamed ? ` and ${repeated.length - maxNamed} more` : ''
+  if (repeated.length > 0) refusals.push(new ProxyError('ERR_PROXY_PORT_TAKEN', `Cannot serve Service "${objectKey(meta)}" on all of its ports: ${repeated.slice(0, maxNamed).join(', ')}${more}, wanted each number once`))
 }
 
 /** One for all addresses of a port, so that a client gets the same backend through each of them. */
 function affinityAt(service: Service, { name, protocol }: ServicePort, { family, backends: { all, local } }: { readonly family: Family, readonly backends: Backends }): Affinity | undefined {
   return service.affinitySeconds === undefined ? undefined : affinityOf(`${objectKey(service)} ${name} ${protocol} ${family}`, service.affinitySeconds, [...all, ...local])
-}
-
-/** How many addresses a message names. */
-const maxNamed = 5
-
-interface Place {
-  readonly ip: IpAddress
-  readonly kind: VirtualPort['kind']
-  readonly sources: readonly Cidr[] | undefined
-}
-
-function addressesOf(service: Service, { node, config }: ServiceContext, refusals: ProxyError[]): readonly Place[] {
-  const allowed = (ips: readonly IpAddress[], { ranges, setting }: { readonly ranges: readonly Cidr[], readonly setting: string }): readonly IpAddress[] => {
-    const inside = ips.filter((ip) => ranges.some((range) => range.family === ip.family && cidrContains(range, ip)))
-    // As one, however many: a Service may name thousands.
-    const known = new Set(inside)
-    const outside = ips.filter((ip) => !known.has(ip))
-    const more = outside.length > maxNamed ? ` and ${outside.length - maxNamed} more` : ''
-    if (outside.length > 0) refusals.push(new ProxyError('ERR_PROXY_ADDRESS_NOT_ALLOWED', `Cannot serve Service "${objectKey(service)}" on "${outside.slice(0, maxNamed).map(formatIp).join(', ')}"${more}: it is outside of ${setting}, wanted an address that the configuration allows`))
-    return inside
-  }
-  // A Service has the families of its cluster IPs, whatever else it names (SVC-11).
-  const has = ({ family }: { readonly family: Family }): boolean => service.clusterIps.some((ip) => ip.family === family)
-  const open = (kind: Place['kind']) => (ip: IpAddress): Place => ({ ip, kind, sources: undefined })
-  const balancers = service.type === 'LoadBalancer' ? allowed(service.loadBalancerIps, { ranges: config.loadBalancerIps, setting: 'loadBalancerIps' }) : []
-  const places: readonly Place[] = [
-    ...service.clusterIps.map(open('cluster')),
-    ...node.nodePortIps.map(open('node')),
-    // First what is restricted: an address that stands in both lists stays so.
-    ...balancers.map((ip): Place => ({ ip, kind: 'external', sources: sourcesOf(service, ip, node) })),
-    ...allowed(service.externalIps, { ranges: config.externalIps, setting: 'externalIps' }).filter((ip) => !balancers.some((other) => equalIp(ip, other))).map(open('external')),
-  ]
-  return places.filter(({ ip }) => has(ip))
-}
-
-/**
- * Ranges of the address's own family; without any there is no restriction for that family (SVC-11). Where this node is in them, so is the address itself: a node
- * that has it on a link sends from it (LB-5).
- */
-function sourcesOf({ loadBalancerSourceRanges }: Service, ip: IpAddress, { ips }: NodeModel): readonly Cidr[] | undefined {
-  const ranges = aggregateCidrs(loadBalancerSourceRanges.filter((range) => range.family === ip.family))
-  if (ranges.length === 0 || ranges[0]!.prefix === 0) return undefined
-  const isHere = ips.some((own) => own.family === ip.family && ranges.some((range) => cidrContains(range, own)))
-  return isHere ? aggregateCidrs([...ranges, hostCidr(ip)]) : ranges
 }
 
 /** Internal policy is for cluster IPs, external policy for all others (SVC-84). */

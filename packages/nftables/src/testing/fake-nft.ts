@@ -1,7 +1,7 @@
 import { encodeBatch, ruleFingerprint } from '../batch.ts'
 import { commitError, refusal } from '../commit-error.ts'
 import { formatTable } from '../format-table.ts'
-import type { ChainGraph, Nft, RuleState, TableEvent, TableState } from '../nft.ts'
+import type { ChainGraph, Nft, RuleState, SetOccupancy, TableEvent, TableState } from '../nft.ts'
 import type { Operation } from '../operation.ts'
 import { referencesOf } from '../references.ts'
 import type { Table, TableFamily, TableName } from '../table.ts'
@@ -59,6 +59,11 @@ export class FakeNft implements Nft {
     if (found === undefined) return undefined
     const jumps = [...found.chains].flatMap(([chain, { rules }]) => rules.flatMap(({ handle, rule }) => referencesOf(rule).chains.map((to) => ({ chain, handle, to }))))
     return { chains: [...found.chains.keys()], jumps }
+  }
+
+  occupancy(family: TableFamily, name: string): readonly SetOccupancy[] {
+    const sets = this.#tables.get(`${family} ${name}`)?.sets.values() ?? []
+    return [...sets].flatMap(({ declaration: { name: set, size }, elements }) => (size === undefined ? [] : [{ name: set, size, count: elements.size }]))
   }
 
   async watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>> {
