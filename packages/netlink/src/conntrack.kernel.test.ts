@@ -1,13 +1,19 @@
 import { formatIp, parseIp } from '@weft/ip'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Conntrack } from './conntrack.ts'
-import { TestNamespace, whyNoKernelTests, whyNoPrograms } from './testing/index.ts'
+import { NetlinkSocket } from './socket.ts'
+import { flowSaid } from './testing/as-programs-say.ts'
+import { addFlow } from './testing/flow.ts'
+import { TestNamespace, hasPrograms, whyNoKernelTests } from './testing/index.ts'
 
 const UDP = 17
 const TCP = 6
 
-// The program makes the entries that are read and deleted here.
-const missing = whyNoKernelTests() ?? whyNoPrograms('conntrack')
+const ESTABLISHED = 3
+const SEEN_REPLY = 2
+const ASSURED = 4
+
+const missing = whyNoKernelTests()
 
 describe.skipIf(missing !== undefined)(`Conntrack${missing === undefined ? '' : `: ${missing}`}`, () => {
   let ns: TestNamespace
@@ -16,11 +22,13 @@ describe.skipIf(missing !== undefined)(`Conntrack${missing === undefined ? '' : 
   beforeEach(async () => {
     ns = await TestNamespace.create()
     conntrack = await Conntrack.open({ netns: ns.path })
-    const add = (...args: readonly string[]): unknown => ns.exec('conntrack', ['-I', '-t', '300', ...args])
-    for (let port = 1; port <= 5; port++) add('-p', 'udp', '-s', '10.1.0.9', '-d', '10.96.0.10', '--sport', String(40_000 + port), '--dport', '53', '-g', '10.244.0.7', '-m', '5')
-    add('-p', 'udp', '-s', '10.1.0.9', '-d', '10.96.0.11', '--sport', '40001', '--dport', '53')
-    add('-p', 'tcp', '-s', '10.1.0.9', '-d', '10.96.0.10', '--sport', '40001', '--dport', '53', '--state', 'ESTABLISHED', '-u', 'SEEN_REPLY,ASSURED')
-    add('-p', 'udp', '-s', 'fd00::9', '-d', 'fd00::a', '--sport', '40001', '--dport', '53')
+    using socket = await NetlinkSocket.open('netfilter', { netns: ns.path })
+    const client = { source: parseIp('10.1.0.9'), sourcePort: 40_001, destinationPort: 53, timeoutSeconds: 300 }
+    const dns = parseIp('10.96.0.10')
+    for (let port = 40_001; port <= 40_005; port++) addFlow(socket, { ...client, protocol: UDP, destination: dns, sourcePort: port, natTo: parseIp('10.244.0.7'), mark: 5 })
+    addFlow(socket, { ...client, protocol: UDP, destination: parseIp('10.96.0.11') })
+    addFlow(socket, { ...client, protocol: TCP, destination: dns, tcpState: ESTABLISHED, status: SEEN_REPLY | ASSURED })
+    addFlow(socket, { ...client, protocol: UDP, source: parseIp('fd00::9'), destination: parseIp('fd00::a') })
   })
 
   afterEach(async () => {
@@ -31,6 +39,11 @@ describe.skipIf(missing !== undefined)(`Conntrack${missing === undefined ? '' : 
   it('entries() reads both tuples, NAT, mark, state; count() agrees', () => {
     expect(conntrack.count()).toBe(8)
     expect(conntrack.entries()).toHaveLength(8)
+    if (hasPrograms('conntrack')) {
+      const shown = ns.exec('conntrack', ['-L', '-o', 'extended,id']).trim().split('\n').map(flowSaid)
+      // A second may pass between the two looks.
+      expect(conntrack.entries()).toMatchObject(shown.map(({ timeoutSeconds, ...flow }) => ({ ...flow, timeoutSeconds: expect.closeTo(timeoutSeconds, -0.5) as number })))
+    }
     const [dns] = conntrack.entries({ family: 4, protocol: UDP, origSport: 40_001, origDst: parseIp('10.96.0.10') })
     expect(dns).toMatchObject({ family: 4, protocol: UDP, destinationNat: true, sourceNat: false, mark: 5, zone: 0, tcpState: undefined })
     expect(formatIp(dns!.reply.source)).toBe('10.244.0.7')

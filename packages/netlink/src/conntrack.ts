@@ -34,9 +34,7 @@ export class Conntrack implements Disposable {
   /** Flows that match, picked out by the kernel where it can (Linux 5.8). */
   entries(filter: ConntrackFilter = {}): ConntrackEntry[] {
     return families(filter).flatMap((family) => {
-      const writer = putHeader(new MessageWriter(128), family)
-      putFilter(writer, filter)
-      const messages = this.#socket.dump(request('list flows', k.IPCTNL_MSG_CT_GET, writer))
+      const messages = this.#socket.dump(listFlowsRequest(filter, family))
       return messages.map(decodeConntrackEntry).filter((entry) => matchesFilter(entry, filter))
     })
   }
@@ -93,6 +91,11 @@ export class Conntrack implements Disposable {
     }
     return done
   }
+}
+
+/** `conntrack -L`, of one family unless it is undefined, with as much of the filter as the kernel is trusted with. */
+export function listFlowsRequest(filter: ConntrackFilter, family: Family | undefined): NetlinkRequest {
+  return request('list flows', k.IPCTNL_MSG_CT_GET, putFilter(putHeader(new MessageWriter(128), family), filter))
 }
 
 /** The id keeps a new flow with the same addresses and ports from being meant. */

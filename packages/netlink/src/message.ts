@@ -97,7 +97,9 @@ function ackAttributesAt(message: NetlinkMessage): number {
   if (message.type === NLMSG_DONE) return 4
   if (payload.length < 4 + NLMSG_HEADER_LENGTH) throw new NetlinkDecodeError(`acknowledgement: its payload has ${payload.length} bytes, wanted ${4 + NLMSG_HEADER_LENGTH}`)
   const copied = (message.flags & NLM_F_CAPPED) === 0 && readU32(payload, 0) !== 0
-  const start = 4 + (copied ? align4(readU32(payload, 4)) : NLMSG_HEADER_LENGTH)
-  if (start > payload.length) throw new NetlinkDecodeError(`acknowledgement: its attributes start at ${start}, it ends at ${payload.length}`)
+  const length = copied ? readU32(payload, 4) : NLMSG_HEADER_LENGTH
+  const start = 4 + align4(length)
+  // The length first: aligned, one of nearly 4 GiB is a small number.
+  if (length > payload.length || start > payload.length) throw new NetlinkDecodeError(`acknowledgement: its attributes start at ${start}, it ends at ${payload.length}`)
   return start
 }

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { decodeInterfaceAddress } from './address.ts'
 import { decodeLink } from './link.ts'
 import type { NetlinkMessage } from './message.ts'
-import { monitor } from './monitor.ts'
+import { follow, monitor } from './monitor.ts'
+import * as k from './kernel-constants.gen.ts'
+import { NetlinkSocket } from './socket.ts'
 import { TestNamespace, kernelTestsPossible, trackDescriptors } from './testing/index.ts'
 
 describe.skipIf(!kernelTestsPossible())('monitor()', () => {
@@ -42,6 +44,31 @@ describe.skipIf(!kernelTestsPossible())('monitor()', () => {
       } else if (decodeLink(event).mtu === 1400) stop.abort()
     }
     expect(overruns).toBe(1)
+  })
+
+  it('takes events that cannot be read for lost ones, and goes on', async () => {
+    await using ns = await TestNamespace.create()
+    const stop = new AbortController()
+    const socket = await NetlinkSocket.open('route', { netns: ns.path })
+    socket.join(k.RTNLGRP_LINK)
+    const { index } = ns.route.addLink({ kind: 'bridge', name: 'br0' })
+    let received = 0
+    const events = follow({
+      fd: socket.fd,
+      recvRaw() {
+        const bytes = socket.recvRaw()
+        // The first datagram is cut in its second message, or in its only one.
+        return bytes instanceof Uint8Array && received++ === 0 ? bytes.subarray(0, -1) : bytes
+      },
+      [Symbol.dispose]: () => socket[Symbol.dispose](),
+    }, stop.signal)
+    const seen: (string | number)[] = []
+    for await (const event of events) {
+      seen.push(event === 'overrun' ? event : decodeLink(event).mtu)
+      if (event === 'overrun') ns.route.setLink(index, { mtu: 1400 })
+      else stop.abort()
+    }
+    expect(seen).toEqual(['overrun', 1400])
   })
 
   it('ends at once when the signal was aborted before', async () => {

@@ -66,13 +66,16 @@ export async function monitor(options: MonitorOptions): Promise<AsyncIterable<Mo
   return follow(socket, options.signal)
 }
 
+/** What a monitor needs of a socket. */
+type DatagramSource = Pick<NetlinkSocket, 'fd' | 'recvRaw' | typeof Symbol.dispose>
+
 /** What the kernel sends to a socket unasked, until the signal aborts; then the socket is closed. */
-export function follow(socket: NetlinkSocket, signal: AbortSignal): AsyncIterable<MonitorEvent> {
+export function follow(socket: DatagramSource, signal: AbortSignal): AsyncIterable<MonitorEvent> {
   return new Monitor(socket, signal)
 }
 
 class Monitor implements AsyncIterable<MonitorEvent> {
-  readonly #socket: NetlinkSocket
+  readonly #socket: DatagramSource
   readonly #signal: AbortSignal
   readonly #watch: libc.FdWatch
   readonly #queue: MonitorEvent[] = []
@@ -81,7 +84,7 @@ class Monitor implements AsyncIterable<MonitorEvent> {
   #wake: (() => void) | undefined
   readonly #stop = (): void => this.#close()
 
-  constructor(socket: NetlinkSocket, signal: AbortSignal) {
+  constructor(socket: DatagramSource, signal: AbortSignal) {
     this.#socket = socket
     this.#signal = signal
     this.#watch = libc.watch(socket.fd, 'readable', () => this.#read())

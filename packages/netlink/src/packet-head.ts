@@ -23,7 +23,8 @@ const fragmentHeader = 44
 
 /** @returns Undefined when the bytes are no whole IP header. */
 export function readPacketHead(bytes: Uint8Array): PacketHead | undefined {
-  const version = bytes[0] === undefined ? 0 : bytes[0] >> 4
+  if (bytes.length === 0) return undefined
+  const version = bytes[0]! >> 4
   if (version === 4) return readIpv4(bytes)
   return version === 6 ? readIpv6(bytes) : undefined
 }

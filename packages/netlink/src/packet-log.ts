@@ -81,7 +81,7 @@ function configure(group: number, operation: string, write: (out: MessageWriter)
 }
 
 /** @throws {NetlinkDecodeError} If the message is not what its type says. */
-function decodeLoggedPacket({ payload }: NetlinkMessage): LoggedPacket {
+export function decodeLoggedPacket({ payload }: NetlinkMessage): LoggedPacket {
   const attributes = decodeAttributes(payload, NFGENMSG_LENGTH)
   const bytes = attributes.bytes(k.NFULA_PAYLOAD)
   return {
