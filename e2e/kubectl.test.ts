@@ -1,4 +1,5 @@
 import { demoNamespace } from '@weft/checks'
+import { skippable } from '@weft/daemon/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasProgram, kubectl, kubectlProgram, type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
 
@@ -21,7 +22,9 @@ metadata: { name: hello, namespace: default }
 spec: { selector: { app: hello }, ports: [{ port: 80, targetPort: 8080 }] }
 `
 
-describe.skipIf(!(await hasProgram(kubectlProgram)))('kubectl on the sandbox', () => {
+const missing = await hasProgram(kubectlProgram) ? undefined : `Needs ${kubectlProgram}, not found on the PATH`
+
+describe.skipIf(missing !== undefined)(skippable('kubectl on the sandbox', missing), () => {
   let sandbox: RunningSandbox
 
   beforeAll(async () => {

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { skippable } from '@weft/daemon/testing'
 import { type KubeObject, manifests, valuesSchema } from '@weft/manifests'
 import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
@@ -12,7 +13,7 @@ function whyNoHelm(): string | undefined {
     execFileSync(helm, ['version'], { stdio: 'ignore' })
     return undefined
   } catch {
-    return `no "${helm}" on this machine (HELM names one)`
+    return `Needs ${helm}, not found on the PATH (HELM names another)`
   }
 }
 
@@ -32,7 +33,7 @@ function byName(objects: readonly KubeObject[]): Map<string, unknown> {
   }))
 }
 
-describe.skipIf(reason !== undefined)(`deploy/chart${reason === undefined ? '' : ` (${reason})`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('deploy/chart', reason), () => {
   test('with its defaults is deploy/weft.yaml', () => {
     expect(template({})).toEqual(byName(parseAllDocuments(read('deploy/weft.yaml')).map((document) => document.toJS() as KubeObject)))
   })

@@ -6,13 +6,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
 
 const missing = whyNoKernelTests()
 const main = fileURLToPath(new URL('main.ts', import.meta.url))
 
-describe.skipIf(missing !== undefined)(`agent${missing === undefined ? '' : `: ${missing}`}`, () => {
+describe.skipIf(missing !== undefined)(skippable('agent', missing), () => {
   test('a SIGTERM that comes while it is put together ends it in order', { timeout: 60_000 }, async () => {
     await using ns = await TestNamespace.create()
     const folder = mkdtempSync(join(tmpdir(), 'agent-'))

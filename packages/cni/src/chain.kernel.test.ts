@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { skippable } from '@weft/daemon/testing'
 import { parseMac } from '@weft/ip'
 import { readSysctls } from '@weft/netlink'
-import { hasPrograms, TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
+import { whyNoPrograms, TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chainRuntimes, cnitool, debianPlugins, type NetworkList, whyNoCnitool } from '../test/chain.ts'
 import { createNode, eventually, hostLinks, type NodeFixture } from '../test/node-fixture.ts'
@@ -28,7 +29,7 @@ function resultOf(stdout: string): Result {
   return result
 }
 
-describe.skipIf(reason !== undefined)('a list of plugins', () => {
+describe.skipIf(reason !== undefined)(skippable('a list of plugins', reason), () => {
   let node: NodeFixture
   let pod: TestNamespace
 
@@ -45,9 +46,10 @@ describe.skipIf(reason !== undefined)('a list of plugins', () => {
   const allGone = (): Promise<void> => eventually('link and addresses go', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
 
   describe.each(chainRuntimes)('under %s', (_name, start) => {
-    const without = existsSync(debianPlugins) ? '' : ` (skipped: no plugins in ${debianPlugins})`
+    const without = existsSync(debianPlugins) ? undefined : `No CNI plugins in ${debianPlugins}`
+    const noPortmap = without ?? whyNoPrograms('iptables')
 
-    it.skipIf(without !== '')(`CNI-22, CNI-36, CNI-38 ours goes first, tuning and bandwidth follow with our result, and CHECK and DEL of all pass${without}`, async () => {
+    it.skipIf(without !== undefined)(skippable('CNI-22, CNI-36, CNI-38 ours goes first, tuning and bandwidth follow with our result, and CHECK and DEL of all pass', without), async () => {
       const runtime = await start(node, chain(weft, { type: 'tuning', sysctl: { 'net.core.somaxconn': '500' }, dataDir: join(node.folder, 'tuning') }, { type: 'bandwidth', ingressRate: 80_000_000, ingressBurst: 8_000_000 }))
       const added = await runtime.add({ netns: pod.path })
       expect([added.exitCode, added.stderr]).toEqual([0, ''])
@@ -62,7 +64,7 @@ describe.skipIf(reason !== undefined)('a list of plugins', () => {
       await allGone()
     })
 
-    it.skipIf(without !== '' || !hasPrograms('iptables'))(`portmap and firewall of Debian work on our result, and leave with DEL${without}${hasPrograms('iptables') ? '' : ' (skipped: no iptables)'}`, async () => {
+    it.skipIf(noPortmap !== undefined)(skippable('portmap and firewall of Debian work on our result, and leave with DEL', noPortmap), async () => {
       const runtime = await start(node, chain({ ...weft, capabilities: { bandwidth: true } }, { type: 'portmap', capabilities: { portMappings: true }, snat: true }, { type: 'firewall' }))
       const call = { netns: pod.path, capabilityArgs: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] } }
       const added = await runtime.add(call)
@@ -76,7 +78,7 @@ describe.skipIf(reason !== undefined)('a list of plugins', () => {
       expect(node.namespace.exec('iptables', ['-t', 'nat', '-S'])).not.toContain('--dport 8080')
     })
 
-    it.skipIf(without !== '')(`CNI-22, CNI-24, CNI-33 ours goes after loopback: what came before stays first, and our addresses point to our interface${without}`, async () => {
+    it.skipIf(without !== undefined)(skippable('CNI-22, CNI-24, CNI-33 ours goes after loopback: what came before stays first, and our addresses point to our interface', without), async () => {
       const runtime = await start(node, chain({ type: 'loopback' }, weft))
       const added = await runtime.add({ netns: pod.path })
       expect([added.exitCode, added.stderr]).toEqual([0, ''])
@@ -88,7 +90,7 @@ describe.skipIf(reason !== undefined)('a list of plugins', () => {
       await allGone()
     })
 
-    it.skipIf(without !== '')(`CNI-21 ours after another main plugin that has made the interface is refused, and undoes what it did${without}`, async () => {
+    it.skipIf(without !== undefined)(skippable('CNI-21 ours after another main plugin that has made the interface is refused, and undoes what it did', without), async () => {
       const runtime = await start(node, chain({ type: 'ptp', ipam: { type: 'host-local', subnet: '10.9.0.0/24', dataDir: join(node.folder, 'host-local') } }, weft))
       const added = await runtime.add({ netns: pod.path })
       expect([added.exitCode, `${added.stdout}${added.stderr}`]).toMatchObject([1, expect.stringContaining('the pod has an interface of that name')])
@@ -120,7 +122,7 @@ describe.skipIf(reason !== undefined)('a list of plugins', () => {
     })
   })
 
-  it.skipIf(whyNoCnitool !== undefined)(`CNI-39, CNI-40, CNI-43 libcni drives us: STATUS is answered, GC without a list releases nothing it has not released itself${whyNoCnitool === undefined ? '' : ` (skipped: ${whyNoCnitool})`}`, async () => {
+  it.skipIf(whyNoCnitool !== undefined)(skippable('CNI-39, CNI-40, CNI-43 libcni drives us: STATUS is answered, GC without a list releases nothing it has not released itself', whyNoCnitool), async () => {
     const runtime = await cnitool(node, { ...chain(weft), cniVersion: '1.1.0' })
     expect((await runtime.add({ netns: pod.path })).exitCode).toBe(0)
     const other = await TestNamespace.create()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Allocator } from '@weft/allocator'
 import { createRegistry } from '@weft/daemon'
-import { silentLogger } from '@weft/daemon/testing'
+import { silentLogger, skippable } from '@weft/daemon/testing'
 import { readSysctls } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -15,7 +15,9 @@ import { installPlugin, type InstalledPlugin, type PluginOutput, programs } from
 
 const [[, program]] = await programs()
 
-describe.skipIf(whyNoKernelTests() !== undefined)('an agent in a process of its own', () => {
+const reason = whyNoKernelTests()
+
+describe.skipIf(reason !== undefined)(skippable('an agent in a process of its own', reason), () => {
   let folder: string
   let node: TestNamespace
   let plugin: InstalledPlugin

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
 import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -29,7 +30,7 @@ function errorOf(stdout: string): { readonly code: number, readonly msg: string 
 // shim.kernel.test.ts shows that shim and twin are the same to the agent; here the first that can be had does.
 const [[, program]] = await programs()
 
-describe.skipIf(reason !== undefined)('createCni()', () => {
+describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
   let node: NodeFixture
   let pods: TestNamespace[]
   let leftOpen: () => string[]

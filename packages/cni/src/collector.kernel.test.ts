@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
+import { skippable } from '@weft/daemon/testing'
 import { formatIp } from '@weft/ip'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -11,7 +12,9 @@ import { linkIdentity } from './link-name.ts'
 
 const [[, program]] = await programs()
 
-describe.skipIf(whyNoKernelTests() !== undefined)('attachments that nobody takes away', () => {
+const reason = whyNoKernelTests()
+
+describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes away', reason), () => {
   let node: NodeFixture
   let folder: string
   const pods = new Map<string, TestNamespace>()

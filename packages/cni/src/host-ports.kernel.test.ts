@@ -1,4 +1,5 @@
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { formatIp, parseCidr, parseIp } from '@weft/ip'
 import { ensureDone, requests } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
@@ -12,7 +13,9 @@ import { readFileSync } from 'node:fs'
 const [[, program]] = await programs()
 const noNft = whyNoPrograms('nft')
 
-describe.skipIf(whyNoKernelTests() !== undefined)('table weft-cni', () => {
+const reason = whyNoKernelTests()
+
+describe.skipIf(reason !== undefined)(skippable('table weft-cni', reason), () => {
   let node: NodeFixture
   let outside: TestNamespace
   const pods: TestNamespace[] = []
@@ -152,14 +155,14 @@ describe.skipIf(whyNoKernelTests() !== undefined)('table weft-cni', () => {
     await eventually('links go', () => hostLinks(node.namespace).length === 0)
   })
 
-  it.skipIf(noNft !== undefined)(`the kernel lists the table as the golden says${noNft === undefined ? '' : `: ${noNft}`}`, async () => {
+  it.skipIf(noNft !== undefined)(skippable('the kernel lists the table as the golden says', noNft), async () => {
     const golden = readFileSync(new URL('../test/golden/no-host-ports.nft', import.meta.url), 'utf8')
     const listed = node.namespace.exec('nft', ['-s', 'list', 'table', 'inet', 'weft-cni'])
     expect(listed).toBe(golden.replaceAll(' packets 0 bytes 0', ''))
   })
 })
 
-describe.skipIf(whyNoKernelTests() !== undefined)('createCni() upkeep', () => {
+describe.skipIf(reason !== undefined)(skippable('createCni() upkeep', reason), () => {
   it('puts back a flushed table, a lost route and a link set down (faults 19, 20)', async () => {
     await using node = await createNode(program, { resync: '200ms' })
     await node.start()

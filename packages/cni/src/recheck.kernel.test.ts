@@ -1,9 +1,12 @@
+import { skippable } from '@weft/daemon/testing'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { NftSocket, Transaction } from '@weft/nftables'
 import { describe, expect, it } from 'vitest'
 import { createNode, eventually } from '../test/node-fixture.ts'
 
-describe.skipIf(whyNoKernelTests() !== undefined)('Cni.recheck()', () => {
+const reason = whyNoKernelTests()
+
+describe.skipIf(reason !== undefined)(skippable('Cni.recheck()', reason), () => {
   it('mends a foreign edit at once, warns and counts it', async () => {
     await using node = await createNode({ kind: 'twin' })
     await node.start()

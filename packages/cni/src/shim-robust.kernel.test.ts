@@ -3,18 +3,19 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { skippable } from '@weft/daemon/testing'
 import { TestNamespace, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createNode, eventually, hostLinks, networkConfig, type NodeFixture } from '../test/node-fixture.ts'
 import { programs, whyNoShim } from '../test/plugin.ts'
 
-const [[name, program]] = await programs()
-const noShim = whyNoKernelTests() ?? await whyNoShim() ?? (name === 'shim' ? undefined : 'no shim')
+const [[, program]] = await programs()
+const noShim = whyNoKernelTests() ?? await whyNoShim()
 const noStrace = noShim ?? whyNoPrograms('strace')
 const noValgrind = noShim ?? whyNoPrograms('valgrind')
 const run = promisify(execFile)
 
-describe.skipIf(noShim !== undefined)(`the shim${noShim === undefined ? '' : `: ${noShim}`}`, () => {
+describe.skipIf(noShim !== undefined)(skippable('the shim', noShim), () => {
   let folder: string
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'weft-shim-'))
@@ -33,7 +34,7 @@ describe.skipIf(noShim !== undefined)(`the shim${noShim === undefined ? '' : `: 
     expect(elf.length).toBeLessThan(64 * 1024)
   })
 
-  test.skipIf(noValgrind !== undefined)(`touches no memory that is not its own${noValgrind === undefined ? '' : `: ${noValgrind}`}`, () => {
+  test.skipIf(noValgrind !== undefined)(skippable('touches no memory that is not its own', noValgrind), () => {
     const ids = { CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0' }
     const calls: readonly (readonly [environment: Readonly<Record<string, string>>, stdin: string, code: number])[] = [
       [{}, '', 0],
@@ -60,7 +61,7 @@ describe.skipIf(noShim !== undefined)(`the shim${noShim === undefined ? '' : `: 
   }, 120_000)
 })
 
-describe.skipIf(noStrace !== undefined)(`killed at each of its system calls${noStrace === undefined ? '' : `: ${noStrace}`}`, () => {
+describe.skipIf(noStrace !== undefined)(skippable('killed at each of its system calls', noStrace), () => {
   let node: NodeFixture
   let pod: TestNamespace
   beforeAll(async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Deadlines, realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { closeFd, RouteSocket, UnixFdServer } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -46,10 +47,10 @@ function fakeAgent(path: string, reply: Buffer | undefined): AsyncDisposable & {
 const noShim = await whyNoShim()
 
 describe('shim', () => {
-  it.skipIf(noShim !== undefined)(`can be built${noShim === undefined ? '' : `: ${noShim}`}`, () => expect(noShim).toBeUndefined())
+  it.skipIf(noShim !== undefined)(skippable('can be built', noShim), () => expect(noShim).toBeUndefined())
 })
 
-describe.skipIf(reason !== undefined).each(await programs())('%s', (_, program) => {
+describe.skipIf(reason !== undefined).each(await programs())(skippable('%s', reason), (_, program) => {
   let folder: string
   let plugin: InstalledPlugin
   let pod: TestNamespace

@@ -31,7 +31,7 @@ const shimFolder = new URL('../../../.weft/shim', import.meta.url).pathname
 /** Why the shim cannot be tested here: what the compiler said. */
 export async function whyNoShim(): Promise<string | undefined> {
   const built = await buildShim(shimFolder)
-  return built.kind === 'binary' ? undefined : built.reason
+  return built.kind === 'binary' ? undefined : `No C compiler makes the CNI plugin: ${built.reason}`
 }
 
 /** Both programs, for `describe.each`; the shim is left out where no compiler works, see {@link whyNoShim}. */

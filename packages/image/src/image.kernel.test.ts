@@ -25,7 +25,7 @@ async function firstBuild(): Promise<(ImageArchive & { readonly compressedBytes:
 }
 
 const image = await firstBuild()
-const reason = typeof image === 'string' ? ` (${image})` : ''
+const reason = typeof image === 'string' ? ` [skipped: The image cannot be built: ${image}]` : ''
 
 describe.skipIf(typeof image === 'string')(`the image${reason}`, { timeout: 240_000 }, () => {
   const { archive, digest, compressedBytes } = image as Exclude<typeof image, string>

@@ -1,10 +1,13 @@
+import { skippable } from '@weft/daemon/testing'
 import { describe, expect, it } from 'vitest'
 import { probeCapabilities } from './capabilities.ts'
 import { NetlinkSocket } from './socket.ts'
-import { TestNamespace, hasPrograms, kernelTestsPossible } from './testing/index.ts'
+import { TestNamespace, hasPrograms, whyNoKernelTests } from './testing/index.ts'
 import { chainTypePresent, conntrackFilterPresent, expressionPresent, inetTablesPresent, linkKindPresent } from './capability-probes.ts'
 
-describe.skipIf(!kernelTestsPossible())('probeCapabilities()', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('probeCapabilities()', missing), () => {
   it('has an answer for every row when rights allow, and what was used by these tests is there', async () => {
     const found = new Map((await probeCapabilities()).map((capability) => [capability.name, capability]))
     expect([...found.values()].filter(({ present }) => present === undefined)).toEqual([])

@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { formatIp, parseIp } from '@weft/ip'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Conntrack } from './conntrack.ts'
@@ -15,7 +16,7 @@ const ASSURED = 4
 
 const missing = whyNoKernelTests()
 
-describe.skipIf(missing !== undefined)(`Conntrack${missing === undefined ? '' : `: ${missing}`}`, () => {
+describe.skipIf(missing !== undefined)(skippable('Conntrack', missing), () => {
   let ns: TestNamespace
   let conntrack: Conntrack
 

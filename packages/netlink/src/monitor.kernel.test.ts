@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { decodeInterfaceAddress } from './address.ts'
@@ -6,9 +7,11 @@ import type { NetlinkMessage } from './message.ts'
 import { follow, monitor } from './monitor.ts'
 import * as k from './kernel-constants.gen.ts'
 import { NetlinkSocket } from './socket.ts'
-import { TestNamespace, kernelTestsPossible, trackDescriptors } from './testing/index.ts'
+import { TestNamespace, whyNoKernelTests, trackDescriptors } from './testing/index.ts'
 
-describe.skipIf(!kernelTestsPossible())('monitor()', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('monitor()', missing), () => {
   it('tells of links and addresses from the moment it resolves, and ends with the signal', async () => {
     const leaks = await trackDescriptors()
     {

@@ -1,16 +1,19 @@
 import { existsSync, fstatSync, mkdtempSync, promises, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { skippable } from '@weft/daemon/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isAlreadyExists, isNotFound } from './errors.ts'
 import { closeFd, createNetns, deleteNetns, inNetns, netnsOfSocket, openNetns, readSysctls, warmThreadPool, writeSysctls } from './netns.ts'
 import { NetnsWorker } from './netns-worker.ts'
 import { RouteSocket } from './route-socket.ts'
-import { TestNamespace, kernelTestsPossible, trackDescriptors } from './testing/index.ts'
+import { TestNamespace, whyNoKernelTests, trackDescriptors } from './testing/index.ts'
 
 const own = (): string => readlinkSync('/proc/thread-self/ns/net')
 
-describe.skipIf(!kernelTestsPossible())('network namespaces', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('network namespaces', missing), () => {
   let folder: string
   let leaks: () => string[]
 

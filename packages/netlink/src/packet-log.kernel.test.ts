@@ -1,7 +1,8 @@
+import { skippable } from '@weft/daemon/testing'
 import { formatIp } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { type LoggedPacket, packetLog } from './packet-log.ts'
-import { hasPrograms, kernelTestsPossible, TestNamespace, trackDescriptors } from './testing/index.ts'
+import { TestNamespace, trackDescriptors, whyNoKernelTests, whyNoPrograms } from './testing/index.ts'
 
 // The rules come from nft, which knows nothing of us.
 const table = `table inet t {
@@ -12,7 +13,9 @@ const table = `table inet t {
 	}
 }`
 
-describe.skipIf(!kernelTestsPossible() || !hasPrograms('nft', 'ping'))('packetLog() (needs nft and ping)', () => {
+const missing = whyNoKernelTests() ?? whyNoPrograms('nft', 'ping')
+
+describe.skipIf(missing !== undefined)(skippable('packetLog()', missing), () => {
   it('receives what rules log, with prefix and addresses, and ends with the signal', async () => {
     const leaks = await trackDescriptors()
     {

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { skippable } from '@weft/daemon/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeMessages } from './message.ts'
 import { NLM_F_ACK } from './netlink-protocol.ts'
@@ -23,7 +24,7 @@ const scripts = [
 ] as const
 
 for (const { setup, missing } of scripts) {
-  describe.skipIf(missing !== undefined)(`the kernel after ${setup}${missing === undefined ? '' : `: ${missing}`}`, () => {
+  describe.skipIf(missing !== undefined)(skippable(`the kernel after ${setup}`, missing), () => {
     let ns: TestNamespace
     let links: Record<string, number>
 
@@ -51,7 +52,7 @@ for (const { setup, missing } of scripts) {
 
 const missing = whyNoKernelTests() ?? whyNoPrograms('ip', 'bridge', 'tc', 'sysctl', 'strace')
 
-describe.skipIf(missing !== undefined)(`requests after network.sh${missing === undefined ? '' : `: ${missing}`}`, () => {
+describe.skipIf(missing !== undefined)(skippable('requests after network.sh', missing), () => {
   let ns: TestNamespace
 
   beforeAll(async () => {

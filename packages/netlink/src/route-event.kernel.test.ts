@@ -1,10 +1,13 @@
+import { skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { monitor } from './monitor.ts'
 import { decodeRouteEvent } from './route-event.ts'
-import { TestNamespace, kernelTestsPossible } from './testing/index.ts'
+import { TestNamespace, whyNoKernelTests } from './testing/index.ts'
 
-describe.skipIf(!kernelTestsPossible())('decodeRouteEvent()', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('decodeRouteEvent()', missing), () => {
   it('reads links, addresses, routes and rules as they come and go', async () => {
     await using ns = await TestNamespace.create()
     const stop = new AbortController()

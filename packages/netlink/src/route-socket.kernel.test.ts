@@ -1,9 +1,10 @@
+import { skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from '@weft/ip'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isAlreadyExists, isNotFound } from './errors.ts'
 import { requests } from './requests.ts'
 import { ensureDone } from './route-socket.ts'
-import { TestNamespace, hasPrograms, kernelTestsPossible, trackDescriptors } from './testing/index.ts'
+import { TestNamespace, hasPrograms, whyNoKernelTests, trackDescriptors } from './testing/index.ts'
 
 type Shown = Readonly<Record<string, unknown>>
 
@@ -17,7 +18,9 @@ function ip(ns: TestNamespace, ...args: readonly string[]): Shown[] {
 /** Without the oracle, only what we read back ourselves is compared. */
 const hasOracle = hasPrograms('ip', 'bridge')
 
-describe.skipIf(!kernelTestsPossible())('RouteSocket', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('RouteSocket', missing), () => {
   let leaks: () => string[]
   let a: TestNamespace
   let b: TestNamespace

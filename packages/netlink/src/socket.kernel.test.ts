@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { skippable } from '@weft/daemon/testing'
 import { describe, expect, it } from 'vitest'
 import { isTooLarge } from './errors.ts'
 import * as libc from './libc.ts'
@@ -7,7 +8,7 @@ import { decodeAck } from './message.ts'
 import { NLMSG_ERROR, NLM_F_ACK } from './netlink-protocol.ts'
 import { openInNetns } from './netns.ts'
 import { NetlinkSocket } from './socket.ts'
-import { TestNamespace, kernelTestsPossible, trackDescriptors } from './testing/index.ts'
+import { TestNamespace, whyNoKernelTests, trackDescriptors } from './testing/index.ts'
 import { MessageWriter } from './writer.ts'
 
 const NFT_SUBSYSTEM = 10
@@ -26,7 +27,9 @@ function batch(first: number, messages: readonly { readonly type: number, readon
   return writer.bytes()
 }
 
-describe.skipIf(!kernelTestsPossible())('NetlinkSocket', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('NetlinkSocket', missing), () => {
   it('exchange() gives acknowledgements and errors by their sequence', async () => {
     const leaks = await trackDescriptors()
     {

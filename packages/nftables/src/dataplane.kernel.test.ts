@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { parseCidr } from '@weft/ip'
 import { whyNoKernelTests, TestNamespace } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
@@ -64,7 +65,7 @@ while (words.length > 0) {
   })
 }`
 
-describe.skipIf(reason !== undefined)(`packets${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('packets', reason), () => {
   test('packets to a Service reach every endpoint by the maps, in both families', async () => {
     await using ns = await TestNamespace.create()
     using nft = await NftSocket.open({ netns: ns.path })

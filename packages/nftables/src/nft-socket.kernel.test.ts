@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { TestNamespace, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
 import { sampleTables } from '../test/sample-tables.ts'
@@ -9,22 +10,21 @@ import { Transaction } from './transaction.ts'
 
 const reason = whyNoKernelTests()
 const noNft = reason ?? whyNoPrograms('nft')
-const because = noNft === undefined ? '' : `: ${noNft}`
 
 function list(ns: TestNamespace, table: Table): string {
   return ns.exec('nft', ['list', 'table', table.family, table.name])
 }
 
-describe.skipIf(reason !== undefined)(`tables in the kernel${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('tables in the kernel', reason), () => {
   for (const table of sampleTables) {
-    test.skipIf(noNft !== undefined)(`commit() loads what nft lists as formatTable() printed it: ${table.name}${because}`, async () => {
+    test.skipIf(noNft !== undefined)(skippable(`commit() loads what nft lists as formatTable() printed it: ${table.name}`, noNft), async () => {
       await using ns = await TestNamespace.create()
       using nft = await NftSocket.open({ netns: ns.path })
       nft.commit(new Transaction(table).addAll(table))
       expect(list(ns, table)).toBe(formatTable(table))
     })
 
-    test.skipIf(noNft !== undefined)(`formatTable() is accepted by nft -f, listed the same and read() the same: ${table.name}${because}`, async () => {
+    test.skipIf(noNft !== undefined)(skippable(`formatTable() is accepted by nft -f, listed the same and read() the same: ${table.name}`, noNft), async () => {
       await using ns = await TestNamespace.create()
       using nft = await NftSocket.open({ netns: ns.path })
       ns.exec('nft', ['-f', '-'], formatTable(table))
@@ -43,7 +43,7 @@ describe.skipIf(reason !== undefined)(`tables in the kernel${reason === undefine
       expect(diffTable(state, table).text).toBe('')
     })
 
-    test.skipIf(noNft !== undefined)(`Transaction.text is accepted by nft -f: ${table.name}${because}`, async () => {
+    test.skipIf(noNft !== undefined)(skippable(`Transaction.text is accepted by nft -f: ${table.name}`, noNft), async () => {
       await using ns = await TestNamespace.create()
       ns.exec('nft', ['-f', '-'], new Transaction(table).addAll(table).text)
       expect(list(ns, table)).toBe(formatTable(table))

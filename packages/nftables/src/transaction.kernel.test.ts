@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -40,7 +41,7 @@ function failure(run: () => void): NftError {
   throw new Error('the commit was not refused')
 }
 
-describe.skipIf(reason !== undefined)(`NftSocket${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('NftSocket', reason), () => {
   let leaked: (() => string[]) | undefined
   beforeAll(async () => {
     leaked = await trackDescriptors()
@@ -148,8 +149,9 @@ describe.skipIf(reason !== undefined)(`NftSocket${reason === undefined ? '' : `:
     }
   })
 
+  const noNft = whyNoPrograms('nft')
   test.for<readonly [by: string, reason: string | undefined, edit: (ns: TestNamespace) => void | Promise<void>]>([
-    ['nft', whyNoPrograms('nft'), (ns) => {
+    [skippable('nft', noNft), noNft, (ns) => {
       ns.exec('nft', ['add element inet demo seen { 10.0.0.1 }; insert rule inet demo c tcp dport 81 drop; add chain inet demo foreign'])
     }],
     ['another of us', undefined, async (ns) => {

@@ -1,11 +1,11 @@
 import { type Node, priorities } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
-import { collectingLogger, type LogLine } from '@weft/daemon/testing'
+import { collectingLogger, type LogLine, skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
 import { storeOf } from '@weft/kube/testing'
 import type { Store } from '@weft/kube'
 import { monitor, requests, ensureDone, writeSysctls } from '@weft/netlink'
-import { kernelTestsPossible, whyNoPrograms } from '@weft/netlink/testing'
+import { whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { baseChain, countIn, diffTable, eq, ip, ip6, namedCounter, NftSocket, rule, table, Transaction, udp } from '@weft/nftables'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { configOf, nodeOf } from '../test/cluster-file.ts'
@@ -50,7 +50,8 @@ async function within(ms: number, what: string, holds: () => boolean): Promise<v
   }
 }
 
-const noIp = whyNoPrograms('ip')
+const missing = whyNoKernelTests()
+const noIp = missing ?? whyNoPrograms('ip')
 
 /** Our routes of the main table, in the words of `ip route`. */
 function mainRoutes({ namespace: { route } }: TestNode): string[] {
@@ -71,7 +72,7 @@ function listedRoutes(node: TestNode): string[] {
 }
 
 for (const families of [[4, 6], [4], [6]] as const) {
-  describe.skipIf(!kernelTestsPossible())(`overlay with ${families.map((family) => `IPv${family}`).join(' and ')}`, () => {
+  describe.skipIf(missing !== undefined)(skippable(`overlay with ${families.map((family) => `IPv${family}`).join(' and ')}`, missing), () => {
     let cluster: TestCluster
     let running: Running[] = []
     const [n1, n2, n3] = [0, 1, 2].map((at) => (): TestNode => cluster.nodes[at]!) as [() => TestNode, () => TestNode, () => TestNode]
@@ -116,7 +117,7 @@ for (const families of [[4, 6], [4], [6]] as const) {
       expect(mainRoutes(n1()).toSorted()).toEqual(dumped.toSorted())
     })
 
-    test.skipIf(noIp !== undefined)(`routes are dumped as \`ip\` prints them${noIp === undefined ? '' : `: ${noIp}`}`, () => {
+    test.skipIf(noIp !== undefined)(skippable('routes are dumped as `ip` prints them', noIp), () => {
       expect(listedRoutes(n1()).toSorted()).toEqual(mainRoutes(n1()).toSorted())
     })
 

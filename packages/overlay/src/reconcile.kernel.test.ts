@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { formatCidr, parseCidr, parseIp, parseMac } from '@weft/ip'
 import { type NetlinkRequest, requests } from '@weft/netlink'
-import { kernelTestsPossible } from '@weft/netlink/testing'
+import { whyNoKernelTests } from '@weft/netlink/testing'
 import { accept, baseChain, diffTable, eq, ip, rule, table, Transaction } from '@weft/nftables'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -49,7 +50,9 @@ function dyingAfter(node: SingleNode, count: number): OverlayKernel {
   }
 }
 
-describe.skipIf(!kernelTestsPossible())('reconcileOverlay()', () => {
+const missing = whyNoKernelTests()
+
+describe.skipIf(missing !== undefined)(skippable('reconcileOverlay()', missing), () => {
   test('O2 O5 whatever came before, the kernel is as wanted after one run, and a second writes nothing', async () => {
     const line = (name: string, ips: readonly string[][], ranges: readonly string[][]): fc.Arbitrary<NodeLine> => fc.record({ name: fc.constant(name), ips: fc.constantFrom(...ips), podCIDRs: fc.constantFrom(...ranges) })
     const files = fc.record({

@@ -1,5 +1,6 @@
 import { toPod } from '@weft/api'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { Conntrack } from '@weft/netlink'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { baseChain, counter, diffTable, eq, ip, meta, NftSocket, rule, table } from '@weft/nftables'
@@ -13,7 +14,7 @@ const reason = whyNoKernelTests()
 const share = Number(process.env['LEAK_SHARE'] ?? 0.1)
 const denyAll = { policyTypes: ['Ingress', 'Egress'] }
 
-describe.skipIf(reason !== undefined)(`no packet leaks${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('no packet leaks', reason), () => {
   let net: NodeNet
   let nft: NftSocket
   let conntrack: Conntrack

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tables } from '@weft/api'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { diffTable, formatTable, NftSocket, table } from '@weft/nftables'
 import { describe, expect, test } from 'vitest'
@@ -29,7 +30,7 @@ async function eventually(holds: () => boolean | Promise<boolean>): Promise<bool
   return false
 }
 
-describe.skipIf(reason !== undefined)(`main.ts${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('main.ts', reason), () => {
   test('NP-5, NP-24: protects the pods of its node, mends what others edit, and leaves the kernel as it is', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'weft-policy-'))
     const children: ChildProcess[] = []

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { protocolNumbers, toClusterNetworkPolicy, toNetworkPolicy, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
 import { loadConfig, realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { Conntrack } from '@weft/netlink'
 import { hasPrograms, sendPacket, TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { addTo, assign, baseChain, concat, diffTable, dnat, eq, formatTable, ip, map, meta, NftSocket, notrack, partsOf, rule, sctp, table, tcp, Transaction, udp } from '@weft/nftables'
@@ -14,10 +15,9 @@ import { sctpInit } from '../test/sctp.ts'
 import { runPolicy, type RunningPolicy, stateOf } from '../test/running.ts'
 
 const reason = whyNoKernelTests()
-const named = (name: string, why = reason): string => `${name}${why === undefined ? '' : `: ${why}`}`
 const golden = join(import.meta.dirname, '../test/golden')
 
-describe.skipIf(reason !== undefined)(named('packets'), () => {
+describe.skipIf(reason !== undefined)(skippable('packets', reason), () => {
   let net: PodNet
   let nft: NftSocket
   let conntrack: Conntrack
@@ -261,7 +261,7 @@ describe.skipIf(reason !== undefined)(named('packets'), () => {
   })
 })
 
-describe.skipIf(reason !== undefined)(named('the table in the kernel'), () => {
+describe.skipIf(reason !== undefined)(skippable('the table in the kernel', reason), () => {
   const whole = z.strictObject({ items: z.array(z.looseObject({})) })
 
   test.each(readdirSync(golden))('golden %s is what nft lists and what we read back (promise 6)', async (name) => {

@@ -1,5 +1,5 @@
 import { realClock } from '@weft/daemon'
-import { collectingLogger } from '@weft/daemon/testing'
+import { collectingLogger, skippable } from '@weft/daemon/testing'
 import { Conntrack, packetLog, packetLogPresent } from '@weft/netlink'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { NftSocket } from '@weft/nftables'
@@ -11,7 +11,7 @@ import { runPolicy } from '../test/running.ts'
 const reason = whyNoKernelTests() ?? (await packetLogPresent() ? undefined : 'the kernel has no nfnetlink_log')
 const noted = (object: object, annotations: Readonly<Record<string, string>>): object => ({ ...object, metadata: { ...(object as { readonly metadata: object }).metadata, annotations } })
 
-describe.skipIf(reason !== undefined)(`policies that tell${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('policies that tell', reason), () => {
   test('what is denied and what would be is logged with names, and counted; what is in audit mode passes', async () => {
     await using net = await createPodNet([80, 81])
     using nft = await NftSocket.open({ netns: net.node.path })

@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { Conntrack } from '@weft/netlink'
 import { whyNoKernelTests } from '@weft/netlink/testing'
@@ -22,7 +23,7 @@ interface Target {
   readonly port: number
 }
 
-describe.skipIf(reason !== undefined)(`packets and the evaluator${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('packets and the evaluator', reason), () => {
   let net: NodeNet
   let nft: NftSocket
   let conntrack: Conntrack

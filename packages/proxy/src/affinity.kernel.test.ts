@@ -1,5 +1,6 @@
 import { toEndpointSlice, tables, toService } from '@weft/api'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { baseChain, countIn, diffTable, eq, meta, namedCounter, ne, rule, setMark, table, Transaction } from '@weft/nftables'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -20,7 +21,7 @@ const endpoints = (...all: readonly EndpointShape[]): readonly object[] => [
 ]
 const nodes = [node('here'), node('there', { ips: ['172.30.1.12'], podCidrs: ['10.244.1.0/24', 'fd00:10:244:1::/64'] })]
 
-describe.skipIf(reason !== undefined)(`session affinity${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('session affinity', reason), () => {
   let lab: Lab
   let run: Running
 

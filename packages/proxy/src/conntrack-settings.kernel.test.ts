@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { realClock } from '@weft/daemon'
-import { silentLogger } from '@weft/daemon/testing'
+import { silentLogger, skippable } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { type ConntrackEntry, readSysctls, writeSysctls } from '@weft/netlink'
 import { whyNoKernelTests } from '@weft/netlink/testing'
@@ -15,7 +15,7 @@ const reason = whyNoKernelTests()
 /** TCP_CONNTRACK_CLOSE_WAIT of the kernel. */
 const closeWait = 5
 
-describe.skipIf(reason !== undefined)(`conntrack's settings${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable("conntrack's settings", reason), () => {
   test('SVC-27 a connection through a Service that one side closed is remembered for an hour', async () => {
     await using lab = await Lab.create()
     await lab.serve('b1', 'b1', ['tcp|10.244.0.5|8080'])

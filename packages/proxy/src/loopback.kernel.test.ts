@@ -1,4 +1,5 @@
 import { loopbackStandIns } from '@weft/api'
+import { skippable } from '@weft/daemon/testing'
 import { formatIp } from '@weft/ip'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -24,7 +25,7 @@ const cluster: readonly object[] = [
   nodePorts('shop/sticky', 4, 30_083, { sessionAffinity: 'ClientIP' }), ...slices('shop/sticky', b1, b2),
 ]
 
-describe.skipIf(reason !== undefined)(`NodePorts on loopback addresses${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('NodePorts on loopback addresses', reason), () => {
   let lab: Lab
   let run: Running
 

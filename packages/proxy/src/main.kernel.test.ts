@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tables } from '@weft/api'
 import { realClock } from '@weft/daemon'
+import { skippable } from '@weft/daemon/testing'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { baseChain, dnat, eq, ip, rule, table, tcp, Transaction } from '@weft/nftables'
 import { describe, expect, test } from 'vitest'
@@ -20,7 +21,7 @@ async function get(socketPath: string, path: string, body?: object): Promise<{ r
   return { status: response.statusCode, text }
 }
 
-describe.skipIf(reason !== undefined)(`main.ts${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('main.ts', reason), () => {
   test('SVC-29, SVC-50, LIFE-11 follows a cluster, takes over from kube-proxy, serves, explains and dumps, and leaves the kernel as it is', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'weft-proxy-'))
     await using lab = await Lab.create()

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toEndpointSlice, toNode, toService, tables } from '@weft/api'
 import { realClock } from '@weft/daemon'
-import { silentLogger } from '@weft/daemon/testing'
+import { silentLogger, skippable } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { hasPrograms, whyNoKernelTests, whyNoPrograms, TestNamespace, trackDescriptors } from '@weft/netlink/testing'
 import { baseChain, countIn, ct, diffTable, drop, eq, hasAny, meta, namedCounter, ne, NftSocket, rule, setMark, table, Transaction } from '@weft/nftables'
@@ -18,7 +18,6 @@ import { followEdits } from './follow-edits.ts'
 
 const reason = whyNoKernelTests()
 const noNft = whyNoPrograms('nft')
-const because = noNft === undefined ? '' : `: ${noNft}`
 const golden = join(import.meta.dirname, '../test/golden')
 
 const b1: EndpointShape = { ip: '10.244.0.5', node: 'here' }
@@ -51,7 +50,7 @@ const cluster: readonly object[] = [
   slice('kube-system/kube-dns', [{ ip: 'fd00:172:30:1::11', node: 'here' }], { ports: [{ name: 'dns', port: 10_053, protocol: 'UDP' }, { name: 'dns-tcp', port: 10_053 }], suffix: '6' }),
 ]
 
-describe.skipIf(reason !== undefined)(`packets through the proxy${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('packets through the proxy', reason), () => {
   let lab: Lab
   let run: Running
 
@@ -265,9 +264,9 @@ describe.skipIf(reason !== undefined)(`packets through the proxy${reason === und
   })
 })
 
-describe.skipIf(reason !== undefined)(`the table in the kernel${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('the table in the kernel', reason), () => {
   for (const name of readdirSync(golden)) {
-    test.skipIf(noNft !== undefined)(`nft lists test/golden/${name} as want.nft says${because}`, async () => {
+    test.skipIf(noNft !== undefined)(skippable(`nft lists test/golden/${name} as want.nft says`, noNft), async () => {
       await using ns = await TestNamespace.create()
       using nft = await NftSocket.open({ netns: ns.path })
       const [{ kind: _, ...config }, ...objects] = parseAllDocuments(readFileSync(join(golden, name, 'cluster.yaml'), 'utf8')).map((document) => document.toJS() as { readonly kind: string }) as [{ readonly kind: string }]

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { skippable } from '@weft/daemon/testing'
 import { formatIp, parseIp } from '@weft/ip'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -22,7 +23,7 @@ function chiSquare(seen: readonly number[], expected: readonly number[]): number
   return seen.reduce((sum, count, index) => sum + (count - expected[index]!) ** 2 / expected[index]!, 0)
 }
 
-describe.skipIf(reason !== undefined)(`the spread of ${connections} connections${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable(`the spread of ${connections} connections`, reason), () => {
   let lab: Lab
   let run: Running
 

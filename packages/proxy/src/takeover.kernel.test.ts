@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers'
 import { tables } from '@weft/api'
-import { silentLogger } from '@weft/daemon/testing'
+import { silentLogger, skippable } from '@weft/daemon/testing'
 import { whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { baseChain, chain, diffTable, dnat, eq, goTo, ip, jump, map, rule, type Table, table, tcp, Transaction } from '@weft/nftables'
 import { describe, expect, test } from 'vitest'
@@ -55,8 +55,8 @@ async function meanwhile(lab: Lab, count: number, work: () => Promise<void>): Pr
   return JSON.parse(await answers) as readonly string[]
 }
 
-describe.skipIf(reason !== undefined)(`takeover${reason === undefined ? '' : `: ${reason}`}`, () => {
-  test.skipIf(noIptables !== undefined)(`LIFE-8, LIFE-11 takes what kube-proxy left away, after ours, without a connection lost${noIptables === undefined ? '' : `: ${noIptables}`}`, async () => {
+describe.skipIf(reason !== undefined)(skippable('takeover', reason), () => {
+  test.skipIf(noIptables !== undefined)(skippable('LIFE-8, LIFE-11 takes what kube-proxy left away, after ours, without a connection lost', noIptables), async () => {
     await using lab = await Lab.create()
     await lab.serve('b1', 'b1', ['tcp|10.244.0.5|8080'])
     lab.nft.commit(new Transaction(kubeProxy).addAll(kubeProxy))

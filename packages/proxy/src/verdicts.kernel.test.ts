@@ -1,3 +1,4 @@
+import { skippable } from '@weft/daemon/testing'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Lab } from '../test/lab.ts'
@@ -8,7 +9,7 @@ const reason = whyNoKernelTests()
 const origins = Object.keys(addresses) as Origin[]
 const errors: Readonly<Record<string, string>> = { ECONNREFUSED: 'refused', ETIMEDOUT: 'dropped' }
 
-describe.skipIf(reason !== undefined)(`verdicts of the kernel${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('verdicts of the kernel', reason), () => {
   let lab: Lab
   let run: Running
 

@@ -10,7 +10,7 @@ import { standInNetwork } from './stand-in-network.ts'
 /** Why sandboxes cannot be started here; undefined when they can. */
 export function sandboxImpossible(): string | undefined {
   const { status, stderr } = spawnSync('unshare', [...unshareArguments, 'true'], { encoding: 'utf8' })
-  return status === 0 ? undefined : `no nested namespaces: ${stderr.trim()}`
+  return status === 0 ? undefined : `Needs nested user namespaces: ${stderr.trim()}`
 }
 
 /** A folder for one test. */

@@ -2,14 +2,15 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { skippable } from '@weft/daemon/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Running, startDns } from '../../test/running.ts'
 
 const run = promisify(execFile)
 const program = '/usr/bin/dig'
-const absent = !existsSync(program)
+const missing = existsSync(program) ? undefined : `Needs ${program}: apt-get install bind9-dnsutils`
 
-describe.skipIf(absent)(`dig${absent ? ' is not installed: apt-get install bind9-dnsutils' : ''}`, () => {
+describe.skipIf(missing !== undefined)(skippable('dig', missing), () => {
   let server: Running
   beforeAll(async () => {
     server = await startDns()

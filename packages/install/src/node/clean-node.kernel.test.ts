@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { links, loopbackStandIns, routeProtocols, routing, tables } from '@weft/api'
 import { conflistName, installNetwork, installPlugin } from '@weft/cni'
+import { skippable } from '@weft/daemon/testing'
 import { formatIp, parseCidr, parseIp } from '@weft/ip'
 import { RouteSocket } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
@@ -12,7 +13,7 @@ import { cleanNode, leftovers } from './clean-node.ts'
 
 const reason = whyNoKernelTests()
 
-describe.skipIf(reason !== undefined)('cleanNode()', () => {
+describe.skipIf(reason !== undefined)(skippable('cleanNode()', reason), () => {
   let node: TestNamespace
   let route: RouteSocket
   let nft: NftSocket

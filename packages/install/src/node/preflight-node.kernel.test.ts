@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dnsPort } from '@weft/api'
+import { skippable } from '@weft/daemon/testing'
 import { parseCidr, parseIp } from '@weft/ip'
 import { RouteSocket } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
@@ -12,7 +13,7 @@ import { preflightNode } from './preflight-node.ts'
 
 const reason = whyNoKernelTests()
 
-describe.skipIf(reason !== undefined)('preflightNode()', () => {
+describe.skipIf(reason !== undefined)(skippable('preflightNode()', reason), () => {
   let node: TestNamespace
   let route: RouteSocket
   let nft: NftSocket

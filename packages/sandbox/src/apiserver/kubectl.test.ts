@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { realClock } from '@weft/daemon'
-import { silentLogger } from '@weft/daemon/testing'
+import { silentLogger, skippable } from '@weft/daemon/testing'
 import { createControllers } from '../controllers/index.ts'
 import { FakeKubelet } from '../controllers/testing/fake-kubelet.ts'
 import { startServer, type StartedServer } from './testing/start-server.ts'
 
 /** Another than the one on the PATH, e.g. of another version. */
 const program = process.env['KUBECTL'] ?? 'kubectl'
-const hasKubectl = spawnSync(program, ['version', '--client'], { stdio: 'ignore' }).status === 0
+const missing = spawnSync(program, ['version', '--client'], { stdio: 'ignore' }).status === 0 ? undefined : `Needs ${program}, not found on the PATH`
 const run = promisify(execFile)
 
 let started: StartedServer
@@ -20,7 +20,7 @@ const stop = new AbortController()
 let running: Promise<void>
 
 // Without kubectl on the machine there is no oracle to ask.
-describe.skipIf(!hasKubectl)(`kubectl${hasKubectl ? '' : ': it is not found on the PATH'}`, { timeout: 120_000 }, () => {
+describe.skipIf(missing !== undefined)(skippable('kubectl', missing), { timeout: 120_000 }, () => {
   beforeAll(async () => {
     started = await startServer({
       podRuntime: {

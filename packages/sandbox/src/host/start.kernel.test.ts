@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { skippable } from '@weft/daemon/testing'
 import { describe, expect, test } from 'vitest'
 import { isReady, mountsBelow, processesWith, sandboxImpossible, startTestSandbox, TestFolder } from '../../test/test-sandbox.ts'
 import { childrenOf, identifyProcess, killProcess, waitUntilGone } from './process-identity.ts'
@@ -19,7 +20,7 @@ function expectNothingLeft(folder: TestFolder): void {
   expect(readdirSync(`${folder.path}/state`)).toEqual(['logs'])
 }
 
-describe.skipIf(impossible !== undefined)(`startSandbox()${impossible === undefined ? '' : ` (${impossible})`}`, () => {
+describe.skipIf(impossible !== undefined)(skippable('startSandbox()', impossible), () => {
   test('makes nodes Ready and leaves nothing when stopped, twice in a row (X1, X2)', async () => {
     using folder = new TestFolder()
     for (let round = 0; round < 2; round++) {

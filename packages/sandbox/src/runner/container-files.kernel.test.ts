@@ -1,4 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
+import { skippable } from '@weft/daemon/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mountsAt } from '../inside/machine-tree.ts'
 import { isReady, sandboxImpossible, startTestSandbox, TestFolder, type TestSandbox } from '../../test/test-sandbox.ts'
@@ -6,7 +7,7 @@ import { isReady, sandboxImpossible, startTestSandbox, TestFolder, type TestSand
 const impossible = sandboxImpossible()
 const at = { namespace: 'default', name: 'writer' }
 
-describe.skipIf(impossible !== undefined)(`files of containers${impossible === undefined ? '' : ` (${impossible})`}`, () => {
+describe.skipIf(impossible !== undefined)(skippable('files of containers', impossible), () => {
   let folder: TestFolder
   let sandbox: TestSandbox
   beforeAll(async () => {

@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { skippable } from '@weft/daemon/testing'
 import { expect, test } from 'vitest'
 import { isReady, sandboxImpossible, startTestSandbox, TestFolder } from '../../test/test-sandbox.ts'
 
@@ -9,7 +10,7 @@ interface EventList {
 
 const impossible = sandboxImpossible()
 
-test.skipIf(impossible !== undefined)(`Events tell why a pod does not run${impossible === undefined ? '' : ` (${impossible})`}`, async () => {
+test.skipIf(impossible !== undefined)(skippable('Events tell why a pod does not run', impossible), async () => {
   using folder = new TestFolder()
   await using sandbox = await startTestSandbox(folder, { nodes: 1 })
   writeFileSync(sandbox.refuseFile, '')

@@ -1,13 +1,14 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { skippable } from '@weft/daemon/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isReady, processesWith, sandboxImpossible, startTestSandbox, TestFolder, type TestSandbox } from '../../test/test-sandbox.ts'
 
 const impossible = sandboxImpossible()
 const probe = { image: 'weft.dev/probe:1', args: ['netexec'], readinessProbe: { httpGet: { path: '/healthz', port: 8080 }, periodSeconds: 1 } }
 
-describe.skipIf(impossible !== undefined)(`pods of the sandbox${impossible === undefined ? '' : ` (${impossible})`}`, () => {
+describe.skipIf(impossible !== undefined)(skippable('pods of the sandbox', impossible), () => {
   let folder: TestFolder
   let sandbox: TestSandbox
   beforeAll(async () => {
