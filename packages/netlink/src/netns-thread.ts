@@ -80,6 +80,16 @@ function enter(path: string): void {
   }
 }
 
+/** Into a new namespace, where there is a way back: in a user namespace of its own a process may still be in a network of its parent's, which it cannot enter again. */
+function leaveHome(): void {
+  try {
+    libc.setns(home, libc.CLONE_NEWNET)
+  } catch (error) {
+    throw error instanceof NetlinkError ? new NetlinkError({ operation: 'come back to the network namespace of this process', errno: error.errno }) : error
+  }
+  libc.unshare(libc.CLONE_NEWNET)
+}
+
 /** A thread that cannot go home is of no use: it ends, and the next job gets a new one. */
 function goHome(): void {
   try {
@@ -93,7 +103,7 @@ function create(path: string): void {
   mkdirSync(dirname(path), { recursive: true })
   libc.close(libc.open(path, libc.O_RDONLY | libc.O_CREAT | libc.O_EXCL))
   try {
-    libc.unshare(libc.CLONE_NEWNET)
+    leaveHome()
     try {
       libc.mount(OWN_NETNS, path, null, libc.MS_BIND)
     } finally {
@@ -120,7 +130,7 @@ function openSocket(protocol: NetlinkProtocol): number {
 }
 
 function scratch(protocols: readonly NetlinkProtocol[]): number[] {
-  libc.unshare(libc.CLONE_NEWNET)
+  leaveHome()
   try {
     return protocols.map(openSocket)
   } finally {
