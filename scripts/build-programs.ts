@@ -2,7 +2,7 @@
 // The front door calls it when a source is newer than the last build.
 import { copyFile, mkdir, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildShim } from '../packages/cni/src/build-shim.ts'
+import { buildShim } from '../packages/plugin/src/build-shim.ts'
 import { build, type InlineConfig } from 'tsdown'
 import { readManifests } from '../packages/sandbox/src/inside/manifests.ts'
 import { root } from './workspace.ts'
@@ -15,7 +15,7 @@ const entry: Readonly<Record<string, string>> = {
   'weft-controller': 'packages/controller/src/main.ts',
   'weft-probe': 'packages/sandbox/src/probe/main.ts',
   'sandbox-init': 'packages/sandbox/src/init.ts',
-  'shim-twin-main': 'packages/cni/src/shim-twin-main.ts',
+  'shim-twin-main': 'packages/plugin/src/shim-twin-main.ts',
   'netns-thread': 'packages/netlink/src/netns-thread.ts',
   'store-worker': 'packages/allocator/src/store-worker.ts',
   'udp-thread': 'packages/dns/src/server/udp-thread.ts',

@@ -11,7 +11,7 @@ import { familyOf, type RangeSet, rangeSetKey } from './range-set.ts'
 import type { RangeSource } from './range-source.ts'
 import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore } from './store.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 export interface AllocatorOptions {
   /** SQLite database of attachments. */

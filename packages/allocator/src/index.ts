@@ -1,5 +1,5 @@
 export { Allocator, type AllocatorOptions } from './allocator.ts'
 export { IpamError, type IpamErrorCode } from './ipam-error.ts'
-export type { AllocateRequest, AttachmentKey, AttachmentRecord, AttachmentState, Reservation } from './model.ts'
+export { type AllocateRequest, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
 export { gatewayOf, rangeContains, type RangeSet, type RangeSetText, rangeSetsSchema, readRangeSets, type SubnetRange } from './range-set.ts'
 export type { RangeSink, RangeSource } from './range-source.ts'

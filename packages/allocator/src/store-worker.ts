@@ -6,7 +6,7 @@ import { chmodSync, closeSync, existsSync, openSync, renameSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { isRepeatable, type StoredAttachment, type StoreMessage, type StoreOperation, type StoreReply, type StoreRequest, type StoreResult } from './store-message.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 const schemaVersion = 2
 

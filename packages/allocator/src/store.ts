@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { IpamError } from './ipam-error.ts'
 import type { StoredAttachment, StoreMessage, StoreOperation, StoreReply, StoreRequest } from './store-message.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 interface Waiter {
   readonly resolve: () => void

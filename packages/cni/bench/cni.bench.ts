@@ -13,7 +13,7 @@ import { createNetns, deleteNetns, netnsOfSocket, RouteSocket } from '@weft/netl
 import { linkIdentity } from '../src/link-name.ts'
 import { wirePod } from '../src/wire.ts'
 import { eventually, hostLinks, nodeAddresses, prepareNode } from '../test/node-fixture.ts'
-import { installPlugin, programs } from '../test/plugin.ts'
+import { installPlugin, programs } from '@weft/plugin/testing'
 import { buildStopwatch, type Contestant, type Lap, ourContestant, peerContestant, runLap, serverCpuMs } from './contest.ts'
 import type { TestNamespace } from '@weft/netlink/testing'
 

@@ -8,7 +8,7 @@ import { whyNoPrograms, TestNamespace, whyNoKernelTests } from '@weft/netlink/te
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chainRuntimes, cnitool, debianPlugins, type NetworkList, whyNoCnitool } from '../test/chain.ts'
 import { createNode, eventually, hostLinks, type NodeFixture } from '../test/node-fixture.ts'
-import { programs } from '../test/plugin.ts'
+import { programs } from '@weft/plugin/testing'
 import { ask, serve } from '../test/talk.ts'
 import { linkIdentity } from './link-name.ts'
 

@@ -11,7 +11,7 @@ import { readSysctls } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventually, hostLinks, networkConfig, prepareNode } from '../test/node-fixture.ts'
-import { installPlugin, type InstalledPlugin, type PluginOutput, programs } from '../test/plugin.ts'
+import { installPlugin, type InstalledPlugin, type PluginOutput, programs } from '@weft/plugin/testing'
 
 const [[, program]] = await programs()
 

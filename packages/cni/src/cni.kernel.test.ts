@@ -5,7 +5,7 @@ import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
 import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createNode, deleteRoutes, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
-import { programs } from '../test/plugin.ts'
+import { programs } from '@weft/plugin/testing'
 import { pour, sink } from '../test/talk.ts'
 import { linkIdentity } from './link-name.ts'
 

@@ -7,7 +7,7 @@ import { formatIp } from '@weft/ip'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createNode, eventually, hostLinks, networkConfig, type NodeFixture } from '../test/node-fixture.ts'
-import { programs } from '../test/plugin.ts'
+import { programs } from '@weft/plugin/testing'
 import { linkIdentity } from './link-name.ts'
 
 const [[, program]] = await programs()

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { keyText } from '@weft/allocator'
 import type { Clock, Logger } from '@weft/daemon'
 import type { RouteSocket } from '@weft/netlink'
 import type { AddressPort, PodsPort, StoredAttachment } from './ports.ts'
@@ -34,11 +35,11 @@ export class Collector {
     const links = new Set(route.links({ kind: 'veth' }).map(({ name }) => name))
     const now = clock.now()
     const gone = address.attachments().filter((attachment) => attachment.state !== 'releasing' && this.#isGone(attachment, (name) => links.has(name)))
-    const keys = new Set(gone.map(keyOf))
+    const keys = new Set(gone.map(keyText))
     for (const key of this.#firstSeen.keys()) if (!keys.has(key)) this.#firstSeen.delete(key)
     let released = 0
     for (const attachment of gone) {
-      const key = keyOf(attachment)
+      const key = keyText(attachment)
       const firstSeen = this.#firstSeen.get(key)
       if (firstSeen === undefined) this.#firstSeen.set(key, now)
       else if (now - firstSeen >= graceMs && await release(attachment, () => this.#isStillGone(attachment))) {
@@ -65,8 +66,4 @@ export class Collector {
 /** A process id may be somebody else's by now, so only a path of its own says anything. */
 function namespaceLives(netns: string): boolean {
   return netns !== '' && !netns.startsWith('/proc/') && existsSync(netns)
-}
-
-function keyOf({ containerId, ifname }: StoredAttachment): string {
-  return `${containerId}/${ifname}`
 }

@@ -6,7 +6,7 @@ import { TestNamespace, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/te
 import { baseChain, countIn, diffTable, eq, icmp, icmpv6, namedCounter, NftSocket, rule, table, Transaction } from '@weft/nftables'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createNode, deleteRoutes, eventually, hostLinks, type NodeFixture } from '../test/node-fixture.ts'
-import { programs } from '../test/plugin.ts'
+import { programs } from '@weft/plugin/testing'
 import { ask, serve } from '../test/talk.ts'
 import { readFileSync } from 'node:fs'
 

@@ -1,12 +1,13 @@
+import { keyText } from '@weft/allocator'
 import { tables, type Attachment } from '@weft/api'
 import type { Logger } from '@weft/daemon'
 import { diffElements, diffTable, type Nft, type Table, Transaction } from '@weft/nftables'
-import { CniError } from './cni-error.ts'
+import { CniError } from '@weft/plugin'
 import { compileTable } from './compile.ts'
 import { type HostPort, hostPortKey, hostPortsOf, parseData } from './model.ts'
 import type { PortMapping } from './network-config.ts'
 import type { AttachmentKey, NodeAddresses, StoredAttachment } from './ports.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 export interface HostPortsDeps {
   readonly nft: Nft
@@ -48,7 +49,7 @@ export class HostPorts {
     for (const attachment of attachments) {
       if (attachment.state === 'releasing') continue
       const hostPorts = hostPortsOf(attachment, parseData(attachment.data).portMappings)
-      if (hostPorts.length > 0) this.#byAttachment.set(keyOf(attachment), hostPorts)
+      if (hostPorts.length > 0) this.#byAttachment.set(keyText(attachment), hostPorts)
     }
   }
 
@@ -57,7 +58,7 @@ export class HostPorts {
     const taken = new Map([...this.#byAttachment].flatMap(([owner, hostPorts]) => hostPorts.map((hostPort) => [hostPortKey(hostPort), owner] as const)))
     for (const hostPort of hostPortsOf(attachment, mappings)) {
       const owner = taken.get(hostPortKey(hostPort))
-      if (owner !== undefined && owner !== keyOf(attachment)) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot serve host port "${hostPortKey(hostPort)}": container ${owner} has it, wanted a free one`)
+      if (owner !== undefined && owner !== keyText(attachment)) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot serve host port "${hostPortKey(hostPort)}": container ${owner} has it, wanted a free one`)
     }
   }
 
@@ -66,14 +67,14 @@ export class HostPorts {
     const hostPorts = hostPortsOf(attachment, mappings)
     if (hostPorts.length === 0) return
     this.check(attachment, mappings)
-    this.#byAttachment.set(keyOf(attachment), hostPorts)
+    this.#byAttachment.set(keyText(attachment), hostPorts)
     this.#apply()
     this.#deps.forget(hostPorts)
   }
 
   /** Stops serving them; nothing happens if there are none (NET-32). */
   remove(key: AttachmentKey): void {
-    if (this.#byAttachment.delete(keyOf(key))) this.#apply()
+    if (this.#byAttachment.delete(keyText(key))) this.#apply()
   }
 
   /** Reads the table back and writes what differs; writes nothing when nothing does (P11). */
@@ -104,7 +105,7 @@ export class HostPorts {
 
   /** For CHECK: which host ports of the attachment the kernel does not have. */
   findDifferences(attachment: AttachmentKey): readonly string[] {
-    const hostPorts = this.#byAttachment.get(keyOf(attachment)) ?? []
+    const hostPorts = this.#byAttachment.get(keyText(attachment)) ?? []
     if (hostPorts.length === 0) return []
     return diffTable(this.#deps.nft.read('inet', tables.cni), this.#compile()).isEmpty ? [] : ['host ports differ from the kernel\'s']
   }
@@ -138,8 +139,4 @@ export class HostPorts {
       this.resync()
     }
   }
-}
-
-function keyOf({ containerId, ifname }: AttachmentKey): string {
-  return `${containerId}/${ifname}`
 }

@@ -1,7 +1,7 @@
 import { routeProtocols } from '@weft/api'
 import { firstIp, formatIp } from '@weft/ip'
 import { ensureDone, type RouteSocket } from '@weft/netlink'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 import { parseData } from './model.ts'
 import type { NodeAddresses, StoredAttachment } from './ports.ts'
 import { hostRequests } from './wire.ts'

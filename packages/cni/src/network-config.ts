@@ -1,12 +1,13 @@
 import { type RangeSet, type RangeSetText, rangeSetsSchema, readRangeSets } from '@weft/allocator'
 import type { Protocol } from '@weft/api'
 import { type IpAddress, isUnspecified, type MacAddress, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
+import { type AttachmentRequest, CniError, type PluginConfig, type ResultDns } from '@weft/plugin'
 import { z } from 'zod'
 import { type Bandwidth, bandwidthSchema, readBandwidth } from './bandwidth.ts'
-import { CniError } from './cni-error.ts'
-import { type CniResult, decodeResult, type ResultDns } from './cni-result.ts'
-import { type CniVersion, parseCniVersion } from './version.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
+
+/** ADD or CHECK of a pod's interface. */
+export type PodRequest = AttachmentRequest<NetworkConfig>
 
 /** One `hostPort` of a pod. */
 export interface PortMapping {
@@ -17,11 +18,8 @@ export interface PortMapping {
   readonly hostIp: IpAddress | undefined
 }
 
-/** The network configuration the runtime passes on stdin, as far as it concerns us. */
+/** What the configuration of a network says to us alone; every attachment has one. */
 export interface NetworkConfig {
-  readonly cniVersion: CniVersion
-  readonly name: string
-  readonly prevResult: CniResult | undefined
   /** Of the runtime, else of the configuration itself (CNI-30). */
   readonly dns: ResultDns | undefined
   readonly bandwidth: Bandwidth | undefined
@@ -31,8 +29,6 @@ export interface NetworkConfig {
   /** Addresses asked for by `runtimeConfig.ips`, `args.cni.ips` or the pod's annotation. */
   readonly ips: readonly IpAddress[]
   readonly mac: MacAddress | undefined
-  /** GC only: what the runtime still knows; undefined if it did not say. */
-  readonly validAttachments: readonly { readonly containerId: string, readonly ifname: string }[] | undefined
 }
 
 /**
@@ -69,29 +65,21 @@ const configSchema = z.object({
     dns: z.object({ servers: z.array(z.string()).nullish(), searches: z.array(z.string()).nullish(), options: z.array(z.string()).nullish() }).nullish(),
   }).nullish(),
   args: z.object({ cni: z.object({ ips: z.array(z.string()).nullish(), mac: z.string().nullish() }).nullish() }).nullish(),
-  'cni.dev/valid-attachments': z.array(z.object({ containerID: z.string(), ifname: z.string() })).nullish(),
 })
 
-const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
-
 /**
- * Reads and checks the configuration (CNI-5, CNI-10, CNI-13).
+ * Reads and checks what of a configuration is ours.
  *
- * @throws {CniError} Code 6 for text that is not JSON, 1 for a version we do not speak, 7 for values that cannot be used.
+ * @throws {CniError} Code 7 for values that cannot be used, 2 for a field that asks for what we do not do.
  */
-export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
-  const root = parseJson(stdin)
-  const { cniVersion, name } = identify(root)
-  const parsed = configSchema.safeParse(root)
+export function readNetworkConfig({ name, fields }: PluginConfig): NetworkConfig {
+  const parsed = configSchema.safeParse(fields)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${name}": ${problems.join('; ')}`)
   }
-  const { dns, bandwidth, ipam, runtimeConfig, args, 'cni.dev/valid-attachments': valid } = parsed.data
+  const { dns, bandwidth, ipam, runtimeConfig, args } = parsed.data
   return {
-    cniVersion,
-    name,
-    prevResult: root['prevResult'] === undefined || root['prevResult'] === null ? undefined : decodeResult(root['prevResult']),
     dns: runtimeDns(runtimeConfig?.dns) ?? dns,
     // What the administrator wrote down wins over what the pod asks for (CNI-46).
     bandwidth: readValue(name, 'bandwidth', bandwidth ?? runtimeConfig?.bandwidth, readBandwidth),
@@ -99,42 +87,12 @@ export function parseNetworkConfig(stdin: Uint8Array): NetworkConfig {
     ranges: readRanges(name, ipam, runtimeConfig?.ipRanges ?? []),
     ips: (runtimeConfig?.ips ?? args?.cni?.ips ?? annotatedIps(runtimeConfig?.['io.kubernetes.cri.pod-annotations']?.[ipsAnnotation])).map((text) => readValue(name, 'ips', text, parseRequestedIp)),
     mac: readOptional(name, 'mac', runtimeConfig?.mac ?? args?.cni?.mac, parseMac),
-    validAttachments: valid?.map(({ containerID, ifname }) => ({ containerId: containerID, ifname })),
   }
-}
-
-/**
- * Reads of which network a configuration is and nothing else. For DEL: what was refused at ADD, or is no longer readable in the runtime's cache
- * (CNI-36), must not keep a pod from ending.
- *
- * @throws {CniError} As {@link parseNetworkConfig}, save for values.
- */
-export function parseNetworkIdentity(stdin: Uint8Array): NetworkConfig {
-  return { ...identify(parseJson(stdin)), prevResult: undefined, dns: undefined, bandwidth: undefined, portMappings: [], ranges: [], ips: [], mac: undefined, validAttachments: undefined }
-}
-
-function identify(root: Readonly<Record<string, unknown>>): Pick<NetworkConfig, 'cniVersion' | 'name'> {
-  const cniVersion = parseCniVersion(root['cniVersion'])
-  const name = root['name']
-  if (typeof name !== 'string' || name === '') throw new CniError('ERR_CNI_INVALID_CONFIG', 'missing network name')
-  if (!namePattern.test(name)) throw new CniError('ERR_CNI_INVALID_CONFIG', `invalid characters found in network name: "${name}"`)
-  return { cniVersion, name }
 }
 
 /** With or without a prefix length (IPAM-8); the length is the network's business, ours is one address. */
 export function parseRequestedIp(text: string): IpAddress {
   return text.includes('/') ? parseInterfaceAddress(text).address : parseIp(text)
-}
-
-function parseJson(stdin: Uint8Array): Readonly<Record<string, unknown>> {
-  let value: unknown
-  try {
-    value = JSON.parse(Buffer.from(stdin).toString('utf8'))
-  } catch (error) {
-    throw new CniError('ERR_CNI_DECODE', `error unmarshall network config: ${messageOf(error)}`, { cause: error })
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new CniError('ERR_CNI_DECODE', 'error unmarshall network config: it is not an object')
-  return Object.fromEntries(Object.entries(value))
 }
 
 /** Sets of the runtime come first, and an attachment has one address of a family. */

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync } from 'node:fs'
 import { RouteSocket } from '@weft/netlink'
-import { CniError } from './cni-error.ts'
-import type { AttachmentRequest } from './cni-request.ts'
+import { closeAll, CniError } from '@weft/plugin'
+import type { PodRequest } from './network-config.ts'
 
 /** What the shim opened for us in the pod's namespace. */
 export interface PodNetns extends Disposable {
@@ -15,7 +15,7 @@ export interface PodNetns extends Disposable {
  * @param fds rtnetlink socket, namespace; both are closed in any case.
  * @throws {CniError} If there are none, or the namespace is the node's own (CNI-12).
  */
-export function takePodNetns(request: AttachmentRequest, fds: readonly number[], nodeNetnsFd: number): PodNetns {
+export function takePodNetns(request: Pick<PodRequest, 'netns' | 'netnsError'>, fds: readonly number[], nodeNetnsFd: number): PodNetns {
   const [socketFd, netnsFd] = fds
   if (socketFd === undefined || netnsFd === undefined || fds.length !== 2) {
     closeAll(fds)
@@ -30,8 +30,4 @@ export function takePodNetns(request: AttachmentRequest, fds: readonly number[],
   }
   const route = RouteSocket.fromFd(socketFd)
   return { route, [Symbol.dispose]: () => route[Symbol.dispose]() }
-}
-
-export function closeAll(fds: readonly number[]): void {
-  for (const fd of fds) closeSync(fd)
 }

@@ -1,6 +1,6 @@
 import { podGateways } from '@weft/api'
 import { type Cidr, type Family, formatCidr, formatIp, type IpAddress, parseCidr, parseIp } from '@weft/ip'
-import type { ResultRoute } from './cni-result.ts'
+import type { ResultRoute } from '@weft/plugin'
 
 const gateways: Readonly<Record<Family, IpAddress>> = { 4: parseIp(podGateways.ipv4), 6: parseIp(podGateways.ipv6) }
 const defaults: Readonly<Record<Family, Cidr>> = { 4: parseCidr('0.0.0.0/0'), 6: parseCidr('::/0') }

@@ -4,13 +4,14 @@ import { routeProtocols } from '@weft/api'
 import type { Logger } from '@weft/daemon'
 import { firstIp, formatIp, type IpAddress, parseMac } from '@weft/ip'
 import type { RouteSocket } from '@weft/netlink'
+import { parsePluginConfig } from '@weft/plugin'
 import { z } from 'zod'
 import { linkIdentity } from './link-name.ts'
 import { formatData } from './model.ts'
-import { parseNetworkConfig } from './network-config.ts'
+import { type NetworkConfig, readNetworkConfig } from './network-config.ts'
 import type { PodsPort, StoredAttachment } from './ports.ts'
 import { isHostIfname } from './teardown.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 export interface RebuildSources {
   readonly route: Pick<RouteSocket, 'links' | 'routes' | 'neighbours'>
@@ -61,10 +62,10 @@ export async function findAttachments({ route, cachePath, pods, logger }: Rebuil
 }
 
 /** One file that cannot be read does not keep the others from being found again. */
-function readRuntimeConfig({ runtimeConfig, network }: Pick<Known, 'runtimeConfig' | 'network'>, logger: Logger): Pick<ReturnType<typeof parseNetworkConfig>, 'portMappings' | 'bandwidth'> {
+function readRuntimeConfig({ runtimeConfig, network }: Pick<Known, 'runtimeConfig' | 'network'>, logger: Logger): Pick<NetworkConfig, 'portMappings' | 'bandwidth'> {
   if (network === '' || runtimeConfig === undefined) return { portMappings: [], bandwidth: undefined }
   try {
-    return parseNetworkConfig(Buffer.from(JSON.stringify({ cniVersion: '1.0.0', name: network, runtimeConfig })))
+    return readNetworkConfig(parsePluginConfig(Buffer.from(JSON.stringify({ cniVersion: '1.0.0', name: network, runtimeConfig }))))
   } catch (error) {
     logger.warn({ network, error: messageOf(error) }, 'capabilities in the runtime\'s cache passed over')
     return { portMappings: [], bandwidth: undefined }

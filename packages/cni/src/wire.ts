@@ -3,11 +3,11 @@ import { routeProtocols } from '@weft/api'
 import { cidrFrom, formatIp, type IpAddress, type MacAddress } from '@weft/ip'
 import { ensureDone, isAlreadyExists, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
 import { type Bandwidth, limitRequests, type RateLimit } from './bandwidth.ts'
-import { CniError } from './cni-error.ts'
+import { CniError } from '@weft/plugin'
 import type { LinkIdentity } from './link-name.ts'
 import { everywhere, podGateway } from './pod-route.ts'
 import type { NodeAddresses } from './ports.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 /** Everything that decides how one pod is wired. */
 export interface WirePlan extends LinkIdentity {

@@ -7,7 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasPrograms } from '@weft/netlink/testing'
 import type { NodeFixture } from './node-fixture.ts'
-import { type PluginOutput, runProgram } from './plugin.ts'
+import { type PluginOutput, runProgram } from '@weft/plugin/testing'
 
 /** Where Debian puts the plugins of containernetworking. */
 export const debianPlugins = '/usr/lib/cni'

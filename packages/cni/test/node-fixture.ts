@@ -13,8 +13,8 @@ import { NftSocket } from '@weft/nftables'
 import { type Cni, createCni } from '../src/cni.ts'
 import { cniConfigSchema } from '../src/config.ts'
 import type { CoverPort } from '../src/ports.ts'
-import { installPlugin, type InstalledPlugin, type PluginOutput } from './plugin.ts'
-import type { ShimProgram } from '../src/install.ts'
+import { installPlugin, type InstalledPlugin, type PluginOutput } from '@weft/plugin/testing'
+import type { ShimProgram } from '@weft/plugin'
 
 export const nodeAddresses: { readonly 4: Ipv4, readonly 6: Ipv6 } = { 4: parseIpv4('172.30.1.11'), 6: parseIpv6('fd00:172:30:1::11') }
 export const podRanges: readonly string[] = ['10.244.1.0/24', 'fd00:10:244:1::/64']

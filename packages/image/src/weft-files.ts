@@ -1,7 +1,7 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buildShim } from '@weft/cni'
+import { buildShim } from '@weft/plugin'
 import { type Part, rename, sha512Of } from './base-files.ts'
 import { bundle, programs } from './bundle.ts'
 import { ImageError } from './image-error.ts'
@@ -45,7 +45,7 @@ export async function weftFiles(root: string, { lock, platform, cacheDir }: { re
 /** A pod's node has no Node: in an image the plugin is the compiled one, never its twin. */
 async function compiledShim(root: string, { cacheDir, platform }: { readonly cacheDir: string, readonly platform: Platform }): Promise<string> {
   const compiler = platform === hostPlatform ? 'cc' : platform.crossCompiler
-  const shim = await buildShim(join(cacheDir, `shim-${platform.architecture}`), { compiler, arch: platform.node, source: join(root, 'packages/cni/shim/weft-cni.c') })
+  const shim = await buildShim(join(cacheDir, `shim-${platform.architecture}`), { compiler, arch: platform.node, source: join(root, 'packages/plugin/shim/weft-cni.c') })
   if (shim.kind === 'binary') return shim.path
   const remedy = platform === hostPlatform ? 'install a C compiler with a static libc (Debian: gcc, libc6-dev)' : `install a cross compiler (Debian: gcc-${platform.triplet.replace('_', '-')})`
   throw new ImageError('ERR_IMAGE_COMPILER', `Cannot compile the CNI plugin for ${platform.name} with "${compiler}": ${shim.reason}; ${remedy}`)

@@ -4,7 +4,7 @@ import type { KubeClient, Store } from '@weft/kube'
 import { listOwnBlocks, listPools } from './block-claim.ts'
 import type { RangeSource } from '@weft/allocator'
 import type { OnRefused } from './refusals.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 interface AutoOptions {
   readonly nodeName: string

@@ -1,6 +1,6 @@
 import type { Logger } from '@weft/daemon'
 import { targetOf } from '@weft/kube'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 /**
  * Told of a pool or block that cannot be used.

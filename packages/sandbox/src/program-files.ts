@@ -1,7 +1,7 @@
 // Where programs lie: from source in their packages, built all in one flat folder, where this code lies then too (as in
 // the image). Threads are found the same way by those who start them.
 import { existsSync } from 'node:fs'
-import { buildShim } from '@weft/cni'
+import { buildShim } from '@weft/plugin'
 import { fileURLToPath } from 'node:url'
 
 const fromSource = import.meta.url.endsWith('.ts')

@@ -1,11 +1,9 @@
 import type { Attachment } from '@weft/api'
 import { formatIp, type IpAddress, parseMac } from '@weft/ip'
-import { CniError } from '../cni-error.ts'
-import type { AttachmentRequest } from '../cni-request.ts'
-import type { CniResult } from '../cni-result.ts'
+import { CniError, type CniResult } from '@weft/plugin'
 import { linkIdentity } from '../link-name.ts'
 import { formatData } from '../model.ts'
-import { parseRequestedIp } from '../network-config.ts'
+import { type PodRequest, parseRequestedIp } from '../network-config.ts'
 import { orAborted } from '../or-aborted.ts'
 import { takePodNetns } from '../pod-netns.ts'
 import type { AddressReservation } from '../ports.ts'
@@ -17,7 +15,7 @@ import { podGateway, podRoutes } from '../pod-route.ts'
  * Attaches a pod: addresses, filter, link. The commit of the addresses goes on at the same time; ADD is answered when all
  * three are done, and undone when one fails (CNI-23).
  */
-export async function add(context: VerbContext, request: AttachmentRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
+export async function add(context: VerbContext, request: PodRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
   const { ports, hostPorts, teardown, logger, metrics } = context
   const { containerId, ifname, netns, args, config } = request
   using pod = takePodNetns(request, fds, context.nodeNetnsFd)
@@ -58,18 +56,18 @@ export async function add(context: VerbContext, request: AttachmentRequest, fds:
 }
 
 /** An ADD that the agent did not live to answer, or a DEL whose link is not gone yet, must be over before this one starts. */
-async function clearLeftover({ ports, teardown }: VerbContext, { containerId, ifname }: AttachmentRequest, signal: AbortSignal): Promise<void> {
+async function clearLeftover({ ports, teardown }: VerbContext, { containerId, ifname }: PodRequest, signal: AbortSignal): Promise<void> {
   const known = ports.address.find({ containerId, ifname })
   if (known !== undefined && known.state !== 'attached') await orAborted(teardown.remove(known, known.hostIfname, { wait: true }), signal)
 }
 
-async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, config }: AttachmentRequest, { hostIfname, podMac }: Pick<WirePlan, 'hostIfname' | 'podMac'>, signal: AbortSignal): Promise<AddressReservation> {
+async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, base, config }: PodRequest, { hostIfname, podMac }: Pick<WirePlan, 'hostIfname' | 'podMac'>, signal: AbortSignal): Promise<AddressReservation> {
   const requested = args.IP === undefined ? config.ips : args.IP.split(',').map(parseArgsIp)
   try {
     return await ports.address.allocate({
       containerId, ifname, netns, hostIfname, requested, ranges: config.ranges,
       pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
-      data: formatData({ network: config.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth }),
+      data: formatData({ network: base.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth }),
     }, { signal })
   } catch (error) {
     throw addressError(error)
@@ -82,7 +80,7 @@ export function addressError(error: unknown): unknown {
   return new CniError(error.retryable === true ? 'ERR_CNI_TRY_AGAIN' : 'ERR_CNI_ADDRESS', error.message, { cause: error })
 }
 
-function explicitMac({ args, config }: AttachmentRequest): WirePlan['podMac'] | undefined {
+function explicitMac({ args, config }: PodRequest): WirePlan['podMac'] | undefined {
   try {
     return config.mac ?? (args.MAC === undefined ? undefined : parseMac(args.MAC))
   } catch (error) {
@@ -99,7 +97,7 @@ function parseArgsIp(text: string): IpAddress {
 }
 
 interface ResultParts {
-  readonly request: AttachmentRequest
+  readonly request: PodRequest
   readonly attachment: Attachment
   readonly plan: WirePlan
   readonly netns: string
@@ -107,7 +105,7 @@ interface ResultParts {
 
 /** What came before, then ours (CNI-22); addresses point to the pod's interface (CNI-24). */
 function result({ request, attachment, plan, netns }: ResultParts): CniResult {
-  const { prevResult, dns } = request.config
+  const { base: { prevResult }, config: { dns } } = request
   const before = prevResult?.interfaces ?? []
   return {
     interfaces: [

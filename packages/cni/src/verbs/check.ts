@@ -1,7 +1,7 @@
 import { formatIp } from '@weft/ip'
-import { CniError } from '../cni-error.ts'
-import type { AttachmentRequest } from '../cni-request.ts'
+import { CniError } from '@weft/plugin'
 import { parseData } from '../model.ts'
+import type { PodRequest } from '../network-config.ts'
 import { takePodNetns } from '../pod-netns.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { findDifferences } from '../wire.ts'
@@ -11,14 +11,14 @@ import { findDifferences } from '../wire.ts'
  *
  * @throws {CniError} Naming every difference.
  */
-export function check({ ports, route, nodeNetnsFd, hostPorts }: VerbContext, request: AttachmentRequest, fds: readonly number[]): void {
+export function check({ ports, route, nodeNetnsFd, hostPorts }: VerbContext, request: PodRequest, fds: readonly number[]): void {
   using pod = takePodNetns(request, fds, nodeNetnsFd)
-  const { containerId, ifname, netns, config } = request
-  if (config.prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
+  const { containerId, ifname, netns, base: { prevResult } } = request
+  if (prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
   const attachment = ports.address.find({ containerId, ifname })
   if (attachment === undefined || attachment.state === 'releasing') throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": it is unknown on this node, wanted one that ADD made`)
-  const told = new Set(config.prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
-  const shown = config.prevResult.interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns)
+  const told = new Set(prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
+  const shown = prevResult.interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns)
   const differences = [
     ...shown === undefined ? [`interface ${ifname} is not in prevResult`] : [],
     ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),

@@ -1,4 +1,4 @@
-import { CniError } from '../cni-error.ts'
+import { CniError } from '@weft/plugin'
 import type { AttachmentKey } from '../ports.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { linkIdentity } from '../link-name.ts'

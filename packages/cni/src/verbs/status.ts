@@ -1,5 +1,5 @@
 import { tables } from '@weft/api'
-import { CniError } from '../cni-error.ts'
+import { CniError } from '@weft/plugin'
 import type { VerbContext } from '../verb-context.ts'
 
 /**

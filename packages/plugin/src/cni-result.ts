@@ -11,7 +11,7 @@ interface ResultInterface {
   readonly pciID?: string | undefined
 }
 
-interface ResultIp {
+export interface ResultIp {
   /** With prefix length. */
   readonly address: string
   readonly gateway?: string | undefined
@@ -57,7 +57,8 @@ export function encodeResult(result: CniResult, cniVersion: CniVersion): Json {
   const withFamily = !isAtLeast(cniVersion, '1.0.0')
   return {
     cniVersion,
-    interfaces: result.interfaces.map(({ name, mac, sandbox, mtu, socketPath, pciID }) => ({ name, mac, ...newest ? { mtu, socketPath, pciID } : {}, sandbox })),
+    // An IPAM plugin has none (IPAM-11).
+    ...result.interfaces.length === 0 ? {} : { interfaces: result.interfaces.map(({ name, mac, sandbox, mtu, socketPath, pciID }) => ({ name, mac, ...newest ? { mtu, socketPath, pciID } : {}, sandbox })) },
     ips: result.ips.map((ip) => withFamily ? { version: isIpv6(ip.address) ? '6' : '4', ...ip } : ip),
     routes: result.routes.map((route) => newest ? route : { dst: route.dst, gw: route.gw }),
     dns,

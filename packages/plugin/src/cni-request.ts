@@ -1,26 +1,36 @@
 import { CniError } from './cni-error.ts'
 import { type CniArgs, parseCniArgs } from './cni-args.ts'
 import { type CallFrame, netnsErrorEntry } from './frame.ts'
-import { type NetworkConfig, parseNetworkConfig, parseNetworkIdentity } from './network-config.ts'
+import { parsePluginConfig, parsePluginIdentity, type PluginConfig } from './plugin-config.ts'
 import { type CniVersion, isAtLeast } from './version.ts'
 
 const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const
 type CniCommand = (typeof cniCommands)[number]
 
-/** A verb on one attachment. */
-export interface AttachmentRequest {
-  readonly command: 'ADD' | 'DEL' | 'CHECK'
+interface OfAttachment {
   readonly containerId: string
   readonly ifname: string
-  /** Path; empty with DEL when the runtime no longer knows it. */
+}
+
+/** ADD or CHECK of one attachment. */
+export interface AttachmentRequest<Config> extends OfAttachment {
+  readonly command: 'ADD' | 'CHECK'
+  /** Path. */
   readonly netns: string
   /** Why the shim could not open the namespace: `<errno> <text>`. */
   readonly netnsError: string | undefined
   readonly args: CniArgs
-  readonly config: NetworkConfig
+  readonly base: PluginConfig
+  readonly config: Config
 }
 
-export type CniRequest = AttachmentRequest | { readonly command: 'STATUS' | 'GC' | 'VERSION', readonly config: NetworkConfig | undefined }
+/** DEL has no use for what ADD could have been refused for, so nothing of it is read. */
+export interface DetachRequest extends OfAttachment {
+  readonly command: 'DEL'
+  readonly base: PluginConfig
+}
+
+export type CniRequest<Config> = AttachmentRequest<Config> | DetachRequest | { readonly command: 'STATUS' | 'GC', readonly base: PluginConfig } | { readonly command: 'VERSION' }
 
 const required: Readonly<Record<CniCommand, readonly string[]>> = {
   ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
@@ -39,24 +49,27 @@ const since: Readonly<Record<CniCommand, CniVersion>> = { ADD: '0.1.0', DEL: '0.
  *
  * @throws {CniError} With the specification's code.
  */
-export function parseRequest({ environment, stdin }: CallFrame): CniRequest {
+export function parseRequest<Config>({ environment, stdin }: CallFrame, readConfig: (config: PluginConfig) => Config): CniRequest<Config> {
   const command = environment.get('CNI_COMMAND') ?? ''
   if (!isCommand(command)) throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `unknown CNI_COMMAND: ${command}`)
   const missing = required[command].filter((name) => (environment.get(name) ?? '') === '')
   if (missing.length > 0) throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `required env variables [${missing.join(',')}] missing`)
-  if (command === 'VERSION') return { command, config: undefined }
-  if (command === 'STATUS' || command === 'GC') return { command, config: configFor(command, stdin) }
+  if (command === 'VERSION') return { command }
+  if (command === 'STATUS' || command === 'GC') return { command, base: configFor(command, stdin) }
   const containerId = checkContainerId(environment.get('CNI_CONTAINERID') ?? '')
   const ifname = checkIfname(environment.get('CNI_IFNAME') ?? '')
+  if (command === 'DEL') return { command, containerId, ifname, base: configFor(command, stdin) }
+  const args = parseCniArgs(environment.get('CNI_ARGS') ?? '')
+  const base = configFor(command, stdin)
   return {
     command,
     containerId,
     ifname,
     netns: environment.get('CNI_NETNS') ?? '',
     netnsError: environment.get(netnsErrorEntry),
-    // DEL has no use for what ADD would be refused for.
-    args: command === 'DEL' ? {} : parseCniArgs(environment.get('CNI_ARGS') ?? ''),
-    config: configFor(command, stdin),
+    args,
+    base,
+    config: readConfig(base),
   }
 }
 
@@ -64,8 +77,8 @@ function isCommand(text: string): text is CniCommand {
   return cniCommands.some((command) => command === text)
 }
 
-function configFor(command: CniCommand, stdin: Uint8Array): NetworkConfig {
-  const config = command === 'DEL' ? parseNetworkIdentity(stdin) : parseNetworkConfig(stdin)
+function configFor(command: CniCommand, stdin: Uint8Array): PluginConfig {
+  const config = command === 'DEL' ? parsePluginIdentity(stdin) : parsePluginConfig(stdin)
   if (!isAtLeast(config.cniVersion, since[command]))
     throw new CniError('ERR_CNI_INCOMPATIBLE_VERSION', `config version does not allow ${command}: it is ${config.cniVersion}, wanted ${since[command]} or later`)
   return config

@@ -1,41 +1,41 @@
-import { Deadlines } from '@weft/daemon'
+import { type Clock, Deadlines, type Logger } from '@weft/daemon'
+import { messageOf } from '@weft/daemon/message-of'
 import { CniError, toCniError } from './cni-error.ts'
-import { type AttachmentRequest, type CniRequest, parseRequest } from './cni-request.ts'
+import { type AttachmentRequest, type CniRequest, type DetachRequest, parseRequest } from './cni-request.ts'
 import { encodeResult } from './cni-result.ts'
+import { closeAll } from './descriptors.ts'
 import type { CallFrame, ReplyFrame } from './frame.ts'
 import { KeyedQueue } from './keyed-queue.ts'
-import { closeAll } from './pod-netns.ts'
+import type { PluginMetrics, PluginVerbs } from './plugin-verbs.ts'
 import type { Spool } from './spool.ts'
-import type { VerbContext } from './verb-context.ts'
-import { add } from './verbs/add.ts'
-import { check } from './verbs/check.ts'
-import { del } from './verbs/del.ts'
-import { gc } from './verbs/gc.ts'
-import { status } from './verbs/status.ts'
 import { type CniVersion, cniVersions } from './version.ts'
-import { messageOf } from './message-of.ts'
 
-export interface CallHandlerOptions {
+export interface CallHandlerOptions<Config> {
+  readonly verbs: PluginVerbs<Config>
   readonly spool: Spool
   /** Whoever else acts on containers waits in it too. */
   readonly queue?: KeyedQueue | undefined
+  /** Longest an ADD or CHECK may take, in milliseconds. */
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: PluginMetrics
   /** Calls under way end with it. */
   readonly signal: AbortSignal
 }
 
 /** Answers calls: parses, puts calls of one container in a row, sets a deadline, turns errors into the runtime's form. */
-export class CallHandler {
-  readonly #context: VerbContext
-  readonly #spool: Spool
+export class CallHandler<Config> {
+  readonly #options: CallHandlerOptions<Config>
   readonly #queue: KeyedQueue
   readonly #deadlines: Deadlines
   #replaying: Promise<ReadonlySet<string>> | undefined
 
-  constructor(context: VerbContext, { spool, queue = new KeyedQueue(), signal }: CallHandlerOptions) {
+  constructor(options: CallHandlerOptions<Config>) {
+    const { queue = new KeyedQueue(), clock, signal } = options
+    this.#options = options
     this.#queue = queue
-    this.#context = context
-    this.#spool = spool
-    this.#deadlines = new Deadlines(context.clock)
+    this.#deadlines = new Deadlines(clock)
     signal.addEventListener('abort', () => this.#deadlines.callOff(signal.reason), { once: true })
   }
 
@@ -45,13 +45,13 @@ export class CallHandler {
    * @param fds Taken over: all are closed when the answer is there.
    */
   async handle(call: CallFrame, fds: readonly number[]): Promise<ReplyFrame> {
-    const { clock, metrics, logger } = this.#context
+    const { clock, metrics, logger } = this.#options
     const verb = call.environment.get('CNI_COMMAND') ?? ''
     const began = clock.now()
     let version: CniVersion = '1.1.0'
     try {
-      const request = parseOrClose(call, fds)
-      version = request.config?.cniVersion ?? version
+      const request = this.#parseOrClose(call, fds)
+      if (request.command !== 'VERSION') version = request.base.cniVersion
       const stdout = await this.#dispatch(request, fds)
       metrics.verbs.inc({ verb, result: 'ok' })
       return { exitCode: 0, stdout }
@@ -80,13 +80,13 @@ export class CallHandler {
   }
 
   async #replaySpool(): Promise<ReadonlySet<string>> {
-    const { logger, metrics } = this.#context
+    const { logger, metrics, spool, verbs } = this.#options
     const waiting = new Set<string>()
-    for (const { path, call } of await this.#spool.calls()) {
+    for (const { path, call } of await spool.calls()) {
       const request = this.#parseSpooled(path, call)
       if (request !== undefined) {
         try {
-          await this.#inTurn(request, () => del(this.#context, request))
+          await this.#inTurn(request, () => verbs.del(request))
         } catch (error) {
           // The runtime has had its answer and does not come again: without the file the attachment would stay for ever.
           logger.warn({ path, error: messageOf(error) }, 'spooled DEL failed, it is tried again')
@@ -96,27 +96,27 @@ export class CallHandler {
         metrics.spooled.inc()
         logger.info({ path }, 'spooled DEL carried out')
       }
-      await this.#spool.remove(path)
+      await spool.remove(path)
     }
     return waiting
   }
 
   /** @returns Undefined for what is wrong in itself and will not get better. */
-  #parseSpooled(path: string, call: CallFrame | undefined): AttachmentRequest | undefined {
+  #parseSpooled(path: string, call: CallFrame | undefined): DetachRequest | undefined {
     try {
       if (call === undefined) throw new SyntaxError('Cannot read spooled call: it is not one')
-      const request = parseRequest(call)
+      const request = parseRequest(call, () => undefined)
       if (request.command !== 'DEL') throw new SyntaxError(`Cannot carry out spooled call: it is ${request.command}, wanted DEL`)
       return request
     } catch (error) {
-      this.#context.logger.warn({ path, error: messageOf(error) }, 'spooled call removed')
+      this.#options.logger.warn({ path, error: messageOf(error) }, 'spooled call removed')
       return undefined
     }
   }
 
   /** A DEL of this very container may wait in the spool, written a moment after the agent had looked. */
-  async #replayBefore({ containerId }: AttachmentRequest, fds: readonly number[]): Promise<void> {
-    if (this.#spool.isEmpty()) return
+  async #replayBefore({ containerId }: AttachmentRequest<Config>, fds: readonly number[]): Promise<void> {
+    if (this.#options.spool.isEmpty()) return
     try {
       if ((await this.replay()).has(containerId)) throw new CniError('ERR_CNI_TRY_AGAIN', `Cannot attach container "${containerId}": a DEL of it waits in the spool, wanted it carried out`)
     } catch (error) {
@@ -125,28 +125,28 @@ export class CallHandler {
     }
   }
 
-  async #dispatch(request: CniRequest, fds: readonly number[]): Promise<string> {
-    const context = this.#context
+  async #dispatch(request: CniRequest<Config>, fds: readonly number[]): Promise<string> {
+    const { verbs } = this.#options
     switch (request.command) {
       case 'ADD': {
         await this.#replayBefore(request, fds)
-        const result = await this.#timed(request, fds, (deadline) => add(context, request, fds, deadline))
-        return `${JSON.stringify(encodeResult(result, request.config.cniVersion))}\n`
+        const result = await this.#timed(request, fds, (deadline) => verbs.add(request, fds, deadline))
+        return `${JSON.stringify(encodeResult(result, request.base.cniVersion))}\n`
       }
       case 'CHECK':
-        await this.#timed(request, fds, () => Promise.resolve(check(context, request, fds)))
+        await this.#timed(request, fds, () => verbs.check(request, fds))
         return ''
       case 'DEL':
         closeAll(fds)
-        await this.#inTurn(request, () => del(context, request))
+        await this.#inTurn(request, () => verbs.del(request))
         return ''
       case 'GC':
         closeAll(fds)
-        await gc(context, request.config!)
+        await verbs.gc(request.base)
         return ''
       case 'STATUS':
         closeAll(fds)
-        status(context)
+        verbs.status()
         return ''
       case 'VERSION':
         closeAll(fds)
@@ -156,14 +156,14 @@ export class CallHandler {
     }
   }
 
-  #inTurn<T>({ containerId }: AttachmentRequest, job: () => Promise<T>): Promise<T> {
+  #inTurn<T>({ containerId }: { readonly containerId: string }, job: () => Promise<T>): Promise<T> {
     return this.#queue.run(containerId, job)
   }
 
   /** The time in the queue counts. */
-  async #timed<T>(request: AttachmentRequest, fds: readonly number[], job: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const { addTimeout } = this.#context.config
-    using deadline = this.#deadlines.start(addTimeout, () => new CniError('ERR_CNI_TRY_AGAIN', `Cannot finish ${request.command}: it takes longer than ${addTimeout} ms`))
+  async #timed<T>(request: AttachmentRequest<Config>, fds: readonly number[], job: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options
+    using deadline = this.#deadlines.start(timeoutMs, () => new CniError('ERR_CNI_TRY_AGAIN', `Cannot finish ${request.command}: it takes longer than ${timeoutMs} ms`))
     const { signal } = deadline
     return await this.#inTurn(request, async () => {
       if (!signal.aborted) return await job(signal)
@@ -171,14 +171,14 @@ export class CallHandler {
       throw signal.reason
     })
   }
-}
 
-function parseOrClose(call: CallFrame, fds: readonly number[]): CniRequest {
-  try {
-    return parseRequest(call)
-  } catch (error) {
-    closeAll(fds)
-    throw error
+  #parseOrClose(call: CallFrame, fds: readonly number[]): CniRequest<Config> {
+    try {
+      return parseRequest(call, (config) => this.#options.verbs.readConfig(config))
+    } catch (error) {
+      closeAll(fds)
+      throw error
+    }
   }
 }
 

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buildShim } from '../src/build-shim.ts'
-import { installPlugin as install, pluginName, type ShimProgram } from '../src/install.ts'
+import { buildShim } from '../build-shim.ts'
+import { placePlugin, type ShimProgram } from '../install-plugin.ts'
 
 export interface PluginOutput {
   readonly exitCode: number
@@ -26,7 +26,7 @@ export interface InstalledPlugin {
   run(call: PluginCall): Promise<PluginOutput>
 }
 
-const shimFolder = new URL('../../../.weft/shim', import.meta.url).pathname
+const shimFolder = new URL('../../../../.weft/shim', import.meta.url).pathname
 
 /** Why the shim cannot be tested here: what the compiler said. */
 export async function whyNoShim(): Promise<string | undefined> {
@@ -41,11 +41,12 @@ export async function programs(): Promise<readonly [readonly [string, ShimProgra
   return built.kind === 'binary' ? [['shim', built], twin] : [twin]
 }
 
-export async function installPlugin(folder: string, program: ShimProgram): Promise<InstalledPlugin> {
+/** Places a plugin, its socket and its spool in one folder. */
+export async function installPlugin(folder: string, program: ShimProgram, name = 'weft-cni'): Promise<InstalledPlugin> {
   const paths = { binDir: join(folder, 'bin'), socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }
   await mkdir(folder, { recursive: true })
-  await install({ ...paths, program })
-  const path = join(paths.binDir, pluginName)
+  await placePlugin({ ...paths, name, program })
+  const path = join(paths.binDir, name)
   return { path, socketPath: paths.socketPath, spoolPath: paths.spoolPath, run: (call) => run(path, call) }
 }
 

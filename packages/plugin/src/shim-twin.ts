@@ -10,7 +10,7 @@ import { decodeReply, encodeCall, netnsErrorEntry } from './frame.ts'
 import type { ShimSettings } from './shim-settings.ts'
 import { writeSpool } from './spool.ts'
 import { cniVersions } from './version.ts'
-import { messageOf } from './message-of.ts'
+import { messageOf } from '@weft/daemon/message-of'
 
 const maxStdin = 1 << 20
 const connectMs = 1500

@@ -6,7 +6,7 @@ import { skippable } from '@weft/daemon/testing'
 import { closeFd, RouteSocket, UnixFdServer } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { installPlugin, type InstalledPlugin, programs, whyNoShim } from '../test/plugin.ts'
+import { installPlugin, type InstalledPlugin, programs, whyNoShim } from './testing/installed-plugin.ts'
 import { type CallFrame, decodeCall, encodeReply } from './frame.ts'
 
 const reason = whyNoKernelTests()

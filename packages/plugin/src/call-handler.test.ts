@@ -2,14 +2,12 @@ import { fstatSync, mkdirSync, openSync, readdirSync, writeFileSync } from 'node
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createRegistry } from '@weft/daemon'
+import { Counter, createRegistry, Histogram } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { CallHandler } from './call-handler.ts'
 import { type CallFrame, encodeCall } from './frame.ts'
-import { createCniMetrics } from './metrics.ts'
 import { Spool, writeSpool } from './spool.ts'
-import type { VerbContext } from './verb-context.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -22,16 +20,23 @@ function call(command: string, containerId = 'a'): CallFrame {
   return { environment, stdin: Buffer.from(JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni' })) }
 }
 
-function handler(remove: () => Promise<void>): CallHandler {
-  const context = {
-    config: { addTimeout: 1000 }, clock: new ManualClock(), logger: silentLogger, metrics: createCniMetrics(createRegistry(), () => 0),
-    hostPorts: { remove: () => undefined }, teardown: { remove },
-  } as unknown as VerbContext
-  return new CallHandler(context, { spool: new Spool(folder), signal: new AbortController().signal })
+function handler(del: () => Promise<void>): CallHandler<undefined> {
+  const unasked = (): never => {
+    throw new Error('nobody asks')
+  }
+  const registry = createRegistry()
+  return new CallHandler({
+    verbs: { readConfig: () => undefined, add: unasked, check: unasked, del, gc: unasked, status: unasked },
+    metrics: {
+      verbs: new Counter({ name: 'verbs', help: 'x', labelNames: ['verb', 'result'], registers: [registry] }), seconds: new Histogram({ name: 'seconds', help: 'x', labelNames: ['verb'], registers: [registry] }),
+      spooled: new Counter({ name: 'spooled', help: 'x', registers: [registry] }),
+    },
+    spool: new Spool(folder), timeoutMs: 1000, clock: new ManualClock(), logger: silentLogger, signal: new AbortController().signal,
+  })
 }
 
 describe('CallHandler', () => {
-  it('replay() keeps a DEL that fails, whatever the error, until it succeeds (C7)', async () => {
+  it('replay() keeps a DEL that fails, whatever the error, until it succeeds (H3)', async () => {
     writeSpool(folder, '1', encodeCall(call('DEL')))
     let error: Error | undefined = new Error('the kernel said EIO')
     const calls = handler(() => error === undefined ? Promise.resolve() : Promise.reject(error))
@@ -57,7 +62,7 @@ describe('CallHandler', () => {
     for (const fd of fds) expect(() => fstatSync(fd)).toThrow('EBADF')
   })
 
-  it('ADD waits for a DEL of the same container that stays in the spool (C7)', async () => {
+  it('ADD waits for a DEL of the same container that stays in the spool (H3)', async () => {
     writeSpool(folder, '1', encodeCall(call('DEL')))
     const { exitCode, stdout } = await handler(() => Promise.reject(new Error('EIO'))).handle(call('ADD'), [])
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11 }])

@@ -1,0 +1,1 @@
+export { installPlugin, type InstalledPlugin, type PluginOutput, programs, runProgram, whyNoShim } from './installed-plugin.ts'
