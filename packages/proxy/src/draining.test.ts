@@ -1,4 +1,4 @@
-import { toEndpointSlice, toNode, toService } from '@weft/api'
+import { toEndpointSlice } from '@weft/api'
 import { createRegistry } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
@@ -11,24 +11,29 @@ import { createProxy } from './proxy.ts'
 
 const udp = [{ port: 5353, protocol: 'UDP' }]
 
+/** What outlives a process. */
+interface Shared {
+  readonly nft: FakeNft
+  readonly clock: ManualClock
+  readonly flows: Set<string>
+}
+
 /** A proxy whose conntrack has one flow from a client to 10.244.1.5 and one to 10.244.1.6; both came by 10.96.0.1:53. */
-async function withFlows(annotations: object): Promise<{ readonly left: () => readonly string[], readonly put: (...endpoints: readonly EndpointShape[]) => Promise<void>, readonly pass: (seconds: number) => Promise<void>, readonly nft: FakeNft } & AsyncDisposable> {
-  const flows = new Set(['10.244.1.5', '10.244.1.6'])
+async function withFlows(annotations: object, shared: Shared = { nft: new FakeNft(), clock: new ManualClock(), flows: new Set(['10.244.1.5', '10.244.1.6']) }, endpoints: readonly EndpointShape[] = [{ ip: '10.244.1.5' }, { ip: '10.244.1.6' }]): Promise<{ readonly shared: Shared, readonly left: () => readonly string[], readonly put: (...endpoints: readonly EndpointShape[]) => Promise<void>, readonly pass: (seconds: number) => Promise<void>, readonly nft: FakeNft } & AsyncDisposable> {
+  const { nft, clock, flows } = shared
   const tuple = { source: parseIp('10.244.0.9'), sourcePort: 4000, destination: parseIp('10.96.0.1'), destinationPort: 53, protocol: 17 }
   const deleteMatching = (_filter: FlowFilter, condition: (flow: TrackedFlow) => boolean): number => {
     const gone = [...flows].filter((backend) => condition({ original: tuple, reply: { ...tuple, source: parseIp(backend), sourcePort: 5353 } }))
     for (const backend of gone) flows.delete(backend)
     return gone.length
   }
-  const clock = new ManualClock()
-  const nft = new FakeNft()
-  const stores = storesOf([node('here'), service('shop/game', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }], annotations }), slice('shop/game', ['10.244.1.5', '10.244.1.6'], { ports: udp })])
+  const stores = storesOf([node('here'), service('shop/game', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }], annotations }), slice('shop/game', endpoints, { ports: udp })])
   const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: { deleteMatching }, clock, logger: silentLogger, registry: createRegistry() })
   const stop = new AbortController()
   const done = proxy.run(stop.signal)
   await proxy.whenReady()
   return {
-    nft,
+    nft, shared,
     left: () => [...flows],
     async put(...endpoints) {
       stores.slices.put(toEndpointSlice(slice('shop/game', endpoints, { ports: udp })))
@@ -89,18 +94,50 @@ describe('weft.dev/drainSeconds', () => {
     expect(plain.left()).toEqual(['10.244.1.6'])
   })
 
-  test('after a restart flows are judged by what serves', async () => {
-    const calls: FlowFilter[] = []
-    const nft = new FakeNft()
-    const stores = { ...storesOf([]), nodes: storesOf([node('here')]).nodes }
-    stores.nodes.put(toNode(node('here')))
-    stores.services.put(toService(service('shop/game', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }], annotations: { 'weft.dev/drainSeconds': '30' } })))
-    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: { deleteMatching: (filter) => calls.push(filter) }, clock: new ManualClock(), logger: silentLogger, registry: createRegistry() })
-    const stop = new AbortController()
-    const done = proxy.run(stop.signal)
-    await proxy.whenReady()
-    expect(calls).toHaveLength(1)
-    stop.abort()
-    await done
+  const drained = { 'weft.dev/drainSeconds': '30' }
+
+  test('SVC-50, SVC-92 a restart keeps the flows of what was held, for the time that is left, and forgets those of nobody', async () => {
+    const first = await withFlows(drained)
+    first.shared.flows.add('10.244.9.9')
+    await first.put(stays)
+    await first.pass(20)
+    await first[Symbol.asyncDispose]()
+    await using second = await withFlows(drained, first.shared, [stays])
+    expect(second.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    await second.pass(8)
+    expect(second.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    await second.pass(4)
+    expect(second.left()).toEqual(['10.244.1.6'])
+    expect(second.nft.table('inet', 'weft-proxy')!.maps.find(({ name }) => name === 'held4')!.elements).toEqual([])
+  })
+
+  test('SVC-50, SVC-92 one that went away while no process ran is held from then on', async () => {
+    const first = await withFlows(drained)
+    await first[Symbol.asyncDispose]()
+    first.shared.flows.add('10.244.9.9')
+    await using second = await withFlows(drained, first.shared, [stays])
+    expect(second.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    await second.pass(31)
+    expect(second.left()).toEqual(['10.244.1.6'])
+  })
+
+  test('a time that passed while no process ran is over, and a Service that no longer drains holds nobody', async () => {
+    for (const [seconds, annotations] of [[31, drained], [5, {}]] as const) {
+      const first = await withFlows(drained)
+      await first.put(stays)
+      await first[Symbol.asyncDispose]()
+      await first.pass(seconds)
+      await using second = await withFlows(annotations, first.shared, [stays])
+      expect(second.left()).toEqual(['10.244.1.6'])
+    }
+  })
+
+  test('P11 a second start with somebody held writes nothing', async () => {
+    const first = await withFlows(drained)
+    await first.put(stays)
+    await first[Symbol.asyncDispose]()
+    const { commits } = first.nft
+    await using second = await withFlows(drained, first.shared, [stays])
+    expect(second.nft.commits).toBe(commits)
   })
 })

@@ -1,23 +1,43 @@
 import type { Clock } from '@weft/daemon'
 import { backendKey } from './backends.ts'
-import { type Backend, ipKey, type ServiceModel, type VirtualPort } from './model.ts'
+import type { BackendBefore } from './kernel-ports.ts'
+import { type Backend, type HeldBackend, ipKey, type ServiceModel, type VirtualPort } from './model.ts'
+import { keepers } from './stale-flows.ts'
 
-interface Held {
-  readonly backend: Backend
+interface Held extends HeldBackend {
+  /** The same time by the monotonic clock. */
   readonly endsMs: number
 }
 
+interface Before {
+  readonly backend: Backend
+  /** Undefined for one that served. */
+  readonly held: Held | undefined
+}
+
 /**
- * Backends of Services with `weft.dev/drainSeconds` that no longer serve, and until when their UDP flows may stay all the same. What a process
- * before this one held is not known: its flows are judged by what serves.
+ * Backends of Services with `weft.dev/drainSeconds` that no longer serve, and until when their UDP flows may stay all the same. The kernel's table
+ * has them too, so that the next process lets go of each when its time is over, and of nobody else.
  */
 export class Draining {
   readonly #clock: Clock
   /** By Service, then by port and backend. */
   readonly #held = new Map<string, Map<string, Held>>()
+  /** What the process before this one held or served, by port and then backend; taken over by the first models. */
+  #before: ReadonlyMap<string, readonly Before[]> = new Map()
 
   constructor(clock: Clock) {
     this.#clock = clock
+  }
+
+  /** What the kernel's table says of a time before the first models; with nothing, that they are made. */
+  restore(before: readonly BackendBefore[]): void {
+    const [now, wallMs] = [this.#clock.now(), this.#clock.wallTime().getTime()]
+    const places = Map.groupBy(before, placeOf)
+    this.#before = new Map([...places].map(([place, found]) => [place, found.map(({ backend: ip, backendPort, endsAt }): Before => {
+      const backend: Backend = { ip, port: backendPort, local: false }
+      return { backend, held: endsAt === undefined ? undefined : { backend, endsAt, endsMs: now + endsAt * 1000 - wallMs } }
+    })]))
   }
 
   /** The model with the backends it had before and still holds. */
@@ -25,24 +45,25 @@ export class Draining {
     const { key, drainSeconds } = model
     const old = this.#held.get(key)
     this.#held.delete(key)
-    if (drainSeconds === undefined || before === undefined) return model
-    const now = this.#clock.now()
-    const had = new Map(before.ports.filter(isUdp).map((port) => [placeOf(port), port]))
-    const held = new Map<string, Held>()
+    if (drainSeconds === undefined || (before === undefined && this.#before.size === 0)) return model
+    const had = new Map(before?.ports.filter(isUdp).map((port) => [placeOf(port), port]))
+    const kept = new Map<string, Held>()
     const ports = model.ports.map((port): VirtualPort => {
-      const was = isUdp(port) ? had.get(placeOf(port)) : undefined
-      if (was === undefined) return port
-      const serving = new Set(keepersOf(port).map(idOf))
-      const gone = new Map(keepersOf(was).map((backend) => [idOf(backend), backend])).values().filter((backend) => !serving.has(idOf(backend)))
-      const lingering = [...gone].filter((backend) => {
-        const id = `${placeOf(port)} ${idOf(backend)}`
-        const endsMs = old?.get(id)?.endsMs ?? now + drainSeconds * 1000
-        if (endsMs > now) held.set(id, { backend, endsMs })
-        return endsMs > now
+      if (!isUdp(port)) return port
+      const place = placeOf(port)
+      const was = had.get(place)
+      const restored = (before === undefined ? this.#before.get(place) : undefined) ?? []
+      const serving = new Set(keepers(port).map(idOf))
+      const gone = new Map<string, Backend>([...(was === undefined ? [] : keepers(was)), ...restored.map(({ backend }) => backend)].map((backend) => [idOf(backend), backend]))
+      const held = [...gone].filter(([id]) => !serving.has(id)).flatMap(([id, backend]) => {
+        const one = old?.get(`${place} ${id}`) ?? restored.find(({ backend: other, held: was }) => was !== undefined && idOf(other) === id)?.held ?? this.#from(backend, drainSeconds)
+        if (one.endsMs <= this.#clock.now()) return []
+        kept.set(`${place} ${id}`, one)
+        return [one]
       })
-      return lingering.length === 0 ? port : { ...port, lingering: [...port.lingering, ...lingering] }
+      return held.length === 0 ? port : { ...port, held }
     })
-    if (held.size > 0) this.#held.set(key, held)
+    if (kept.size > 0) this.#held.set(key, kept)
     return { ...model, ports }
   }
 
@@ -54,7 +75,9 @@ export class Draining {
   /** When the next one's time will be over, in the clock's milliseconds; Infinity when nobody is held for longer. */
   get nextEndMs(): number {
     const now = this.#clock.now()
-    return Math.min(...this.#held.values().flatMap((held) => held.values()).map(({ endsMs }) => endsMs).filter((endsMs) => endsMs > now))
+    let next = Infinity
+    for (const held of this.#held.values()) for (const { endsMs } of held.values()) if (endsMs > now) next = Math.min(next, endsMs)
+    return next
   }
 
   /** Services that hold somebody whose time is over. */
@@ -62,20 +85,20 @@ export class Draining {
     const now = this.#clock.now()
     return [...this.#held].filter(([, held]) => held.values().some(({ endsMs }) => endsMs <= now)).map(([key]) => key)
   }
+
+  #from(backend: Backend, seconds: number): Held {
+    return { backend, endsAt: Math.ceil(this.#clock.wallTime().getTime() / 1000) + seconds, endsMs: this.#clock.now() + seconds * 1000 }
+  }
 }
 
 function isUdp({ protocol }: VirtualPort): boolean {
   return protocol === 'UDP'
 }
 
-function keepersOf({ backends, local = [], lingering }: VirtualPort): readonly Backend[] {
-  return [...backends, ...local, ...lingering]
-}
-
 function idOf({ ip, port }: Backend): string {
   return backendKey(ip, port)
 }
 
-function placeOf({ ip, port }: VirtualPort): string {
+function placeOf({ ip, port }: Pick<VirtualPort, 'ip' | 'port'>): string {
   return `${ipKey(ip)} ${port}`
 }

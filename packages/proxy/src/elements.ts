@@ -27,7 +27,7 @@ export function portCodes({ backends, local, elsewhere, affinity }: VirtualPort)
 
 /** The elements of one virtual port. Pure, and in the size of that port alone (V1 of DESIGN.md). */
 export function portElements(virtual: VirtualPort): readonly Element[] {
-  const { ip, protocol, port, kind, backends, local, affinity, sources } = virtual
+  const { ip, protocol, port, kind, backends, local, held, affinity, sources } = virtual
   const { service, local: locals, endpoint, affinityPort, choice, slot, localSlot, public: open, kept, loopback, guarded, allowed } = sets[ip.family]
   const number = protocolNumbers[protocol]
   const id = `${ip.bits}.${number}.${port}`
@@ -50,6 +50,7 @@ export function portElements(virtual: VirtualPort): readonly Element[] {
   }
   elements.push(...hairpinElements(virtual))
   if (kind !== 'cluster') elements.push(element(local === undefined ? open : kept, { key }, id))
+  for (const { backend, endsAt } of held) elements.push(element(sets[ip.family].held, { key: [ip, port, backend.ip, backend.port], data: [endsAt] }, `${ip.bits}.${port}.${backend.ip.bits}.${backend.port}`, String(endsAt)))
   if (isLoopback(ip) && backends.length > 0) elements.push(element(loopback, { key }, id))
   if (sources !== undefined) {
     elements.push(element(guarded, { key }, id))

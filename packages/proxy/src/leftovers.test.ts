@@ -2,6 +2,7 @@ import { baseChain, chain, drop, jump, rule, table, type TableName, Transaction 
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
 import { describeLeftovers, findLeftovers, removeLeftovers } from './leftovers.ts'
+import { takeOver } from './takeover.ts'
 
 const prerouting = { type: 'nat', hook: 'prerouting', priority: -100 } as const
 
@@ -60,5 +61,20 @@ describe('findLeftovers() and removeLeftovers()', () => {
     }
     const found = await findLeftovers({ graph: (_family: TableName['family']) => undefined, commit: () => { throw new Error('reads only') } }, async (path) => await Promise.resolve(files[path] ?? ''))
     expect(describeLeftovers(found)).toEqual([expect.stringMatching(/^iptables-legacy is in use \(tables nat\)/), expect.stringMatching(/^IPVS has 1 virtual servers/)])
+  })
+})
+
+describe('takeOver()', () => {
+  test('LIFE-11 removes what is there when our rules stand, not what was there when it was asked for', async () => {
+    const nft = nodeWith(nat)
+    // kube-proxy, which should have been stopped, writes its rule anew: it has another handle.
+    const settled = async (): Promise<void> => {
+      const jumps = nft.graph('ip', 'nat')!.jumps.filter(({ to }) => to === 'KUBE-SERVICES')
+      const rewritten = new Transaction({ family: 'ip', name: 'nat' }).deleteRule('PREROUTING', jumps[0]!.handle).addRule('PREROUTING', rule(jump('KUBE-SERVICES')))
+      nft.commit(rewritten)
+      await Promise.resolve()
+    }
+    expect(await takeOver({ nft, proxy: { settled, whenReady: settled } })).toMatch(/^removed:\n {2}table ip nat of iptables: 3 chains/)
+    expect(nft.graph('ip', 'nat')!.jumps.map(({ to }) => to)).not.toContain('KUBE-SERVICES')
   })
 })

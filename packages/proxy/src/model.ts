@@ -10,6 +10,13 @@ export interface Backend {
   readonly local: boolean
 }
 
+/** A backend that no longer serves, and keeps its UDP flows all the same (`weft.dev/drainSeconds`). */
+export interface HeldBackend {
+  readonly backend: Backend
+  /** Until when, in seconds since 1970. */
+  readonly endsAt: number
+}
+
 /** Session affinity of one Service port, shared by all its addresses of a family (SVC-77). */
 export interface Affinity {
   /** How long after its last new connection a client is remembered; 1 to 86400. */
@@ -41,6 +48,8 @@ export interface VirtualPort {
   readonly elsewhere: boolean
   /** They get no new connections, but still serve: UDP flows may stay with them. */
   readonly lingering: readonly Backend[]
+  /** They do not even serve; UDP only. */
+  readonly held: readonly HeldBackend[]
   /** Undefined when every connection is on its own. */
   readonly affinity: Affinity | undefined
   /** Clients that may connect; absent means all. In order, without overlaps. */

@@ -7,7 +7,7 @@ import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
 import { inTurns } from './in-turns.ts'
-import { layoutOf, servedBefore } from './kernel-ports.ts'
+import { backendsBefore, layoutOf, servedBefore } from './kernel-ports.ts'
 import type { LocalAddresses } from './link-addresses.ts'
 import type { ProxyHealth } from './health-answer.ts'
 import { kubeProxyMetrics, type ProbeCounters } from './kube-proxy-metrics.ts'
@@ -187,8 +187,9 @@ export function createProxy(deps: ProxyDeps): Proxy {
     dirty.clear()
     areRangesDirty = false
     compare = reason
-    const refused = await inTurns(fresh.load(models(node)), { clock, signal })
     const kernel = nft.read('inet', tables.proxy)
+    if (state === undefined) draining.restore(backendsBefore(kernel))
+    const refused = await inTurns(fresh.load(models(node)), { clock, signal })
     const found = layoutOf(kernel)
     if (found !== layout && kernel !== undefined) logger.info({ found, wanted: layout }, 'table has another layout')
     // Before the rules that need them.
@@ -199,6 +200,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     // Entries of conntrack may be older than this process, or than a commit that failed.
     if (reason !== 'resync' || writes > before) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
     state = fresh
+    draining.restore([])
     refusals.reset([...services.keys()].flatMap((key) => fresh.get(key) ?? []), refused)
     compare = edits === known ? undefined : 'edit'
     comparedAt = started

@@ -20,6 +20,8 @@ export interface FamilySets {
   /** address . protocol . port . number -> backend, as long as it is one; the second for those who may only have backends of this node. */
   readonly slot: MapDeclaration
   readonly localSlot: MapDeclaration
+  /** address . port . backend -> until when UDP flows may stay with it, in seconds since 1970; no rule reads it, the next process does. */
+  readonly held: MapDeclaration
   /** -> the chain that picks one of so many. */
   readonly pick: MapDeclaration
   /** Cluster addresses: what no port took is refused. */
@@ -66,6 +68,7 @@ function declare(family: Family): FamilySets {
     choice: map(`choice${family}`, { key: indexed, data: ['classid'] }),
     slot: map(`slot${family}`, { key: [...port, 'classid'], data: [address, 'inet_service'] }),
     localSlot: map(`localslot${family}`, { key: [...port, 'classid'], data: [address, 'inet_service'] }),
+    held: map(`held${family}`, { key: [address, 'inet_service', address, 'inet_service'], data: ['mark'] }),
     pick: map(`pick${family}`, { key: ['classid'], data: 'verdict' }),
     vip: set(`vip${family}`, { key: [address] }),
     public: set(`public${family}`, { key: port }),
@@ -89,6 +92,6 @@ export const allSets: readonly SetDeclaration[] = families.flatMap((family) => {
   return [vip, open, kept, loopback, hairpin, guarded, allowed, near, cluster, range]
 })
 export const allMaps: readonly MapDeclaration[] = families.flatMap((family) => {
-  const { service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, pick, dnsPort, dnsServer, dnsVip } = sets[family]
-  return [service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, pick, dnsPort, dnsServer, dnsVip]
+  const { service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, held, pick, dnsPort, dnsServer, dnsVip } = sets[family]
+  return [service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, held, pick, dnsPort, dnsServer, dnsVip]
 })

@@ -1,7 +1,7 @@
 import { protocolNumbers } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import { backendKey } from './backends.ts'
-import { ipKey, type VirtualPort } from './model.ts'
+import { type Backend, ipKey, type VirtualPort } from './model.ts'
 import type { FlowFilter, FlowTable, TrackedFlow } from './flow-table.ts'
 import type { Family } from './sets.ts'
 
@@ -71,7 +71,12 @@ function udp(ports: readonly VirtualPort[]): readonly VirtualPort[] {
 }
 
 function keepersOf(port: VirtualPort | undefined): ReadonlySet<string> {
-  return new Set([...port?.backends ?? [], ...port?.local ?? [], ...port?.lingering ?? []].map((backend) => backendKey(backend.ip, backend.port)))
+  return new Set(port === undefined ? [] : keepers(port).map(({ ip, port: number }) => backendKey(ip, number)))
+}
+
+/** All that UDP flows of a port may stay with. */
+export function keepers({ backends, local = [], lingering, held }: VirtualPort): readonly Backend[] {
+  return [...backends, ...local, ...lingering, ...held.map(({ backend }) => backend)]
 }
 
 function placeKey({ ip, port }: { readonly ip: IpAddress, readonly port: number }): string {

@@ -61,7 +61,7 @@ export function pickElement(family: Family, code: number): MapElement {
 }
 
 /** Which layout the table has; to be raised with every change of its sets, chains or the meaning of numbers in them. */
-export const layout = 2
+export const layout = 3
 
 /** What `nft list` shows of it, and what a start finds: whatever the version, one transaction of what differs leads to this one. */
 export const layoutSet: SetDeclaration = set('layout', { key: ['inet_service'], elements: [{ key: layout }] })

@@ -36,10 +36,11 @@ export async function tellLeftovers({ nft }: Pick<TakeoverOptions, 'nft'>): Prom
  * nothing of kube-proxy's that others refer to.
  */
 export async function takeOver({ nft, proxy }: TakeoverOptions): Promise<string> {
+  await proxy.settled()
+  // Not before: rules have handles, and kube-proxy or another program may write them anew meanwhile.
   const found = await findLeftovers(nft)
   const lines = describeLeftovers(found)
   if (lines.length === 0) return nothingLeft
-  await proxy.settled()
   removeLeftovers(nft, found)
   const rest = describeLeftovers(await findLeftovers(nft))
   const removed = lines.filter((line) => !rest.includes(line))

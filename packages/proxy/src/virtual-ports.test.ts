@@ -4,7 +4,7 @@ import type { Kind, ServiceModel, VirtualPort } from './model.ts'
 import { VirtualPorts } from './virtual-ports.ts'
 
 function port(ip: string, kind: Kind, number = 80): VirtualPort {
-  return { ip: parseIp(ip), protocol: 'TCP', port: number, kind, backends: [], local: undefined, elsewhere: false, affinity: undefined, lingering: [], sources: undefined }
+  return { ip: parseIp(ip), protocol: 'TCP', port: number, kind, backends: [], local: undefined, elsewhere: false, affinity: undefined, lingering: [], held: [], sources: undefined }
 }
 
 function model(key: string, ports: readonly VirtualPort[]): ServiceModel {

@@ -125,7 +125,8 @@ describe('watchService()', () => {
     })
 
     test.each([
-      ['weights', 'web', 'Cannot parse weight "web": wanted a pod\'s name, address or network, "=" and a number from 0 to 1000'], ['weights', '', 'Cannot parse weights: there are 0, wanted 1 to 100'], ['weights', 'a=1001', 'Cannot parse weight "'],
+      ['weights', 'web', 'Cannot parse weight "web": wanted a pod\'s name, address or network, "=" and a number from 0 to 1000'], ['weights', '10.0.0.5/24=0', 'Cannot parse network "10.0.0.5/24"'], ['weights', '10.0.0.500=0', 'Cannot parse'], ['weights', 'fd00::/129=0', 'Cannot parse'], ['weights', 'default/web=0', 'Cannot parse'],
+      ['weights', '', 'Cannot parse weights: there are 0, wanted 1 to 100'], ['weights', 'a=1001', 'Cannot parse weight "'],
       ['weights', '(a+)+$=1', 'Cannot parse weight "'], ['weights', 'a=1 '.repeat(4000), 'Cannot parse weights: they are longer than 8192 letters'], ['drainSeconds', '-1', 'Cannot parse seconds "-1": wanted a whole number from 1 to 86400'], ['drainSeconds', '86401', 'Cannot parse seconds "86401": wanted'],
     ])('%s "%s" is told, and the Service is served without it', (name, text, message) => {
       const model = watch(web({ annotations: { [`weft.dev/${name}`]: text } }), [slice('shop/web', endpoints)])!

@@ -97,13 +97,15 @@ function portsAt(places: readonly Place[], port: ServicePort, { service, backend
       ip, protocol: port.protocol, port: number, kind, backends, affinity, sources,
       local: isForeign && staysOutside ? local : undefined,
       elsewhere: backends.length === 0 && all.length > 0,
-      lingering: without(serving, backends),
+      lingering: without(serving, backends), held: nobody,
     }]
   })
 }
 
+const nobody: readonly never[] = []
+
 function without(all: readonly Backend[], some: readonly Backend[]): readonly Backend[] {
-  if (all === some) return []
+  if (all === some) return nobody
   const keys = new Set(some.map(({ ip, port }) => backendKey(ip, port)))
   return all.filter(({ ip, port }) => !keys.has(backendKey(ip, port)))
 }

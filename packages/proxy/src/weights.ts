@@ -40,12 +40,13 @@ function parseRule(part: string): WeightRule {
   return { weight, fits: (_backend, { pod }) => hasPieces(pod.slice(pod.indexOf('/') + 1), pieces) }
 }
 
+/** What no name of a pod looks like must be an address or a network: read as a name it would fit nobody, and nobody would be told. */
+const addressLike = /[:/]|^\d+(?:\.\d+){3}$/
+
+/** @throws {SyntaxError} Saying what is wrong with an address or network. */
 function rangeOf(text: string): Cidr | undefined {
-  try {
-    return text.includes('/') ? parseCidr(text) : hostCidr(parseIp(text))
-  } catch {
-    return undefined
-  }
+  if (!addressLike.test(text)) return undefined
+  return text.includes('/') ? parseCidr(text) : hostCidr(parseIp(text))
 }
 
 function hasPieces(name: string, pieces: readonly string[]): boolean {
