@@ -1,3 +1,4 @@
+import { atOnce } from './at-once.ts'
 import { Exchange } from './exchange.ts'
 import type { Outcome } from './exchange.ts'
 import { NetlinkError } from './errors.ts'
@@ -142,6 +143,14 @@ export class NetlinkSocket implements Disposable {
    * @throws {NetlinkError} EINTR if the table still changes after ten attempts.
    */
   dump(request: NetlinkRequest): NetlinkMessage[] {
+    return atOnce(this.dumping(request))
+  }
+
+  /**
+   * {@link dump}, interrupted after every datagram: a large table holds up the event loop no longer than the caller wants. The kernel runs
+   * one dump of a socket at a time, so nobody else may ask this one for a dump meanwhile.
+   */
+  *dumping(request: NetlinkRequest): Generator<void, NetlinkMessage[]> {
     for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
       const sequence = this.reserveSequences(1)
       const exchange = new Exchange(sequence, [request.operation])
@@ -150,11 +159,18 @@ export class NetlinkSocket implements Disposable {
         .putBytes(request.payload)
         .endMessage()
         .bytes()
-      const outcome = this.#exchanging(exchange, () => {
+      this.#pending.add(exchange)
+      try {
         this.#send(bytes)
-        this.#receiveUntil(exchange, () => exchange.complete)
-        return exchange.outcomes()[0]!
-      })
+        while (!exchange.complete) {
+          const before = exchange.messages.length
+          this.#receiveUntil(exchange, () => exchange.complete || exchange.messages.length > before)
+          yield
+        }
+      } finally {
+        this.#pending.delete(exchange)
+      }
+      const outcome = exchange.outcomes()[0]!
       if (!exchange.interrupted && !exchange.lost) return single(outcome)
     }
     throw new NetlinkError({ operation: request.operation, errno: libc.EINTR, kernelMessage: `the table changed during each of ${DUMP_ATTEMPTS} dumps` })

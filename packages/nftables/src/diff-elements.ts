@@ -1,3 +1,4 @@
+import { atOnce } from '@weft/netlink'
 import { elementData, elementKey } from './element-encoder.ts'
 import type { MapDeclaration, MapElement, SetDeclaration, SetElement } from './table.ts'
 import type { Transaction } from './transaction.ts'
@@ -9,11 +10,24 @@ import type { Transaction } from './transaction.ts'
  * @param current Elements the kernel has, from memory or from a read.
  */
 export function diffElements(tx: Transaction, set: SetDeclaration | MapDeclaration, current: readonly (SetElement | MapElement)[]): void {
+  atOnce(diffingElements(tx, set, current))
+}
+
+/** So many elements are compared before others get a turn: about a millisecond. */
+const perTurn = 500
+
+/** {@link diffElements}, interrupted now and then. */
+export function* diffingElements(tx: Transaction, set: SetDeclaration | MapDeclaration, current: readonly (SetElement | MapElement)[]): Generator<void, void> {
+  let count = 0
   const present = new Map<string, SetElement | MapElement>()
-  for (const element of current) present.set(elementKey(set, element), element)
+  for (const element of current) {
+    present.set(elementKey(set, element), element)
+    if (++count % perTurn === 0) yield
+  }
   const missing: (SetElement | MapElement)[] = []
   const surplus: SetElement[] = []
   for (const element of set.elements) {
+    if (++count % perTurn === 0) yield
     const key = elementKey(set, element)
     const old = present.get(key)
     present.delete(key)

@@ -1,5 +1,6 @@
+import { atOnce } from '@weft/netlink'
 import { ruleFingerprint } from './batch.ts'
-import { diffElements } from './diff-elements.ts'
+import { diffingElements } from './diff-elements.ts'
 import { collectionLines, formatBase } from './format-table.ts'
 import type { RuleState, TableState } from './nft.ts'
 import { referencesOf } from './references.ts'
@@ -15,6 +16,11 @@ import { Transaction } from './transaction.ts'
  * chain that becomes a base chain, replaces the whole table.
  */
 export function diffTable(current: TableState | undefined, desired: Table): Transaction {
+  return atOnce(diffingTable(current, desired))
+}
+
+/** {@link diffTable}, interrupted now and then. */
+export function* diffingTable(current: TableState | undefined, desired: Table): Generator<void, Transaction> {
   const tx = new Transaction(desired)
   if (current === undefined) return tx.addAll(desired)
   const whole = current.table
@@ -34,8 +40,8 @@ export function diffTable(current: TableState | undefined, desired: Table): Tran
   for (const counter of missing(desired.counters, old.counters)) tx.addCounter(counter)
   for (const chain of desired.chains) if (isNewOrRepoliced(chain, old)) tx.addChain({ ...chain, rules: [] })
   for (const set of [...missing(desired.sets, old.sets), ...missing(desired.maps, old.maps)]) tx.addSet(set)
-  for (const set of desired.sets) diffKept(tx, set, old.sets)
-  for (const map of desired.maps) diffKept(tx, map, old.maps)
+  for (const set of desired.sets) yield* diffKept(tx, set, old.sets)
+  for (const map of desired.maps) yield* diffKept(tx, map, old.maps)
   for (const { chain, added, before, surplus } of edits) {
     for (const rule of added) {
       if (before === undefined) tx.addRule(chain, rule)
@@ -80,9 +86,9 @@ function isNewOrRepoliced(chain: Chain, current: Table): boolean {
   return old === undefined || old.base?.policy !== chain.base?.policy
 }
 
-function diffKept(tx: Transaction, set: SetDeclaration | MapDeclaration, current: readonly (SetDeclaration | MapDeclaration)[]): void {
+function* diffKept(tx: Transaction, set: SetDeclaration | MapDeclaration, current: readonly (SetDeclaration | MapDeclaration)[]): Generator<void, void> {
   const old = current.find(({ name }) => name === set.name)
-  if (old !== undefined && !set.flags.includes('dynamic')) diffElements(tx, set, old.elements)
+  if (old !== undefined && !set.flags.includes('dynamic')) yield* diffingElements(tx, set, old.elements)
 }
 
 /** What is to be done to the rules of a chain. */

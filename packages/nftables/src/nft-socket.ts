@@ -3,11 +3,11 @@ import { type BatchMessage, type BatchOptions, type EncodedBatch, encodeBatch } 
 import { commitError, refusal } from './commit-error.ts'
 import * as nf from './nf-tables.ts'
 import { NftError, type RefusedOperation } from './nft-error.ts'
-import type { ChainGraph, Nft, SetOccupancy, TableEvent, TableState } from './nft.ts'
+import type { ChainGraph, NftInTurns, SetOccupancy, TableEvent, TableState } from './nft.ts'
 import { errnoName, kernelHasDestroy } from './kernel-version.ts'
 import { readGraph } from './read-graph.ts'
 import { readOccupancy } from './read-occupancy.ts'
-import { portOf, readTable } from './read-table.ts'
+import { portOf, readingTable, readTable } from './read-table.ts'
 import { splitBatch } from './split.ts'
 import type { TableFamily, TableName } from './table.ts'
 import type { Transaction } from './transaction.ts'
@@ -33,7 +33,7 @@ export interface NftSocketOptions extends NetlinkSocketOptions {
  * A transaction is one batch, taken whole or not at all. If it does not fit the send buffer, declarations and elements go first in batches of their own;
  * what belongs together (rules, deletions, base chains) is never torn apart.
  */
-export class NftSocket implements Nft, Disposable {
+export class NftSocket implements NftInTurns, Disposable {
   readonly #socket: NetlinkSocket
   readonly #options: BatchOptions
   readonly #limit: number
@@ -72,6 +72,11 @@ export class NftSocket implements Nft, Disposable {
 
   read(family: TableFamily, name: string): TableState | undefined {
     return readTable(this.#socket, { family, name })
+  }
+
+  async readInTurns(family: TableFamily, name: string, run: <R>(work: Generator<void, R>) => Promise<R>): Promise<TableState | undefined> {
+    using socket = await NetlinkSocket.open('netfilter', { netns: this.#netns })
+    return await run(readingTable(socket, { family, name }))
   }
 
   /** Chains of any table, also of another program's, and the rules that lead from one to another; undefined if there is no such table. */

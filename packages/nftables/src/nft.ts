@@ -66,3 +66,13 @@ export interface Nft {
   /** Follows what others change in a table; `overrun` means that events were lost and the table must be read again. */
   watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>>
 }
+
+/** Where tables may be so large that reading one at once would hold up the event loop. */
+export interface NftInTurns extends Nft {
+  /**
+   * {@link Nft.read} in pieces, through a socket of its own.
+   *
+   * @param run Takes work that does a little at every step, and sees to it that others get their turn between.
+   */
+  readInTurns(family: TableFamily, name: string, run: <R>(work: Generator<void, R>) => Promise<R>): Promise<TableState | undefined>
+}

@@ -17,8 +17,8 @@ interface RawElement {
   readonly rest: Partial<MapElement>
 }
 
-/** Elements out of the answers to a dump of a set. */
-export function readElements(set: SetDeclaration | MapDeclaration, answers: readonly NetlinkMessage[]): readonly (SetElement | MapElement)[] {
+/** Elements out of the answers to a dump of a set; interrupted after each. */
+export function* readElements(set: SetDeclaration | MapDeclaration, answers: readonly NetlinkMessage[]): Generator<void, readonly (SetElement | MapElement)[]> {
   const types = keyTypes(set.key)
   const key = layoutOf(types)
   const data = set.kind === 'map' && set.data !== 'verdict' ? layoutOf(set.data) : undefined
@@ -34,6 +34,7 @@ export function readElements(set: SetDeclaration | MapDeclaration, answers: read
       if (isPaired) raw.push(element)
       else out.push({ key: readTuple(key, element.key, element.keyEnd), ...element.rest })
     })
+    yield
   }
   return isPaired ? pairIntervals(set, raw) : out
 }

@@ -1,4 +1,4 @@
-import { type Attributes, decodeAttributes, isNotFound, MessageWriter, NetlinkError, type NetlinkMessage, type NetlinkRequest, type NetlinkSocket } from '@weft/netlink'
+import { atOnce, type Attributes, decodeAttributes, isNotFound, MessageWriter, NetlinkError, type NetlinkMessage, type NetlinkRequest, type NetlinkSocket } from '@weft/netlink'
 import { type DataTypeName, dataTypeById } from './data-type.ts'
 import { typesOf } from './expression.ts'
 import * as nf from './nf-tables.ts'
@@ -14,10 +14,15 @@ const ATTEMPTS = 4
 
 /** Reads a whole table. If another commit came between its parts, it is read again. */
 export function readTable(socket: NetlinkSocket, name: TableName): TableState | undefined {
+  return atOnce(readingTable(socket, name))
+}
+
+/** {@link readTable}, interrupted where it has done a little; nobody else may ask the socket for a dump meanwhile. */
+export function* readingTable(socket: NetlinkSocket, name: TableName): Generator<void, TableState | undefined> {
   try {
     for (let attempt = 1; ; attempt++) {
       const before = generation(socket)
-      const state = readOnce(socket, name)
+      const state = yield* readOnce(socket, name)
       if (generation(socket) === before || attempt === ATTEMPTS) return state
     }
   } catch (error) {
@@ -26,28 +31,28 @@ export function readTable(socket: NetlinkSocket, name: TableName): TableState | 
   }
 }
 
-function readOnce(socket: NetlinkSocket, name: TableName): TableState | undefined {
+function* readOnce(socket: NetlinkSocket, name: TableName): Generator<void, TableState | undefined> {
   const own = attributesOf(getTable(socket, name))
   if (own === undefined) return undefined
-  const dump = (type: number, table: number): readonly NetlinkMessage[] => socket.dump(readRequest(type, name, (out) => out.attrString(table, name.name)))
+  const dump = (type: number, table: number): Generator<void, readonly NetlinkMessage[]> => socket.dumping(readRequest(type, name, (out) => out.attrString(table, name.name)))
   const comment = readComment(readTlvs(own.bytes(nf.tableAttr.userdata)))
-  const counters = dump(nf.message.getObject, nf.objectAttr.table).flatMap(readCounter)
+  const counters = (yield* dump(nf.message.getObject, nf.objectAttr.table)).flatMap(readCounter)
   // The kernel gives chains of all tables of the family.
-  const chains = dump(nf.message.getChain, nf.chainAttr.table).flatMap((message) => readChain(name, message))
+  const chains = (yield* dump(nf.message.getChain, nf.chainAttr.table)).flatMap((message) => readChain(name, message))
   const sets: SetDeclaration[] = []
   const maps: MapDeclaration[] = []
-  for (const message of dump(nf.message.getSet, nf.setAttr.table)) {
+  for (const message of yield* dump(nf.message.getSet, nf.setAttr.table)) {
     const declaration = readSet(message)
     if (declaration === undefined) continue
-    const answers = socket.dump(readRequest(nf.message.getSetElement, name, (out) => {
+    const answers = yield* socket.dumping(readRequest(nf.message.getSetElement, name, (out) => {
       out.attrString(nf.elementListAttr.table, name.name).attrString(nf.elementListAttr.set, declaration.name)
     }))
-    const elements = readElements(declaration, answers)
+    const elements = yield* readElements(declaration, answers)
     if (declaration.kind === 'set') sets.push({ ...declaration, elements })
     else maps.push({ ...declaration, elements: elements.filter((element) => 'data' in element) })
   }
   const rules = new Map<string, RuleState[]>(chains.map((chain) => [chain.name, []]))
-  for (const message of dump(nf.message.getRule, nf.ruleAttr.table)) readRule(message, rules)
+  for (const message of yield* dump(nf.message.getRule, nf.ruleAttr.table)) readRule(message, rules)
   return { name, table: { ...name, ...(comment === undefined ? {} : { comment }), counters, sets, maps, chains }, rules }
 }
 

@@ -1,7 +1,7 @@
 import { type MapDeclaration, type MapElement, type SetDeclaration, type SetElement, type Table, Transaction } from '@weft/nftables'
 import { tables } from '@weft/api'
+import { atOnce } from '@weft/netlink'
 import { type Element, nodeElements, portCodes, portElements, serviceElements } from './elements.ts'
-import { atOnce } from './in-turns.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
 import { dropCode, refuseCode } from './pick.ts'
 import { allMaps, allSets, families, type Family, sets } from './sets.ts'
@@ -28,12 +28,24 @@ export function compileProxy(node: NodeModel, services: Iterable<ServiceModel>):
 }
 
 export function compileTable(model: TableModel): Table {
+  return atOnce(compilingTable(model))
+}
+
+/** {@link compileTable}, interrupted now and then. */
+export function* compilingTable(model: TableModel): Generator<void, Table> {
   const bySet = new Map<string, (SetElement | MapElement)[]>()
   const codes = { 4: new Set<number>(), 6: new Set<number>() }
-  for (const { set, element } of allElements(model)) bySet.getOrInsertComputed(set.name, () => []).push(element)
+  let count = 0
+  for (const { set, element } of allElements(model)) {
+    bySet.getOrInsertComputed(set.name, () => []).push(element)
+    if (++count % perTurn === 0) yield
+  }
   for (const port of model.ports.served()) for (const code of Object.values(portCodes(port))) if (code !== undefined) codes[port.ip.family].add(code)
   return compileFrame(model.node, { 4: [...codes[4]], 6: [...codes[6]] }, bySet)
 }
+
+/** So many elements are made before others get a turn: about a millisecond. */
+const perTurn = 1000
 
 const dynamic: ReadonlySet<MapDeclaration> = new Set(families.map((family) => sets[family].affinity))
 

@@ -47,7 +47,7 @@ describe('explain()', () => {
     ['what is no Service', { to: '203.0.113.1', port: 443, from: pod }, 'left alone', /No Service has 203\.0\.113\.1:443/],
   ])('%s', async (_name, asked, outcome, why) => {
     await using run = await running(objects, { config })
-    const explanation = run.proxy.explain(question(asked))!
+    const explanation = (await run.proxy.explain(question(asked)))!
     expect(explanation.why.join(' ')).toMatch(why)
     expect([explanation.model.outcome, explanation.kernel?.outcome, explanation.strange]).toEqual([outcome, outcome, []])
     expect(explanation.kernel?.lines).toEqual(explanation.model.lines)
@@ -56,21 +56,21 @@ describe('explain()', () => {
   test('SVC-30 shows what another program took away, and rules that are not ours', async () => {
     const nft = new FakeNft()
     await using run = await running(objects, { config, nft })
-    const ask = (): Explanation => run.proxy.explain(question({ to: '10.96.0.1', port: 80, from: pod }))!
+    const ask = async (): Promise<Explanation> => (await run.proxy.explain(question({ to: '10.96.0.1', port: 80, from: pod })))!
     nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(sets[4].service, [{ key: [parseIp('10.96.0.1'), 6, 80] }]).addRule('services', rule(drop)))
-    const text = formatExplanation(ask())
+    const text = formatExplanation(await ask())
     expect(text).toContain('kernel: refused   (differs)')
     expect(text).toMatch(/not ours, and not followed here: chain services: rule with handle \d+/)
     expect(text).toMatch(/ {2}x {5}- {4}service4: 10\.96\.0\.1 \. tcp \. 80 : 0:2/)
     nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).destroyTable())
-    expect(formatExplanation(ask())).toContain('kernel: it has no table of ours')
+    expect(formatExplanation(await ask())).toContain('kernel: it has no table of ours')
   })
 
   test('explainInWords() reads the question and refuses what it cannot', async () => {
     await using run = await running(objects, { config })
-    const ask = (query: string): string => explainInWords(run.proxy, { to: '', ...Object.fromEntries(new URLSearchParams(query)) })
-    expect(ask('to=10.96.0.1:80&protocol=tcp&from=10.244.0.9')).toContain('10.96.0.1:80 tcp from 10.244.0.9')
-    expect(ask('to=[fd00:10:96::1]:80')).toContain('[fd00:10:96::1]:80 tcp from this node')
-    for (const query of ['', 'to=web:80', 'to=10.96.0.1:0', 'to=10.96.0.1:80&protocol=icmp', 'to=10.96.0.1:80&from=::1']) expect(() => ask(query), query).toThrow(SyntaxError)
+    const ask = async (query: string): Promise<string> => await explainInWords(run.proxy, { to: '', ...Object.fromEntries(new URLSearchParams(query)) })
+    expect(await ask('to=10.96.0.1:80&protocol=tcp&from=10.244.0.9')).toContain('10.96.0.1:80 tcp from 10.244.0.9')
+    expect(await ask('to=[fd00:10:96::1]:80')).toContain('[fd00:10:96::1]:80 tcp from this node')
+    for (const query of ['', 'to=web:80', 'to=10.96.0.1:0', 'to=10.96.0.1:80&protocol=icmp', 'to=10.96.0.1:80&from=::1']) await expect(ask(query), query).rejects.toThrow(SyntaxError)
   })
 })

@@ -15,11 +15,3 @@ export async function inTurns<R>(work: Generator<void, R>, { clock, signal }: { 
     began = clock.now()
   }
 }
-
-/** Runs it in one go. */
-export function atOnce<R>(work: Generator<void, R>): R {
-  for (;;) {
-    const step = work.next()
-    if (step.done === true) return step.value
-  }
-}

@@ -9,15 +9,15 @@ import { takeOver, tellLeftovers } from './takeover.ts'
 export function proxyAnswers({ nft, proxy }: { readonly nft: ForeignKernel, readonly proxy: Pick<Proxy, 'dump' | 'explain' | 'settled' | 'whenReady'> }): AdminAnswers<ProxyCalls> {
   return {
     dumpProxy: () => proxy.dump(),
-    explainProxy: (question) => explainInWords(proxy, question),
+    explainProxy: async (question) => await explainInWords(proxy, question),
     proxyLeftovers: async () => await tellLeftovers({ nft }),
     takeOverProxy: async () => await takeOver({ nft, proxy }),
   }
 }
 
 /** @throws {SyntaxError} When the question cannot be read. */
-export function explainInWords(proxy: Pick<Proxy, 'explain'>, question: ProxyQuestion): string {
-  const explanation = proxy.explain(readQuestion(question))
+export async function explainInWords(proxy: Pick<Proxy, 'explain'>, question: ProxyQuestion): Promise<string> {
+  const explanation = await proxy.explain(readQuestion(question))
   return explanation === undefined ? 'not known yet: the first Services are not in the kernel\n' : formatExplanation(explanation)
 }
 

@@ -1,5 +1,5 @@
 import { toEndpointSlice, toNode, toService, tables } from '@weft/api'
-import { createRegistry } from '@weft/daemon'
+import { createRegistry, realClock } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseIp } from '@weft/ip'
 import { assign, baseChain, chain, diffTable, eq, drop, formatTable, ip, jump, lookup, map, meta, rule, set, type Table, Transaction } from '@weft/nftables'
@@ -102,7 +102,7 @@ describe('createProxy()', () => {
     const nft = new FakeNft()
     const stores = storesOf([here, ...Array.from({ length: 3000 }, (_, index) => [service(`many/s${index}`, [`10.96.${index >> 8}.${index & 255}`]), slice(`many/s${index}`, ['10.244.1.5', '10.244.1.6'])]).flat()])
     const chains: number[] = []
-    const watched = { read: nft.read.bind(nft), watch: nft.watch.bind(nft), commit: (transaction: Transaction) => {
+    const watched = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), commit: (transaction: Transaction) => {
       nft.commit(transaction)
       chains.push(nft.table('inet', tables.proxy)!.chains.length)
       if (chains.length === 2) stores.slices.put(toEndpointSlice(slice('many/s7', ['10.244.1.9'])))
@@ -114,6 +114,40 @@ describe('createProxy()', () => {
     expect(run.proxy.dump()).toContain('10.96.0.7 . tcp . 80 . 0 : 10.244.1.9 . 8080')
     await using again = await running(stores, { nft })
     expect(again.proxy.writes).toBe(0)
+  })
+
+  test('fault 28, V23 a comparison of a large table lets others have their turn while it reads, makes and compares', async () => {
+    const nft = new FakeNft()
+    const objects = [here, ...Array.from({ length: 3000 }, (_, index) => [service(`many/s${index}`, [`10.96.${index >> 8}.${index & 255}`]), slice(`many/s${index}`, ['10.244.1.5', '10.244.1.6'])]).flat()]
+    await using _first = await running(objects, { nft })
+    // Every look at this clock is a turn later: whatever may be interrupted is.
+    let now = 0
+    const clock = { ...realClock, now: () => { now += 25; return now } }
+    const during = { reading: 0, comparing: 0 }
+    let phase: keyof typeof during | undefined
+    const watched = { commit: nft.commit.bind(nft), watch: nft.watch.bind(nft), read: () => { throw new Error('read at once') }, readInTurns: async (family: 'inet', name: string, run: <R>(work: Generator<void, R>) => Promise<R>) => {
+      phase = 'reading'
+      const state = await run((function* () {
+        for (let step = 0; step < 50; step += 1) yield
+        return nft.read(family, name)
+      })())
+      phase = 'comparing'
+      return state
+    } }
+    let isOver = false
+    const count = (async () => {
+      while (!isOver) {
+        if (phase !== undefined) during[phase] += 1
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    })()
+    await using again = await running(objects, { nft: watched, deps: { clock } })
+    isOver = true
+    await count
+    expect(again.proxy.writes).toBe(0)
+    expect(during.reading).toBeGreaterThan(40)
+    // 3,000 models and some 15,000 elements, twice.
+    expect(during.comparing).toBeGreaterThan(100)
   })
 
   test('an endpoint change writes its elements alone', async () => {
@@ -130,7 +164,7 @@ describe('createProxy()', () => {
   test('a heartbeat of a node writes nothing and compares nothing; a new node touches only the ranges', async () => {
     const nft = new FakeNft()
     let reads = 0
-    const counting = { commit: (tx: Transaction) => nft.commit(tx), watch: nft.watch.bind(nft), read: (...args: Parameters<FakeNft['read']>) => { reads += 1; return nft.read(...args) } }
+    const counting = { commit: (tx: Transaction) => nft.commit(tx), watch: nft.watch.bind(nft), read: nft.read.bind(nft), readInTurns: (...args: Parameters<FakeNft['readInTurns']>) => { reads += 1; return nft.readInTurns(...args) } }
     await using run = await running([here, web, slice('shop/web', ['10.244.1.5'])], { nft: counting })
     expect(reads).toBe(1)
     const { commits } = nft
@@ -188,7 +222,7 @@ describe('createProxy()', () => {
     const nft = new FakeNft()
     let failures = 0
     const clock = new ManualClock()
-    const broken = { read: nft.read.bind(nft), watch: nft.watch.bind(nft), commit: (tx: Transaction) => {
+    const broken = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), commit: (tx: Transaction) => {
       if (failures > 0) {
         failures -= 1
         throw new Error('refused')

@@ -1,7 +1,7 @@
 import { type EndpointSlice, type IpBlock, type Node, objectKey, type Service, tables } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
-import { diffTable, formatTable, type Nft, type Transaction } from '@weft/nftables'
+import { diffingTable, formatTable, type NftInTurns, type Transaction } from '@weft/nftables'
 import type { ProxyConfig } from './config.ts'
 import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
@@ -35,7 +35,7 @@ export interface ProxyDeps {
   readonly serviceCidrs?: Store<ServiceCidr> | undefined
   /** Where NodePorts may answer beside the addresses of the Node object. */
   readonly local?: LocalAddresses | undefined
-  readonly nft: Nft
+  readonly nft: NftInTurns
   readonly flows: FlowTable
   /** Where stand-ins of loopback addresses are put; needed with `nodePortLoopback`. */
   readonly addresses?: AddressTable | undefined
@@ -63,7 +63,7 @@ export interface Proxy {
   /** The table as `nft list table inet weft-proxy` prints it. */
   dump(): string
   /** What happens to a new connection, and why; undefined before the first Services are known. */
-  explain(question: ExplainQuestion): Explanation | undefined
+  explain(question: ExplainQuestion): Promise<Explanation | undefined>
   /** The kernel's table was edited by somebody else: compare it whole (see `followEdits`). */
   recheck(): void
   /**
@@ -77,6 +77,9 @@ export interface Proxy {
 
 /** How often the kernel is compared as a whole although nobody told of an edit, in milliseconds. Events tell of most. */
 const resyncMs = 600_000
+
+/** Whoever asks for an explanation gives up by then, in milliseconds. */
+const explainMs = 30_000
 
 /** As in kube-proxy: a change that is not in the kernel after two sync periods makes the node unhealthy, in milliseconds. */
 const lateMs = 60_000
@@ -187,16 +190,17 @@ export function createProxy(deps: ProxyDeps): Proxy {
     dirty.clear()
     areRangesDirty = false
     compare = reason
-    const kernel = nft.read('inet', tables.proxy)
+    const turns = { clock, signal }
+    const kernel = await nft.readInTurns('inet', tables.proxy, (work) => inTurns(work, turns))
     if (state === undefined) draining.restore(backendsBefore(kernel))
-    const refused = await inTurns(fresh.load(models(node)), { clock, signal })
+    const refused = await inTurns(fresh.load(models(node)), turns)
     const found = layoutOf(kernel)
     if (found !== layout && kernel !== undefined) logger.info({ found, wanted: layout }, 'table has another layout')
     // Before the rules that need them.
     if (config.nodePortLoopback && addresses !== undefined) putStandIns(addresses)
     const before = writes
-    if (kernel === undefined) await inTurns(committing(fresh.pieces()), { clock, signal })
-    else attempt(diffTable(kernel, fresh.table()))
+    if (kernel === undefined) await inTurns(committing(fresh.pieces()), turns)
+    else attempt(await inTurns(diffingTable(kernel, await inTurns(fresh.tabling(), turns)), turns))
     // Entries of conntrack may be older than this process, or than a commit that failed.
     if (reason !== 'resync' || writes > before) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
     state = fresh
@@ -322,7 +326,10 @@ export function createProxy(deps: ProxyDeps): Proxy {
     serves: (key) => state?.get(key) !== undefined,
     probes: upstream.probes,
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
-    explain: (question) => (state === undefined ? undefined : explain(state, nft.read('inet', tables.proxy), question)),
+    async explain(question) {
+      const kernel = await nft.readInTurns('inet', tables.proxy, (work) => inTurns(work, { clock, signal: AbortSignal.timeout(explainMs) }))
+      return state === undefined ? undefined : explain(state, kernel, question)
+    },
     recheck() {
       edits += 1
       compare ??= 'edit'

@@ -1,7 +1,7 @@
 import { type Protocol, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import { type MapElement, type SetElement, type Table, Transaction } from '@weft/nftables'
-import { addElements, compileFrame, compileProxy, compileTable, type TableModel, tablePieces } from './compile.ts'
+import { addElements, compileFrame, compileProxy, compileTable, compilingTable, type TableModel, tablePieces } from './compile.ts'
 import { type Element, hairpinElements, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
@@ -64,6 +64,11 @@ export class ProxyState {
   /** The whole table as wanted now. */
   table(): Table {
     return compileTable(this.#model)
+  }
+
+  /** The same, interrupted now and then. */
+  tabling(): Generator<void, Table> {
+    return compilingTable(this.#model)
   }
 
   /** The same for a kernel that has none; see {@link tablePieces}. */

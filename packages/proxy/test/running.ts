@@ -1,6 +1,6 @@
 import { createRegistry, realClock, type Registry } from '@weft/daemon'
 import { collectingLogger, type LogLine } from '@weft/daemon/testing'
-import type { Nft } from '@weft/nftables'
+import type { NftInTurns } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { proxyConfigSchema } from '../src/config.ts'
 import type { FlowTable } from '../src/flow-table.ts'
@@ -19,7 +19,7 @@ export interface Running extends AsyncDisposable {
 export const noFlows: FlowTable = { deleteMatching: () => 0 }
 
 /** A proxy of node `here` that has the objects in the kernel, or in a fake of it. */
-export async function running(objects: readonly object[] | ClusterStores, options: { readonly nft?: Nft, readonly flows?: FlowTable, readonly config?: object, readonly deps?: Partial<ProxyDeps> } = {}): Promise<Running> {
+export async function running(objects: readonly object[] | ClusterStores, options: { readonly nft?: NftInTurns, readonly flows?: FlowTable, readonly config?: object, readonly deps?: Partial<ProxyDeps> } = {}): Promise<Running> {
   const stores = Array.isArray(objects) ? storesOf(objects) : objects as ClusterStores
   const logger = collectingLogger()
   const refused: string[] = []

@@ -1,7 +1,7 @@
 import { encodeBatch, ruleFingerprint } from '../batch.ts'
 import { commitError, refusal } from '../commit-error.ts'
 import { formatTable } from '../format-table.ts'
-import type { ChainGraph, Nft, RuleState, SetOccupancy, TableEvent, TableState } from '../nft.ts'
+import type { ChainGraph, NftInTurns, RuleState, SetOccupancy, TableEvent, TableState } from '../nft.ts'
 import type { Operation } from '../operation.ts'
 import { referencesOf } from '../references.ts'
 import type { Table, TableFamily, TableName } from '../table.ts'
@@ -15,7 +15,7 @@ type Listener = (event: TableEvent) => void
  * nftables in memory: takes transactions whole or not at all, resolves names as the kernel does and refuses with the same errors, counts what it is asked
  * to write, and runs packets through the rules.
  */
-export class FakeNft implements Nft {
+export class FakeNft implements NftInTurns {
   /** Transactions that were not empty. */
   commits = 0
   /** Operations in them; an element operation counts each element. */
@@ -51,6 +51,10 @@ export class FakeNft implements Nft {
       rules.set(chain, list.map(({ handle, rule }) => ({ handle, fingerprint: ruleFingerprint(found.name, rule), comment: rule.comment })))
     }
     return { name: found.name, table: { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: [] })) }, rules }
+  }
+
+  async readInTurns(family: TableFamily, name: string): Promise<TableState | undefined> {
+    return await Promise.resolve(this.read(family, name))
   }
 
   /** what the socket tells of the kernel. */
