@@ -9,6 +9,6 @@ export function describeFailure(error: unknown): string {
   if (!('code' in error) && process.env['WEFT_DEBUG'] !== undefined) return error.stack ?? error.message
   const lines = [error.message]
   if (error instanceof AggregateError) lines.push(...error.errors.map((part) => `  ${describeFailure(part)}`))
-  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) if (cause.message !== lines.at(-1)) lines.push(`  because: ${cause.message}`)
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) if (lines.at(-1)?.endsWith(cause.message) === false) lines.push(`  because: ${cause.message}`)
   return lines.join('\n')
 }
