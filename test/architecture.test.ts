@@ -140,6 +140,13 @@ describe('architecture', () => {
     expect(wrong).toEqual([])
   })
 
+  test('what is published needs nothing that is not', () => {
+    const manifests = packages.map((name) => JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')) as { readonly name: string, readonly private?: boolean, readonly dependencies?: Readonly<Record<string, string>> })
+    const kept = new Set(manifests.filter((manifest) => manifest.private === true).map(({ name }) => name))
+    const wrong = manifests.filter(({ name }) => !kept.has(name)).flatMap(({ name, dependencies = {} }) => Object.keys(dependencies).filter((each) => kept.has(each)).map((each) => `${name} needs ${each}`))
+    expect(wrong).toEqual([])
+  })
+
   test('no file name says nothing', () => {
     const vague = packages.flatMap((name) => sourcesUnder(`packages/${name}`)).filter((file) => /\/(utils?|helpers?|common|misc|types)\.ts$/.test(file))
     expect(vague).toEqual([])
