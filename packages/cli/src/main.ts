@@ -120,7 +120,7 @@ about(proxy.command('explain'))
   .argument('<address:port>', 'e.g. 10.96.0.1:80 or [fd00::1]:80')
   .option('--from <client>', 'a pod (NAMESPACE/NAME), an address, or `node` for the node itself', 'node')
   .option('--protocol <protocol>', 'TCP, UDP or SCTP', 'TCP')
-  .option('--node <name>', "the node that is asked; the pod's own by default")
+  .option('--node <name>', "the node that is asked; the pod's own by default, for other clients the first that is ready")
   .action(async (to: string, options: ClusterOptions & { from: string, protocol: string, node?: string }) => run((await import('./commands/explain-proxy.ts')).explainProxy(to, options)))
 
 about(proxy.command('takeover'))

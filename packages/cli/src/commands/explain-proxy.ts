@@ -17,8 +17,9 @@ export async function explainProxy(to: string, { from, protocol, node, ...option
   if (elsewhere !== undefined) return elsewhere
   await using programs = await openPrograms(options)
   const client = await clientOf(programs.kube, from, to.startsWith('[') ? 6 : 4)
-  const asked = node ?? client.node
-  if (asked === undefined) throw new Error(`Cannot explain "${to}" from "${from}": nobody says on which node, wanted --node`)
+  const asked = node ?? client.node ?? (await programs.nodes())[0]
+  if (asked === undefined) throw new Error(`Cannot explain "${to}" from "${from}": the cluster has no nodes`)
+  process.stdout.write(`on node ${asked}: `)
   process.stdout.write(await (await programs.agent(asked)).explainProxy({ to, protocol, from: client.ip }))
   return 0
 }
