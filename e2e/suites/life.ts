@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Asker, type Cluster, demoNamespace, type LoadReport, type Place } from '@weft/checks'
 import { expect, test } from 'vitest'
+import { loadFrom, lossOf, within } from './load.ts'
 
 interface LifeOptions {
   /** The cluster, once it runs. */
@@ -100,30 +101,11 @@ export function livesOn({ cluster }: LifeOptions): void {
   }
 
   async function underLoad(durationMs: number): Promise<LoadReport> {
-    const { kube } = cluster()
-    const { spec } = await kube.request<{ readonly spec: { readonly clusterIP: string } }>('GET', `/api/v1/namespaces/${demoNamespace}/services/web`)
-    const question = JSON.stringify([{ kind: 'load', protocol: 'http', host: spec.clusterIP, port: 80, rate: 50, durationMs, timeoutMs: 10_000 }])
-    const { stdout } = await cluster().ask(client, question, { timeoutMs: durationMs + 30_000, signal: AbortSignal.timeout(durationMs + 30_000) })
-    return JSON.parse((JSON.parse(stdout) as readonly [{ readonly answers: readonly [string] }])[0].answers[0]) as LoadReport
+    const { spec } = await cluster().kube.request<{ readonly spec: { readonly clusterIP: string } }>('GET', `/api/v1/namespaces/${demoNamespace}/services/web`)
+    return await loadFrom(cluster(), client, { host: spec.clusterIP, port: 80, rate: 50, durationMs })
   }
-}
-
-/** What was lost of a load; empty when nothing was. */
-function lossOf({ sent, answered, failed, firstFailure }: LoadReport): string {
-  if (sent < 100) return `only ${sent} requests were sent`
-  return answered === sent ? '' : `${sent - answered} of ${sent} requests: ${JSON.stringify(failed)} ${firstFailure ?? ''}`
 }
 
 function isReady(status: PodText['status']): boolean {
   return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true
-}
-
-/** False when it does not hold in time. */
-async function within(timeoutMs: number, holds: () => Promise<boolean>): Promise<boolean> {
-  const deadline = performance.now() + timeoutMs
-  while (!(await holds().catch(() => false))) {
-    if (performance.now() > deadline) return false
-    await sleep(300)
-  }
-  return true
 }
