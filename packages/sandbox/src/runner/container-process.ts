@@ -1,4 +1,5 @@
-import { writeFileSync, mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { inNetworkOf, type Spawned, spawnCommand } from '../inside/command.ts'
 import type { BoundedLog } from '../inside/bounded-log.ts'
 import { privilegeArguments } from './capabilities.ts'
@@ -30,9 +31,13 @@ interface ContainerEnd {
 export interface ContainerProcess {
   /** Its PID 1 as the sandbox sees it. */
   readonly pid: number
+  /** On the clock of `performance.now()`. */
+  readonly startedAt: number
   readonly ended: Promise<ContainerEnd>
   /** @returns False if it is gone. */
   signal(signal: NodeJS.Signals): boolean
+  /** Whether it has a handler for a signal; undefined if it is gone. */
+  hears(signal: NodeJS.Signals): boolean | undefined
   /** A further command in it, with its environment and rights. */
   exec(command: readonly string[]): Spawned
   /** What {@link ContainerProcess.exec} would run. */
@@ -75,8 +80,10 @@ export async function startContainer(plan: ContainerPlan): Promise<ContainerProc
   ]
   return {
     pid,
+    startedAt: performance.now(),
     ended,
     signal: (signal) => killQuietly(pid, signal),
+    hears: (signal) => hasHandler(pid, signal),
     exec: (command) => spawnCommand(execCommand(command), { environment: toolEnvironment() }),
     execCommand,
   }
@@ -90,6 +97,15 @@ function rights({ container }: ContainerPlan): readonly string[] {
 // `env -i` is one exec; the tools before it run with the sandbox's environment, the program with the pod's alone.
 function assignments({ environment }: ContainerPlan, workingDir?: string): readonly string[] {
   return ['env', '-i', ...(workingDir === undefined || workingDir === '' ? [] : [`--chdir=${workingDir}`]), ...Object.entries(environment).map(([name, value]) => `${name}=${value}`)]
+}
+
+function hasHandler(pid: number, signal: NodeJS.Signals): boolean | undefined {
+  try {
+    const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return caught === undefined ? undefined : ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n
+  } catch {
+    return undefined
+  }
 }
 
 function signalNumber(signal: NodeJS.Signals | null): number {

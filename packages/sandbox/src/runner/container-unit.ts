@@ -36,6 +36,9 @@ export type PlanContainer = (folder: string, log: BoundedLog) => Promise<Contain
 const firstBackoffMs = 1000
 const longestBackoffMs = 30_000
 const steadyMs = 60_000
+/** A program may take as long as this to get ready for signals on a busy machine. */
+const startMs = 5000
+const repeatMs = 1000
 
 /** One container of a pod through all its starts. */
 export class ContainerUnit {
@@ -148,7 +151,7 @@ export class ContainerUnit {
     else deadline.addEventListener('abort', onDeadline, { once: true })
     const hook = this.container.lifecycle?.preStop
     if (hook !== undefined && !deadline.aborted) await Promise.race([performHandler(hook, this.#handlerContext(process, graceMs)), killed.promise])
-    process.signal('SIGTERM')
+    await tellToEnd(process, deadline)
     await process.ended
     deadline.removeEventListener('abort', onDeadline)
   }
@@ -241,4 +244,33 @@ export class ContainerUnit {
     this.#started = started
     this.#options.onChange()
   }
+}
+
+/**
+ * SIGTERM. The kernel drops it when PID 1 has no handler for it yet, and Node swallows one that comes before the program's own
+ * handler is there: a container that is told while it starts is told again when it has learned to listen, and if that was not seen.
+ */
+async function tellToEnd(process: ContainerProcess, deadline: AbortSignal): Promise<void> {
+  const over = AbortSignal.any([deadline, aborted(process.ended)])
+  const isStarting = (): boolean => performance.now() - process.startedAt < startMs
+  let isDeaf = process.hears('SIGTERM') === false
+  let toldAt = performance.now()
+  process.signal('SIGTERM')
+  while (!over.aborted) {
+    await sleep(isStarting() ? 10 : 200, undefined, { signal: over }).catch(() => undefined)
+    const hears = process.hears('SIGTERM')
+    if (hears === undefined) return
+    if (hears && (isDeaf || (isStarting() && performance.now() - toldAt > repeatMs))) {
+      process.signal('SIGTERM')
+      toldAt = performance.now()
+    }
+    isDeaf = !hears
+  }
+}
+
+/** A signal that aborts when a promise resolves. */
+function aborted(promise: Promise<unknown>): AbortSignal {
+  const controller = new AbortController()
+  void promise.then(() => controller.abort())
+  return controller.signal
 }

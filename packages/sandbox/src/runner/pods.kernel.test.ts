@@ -157,6 +157,15 @@ describe.skipIf(impossible !== undefined)(skippable('pods of the sandbox', impos
     expect(stdout).not.toContain('cni-results')
   })
 
+  test('a container that is deleted before it has a handler for SIGTERM is told again when it has one', async () => {
+    const command = ['sh', '-c', 'sleep 1.5; trap "exit 0" TERM; while :; do sleep 0.05; done']
+    await sandbox.createPod('early', { terminationGracePeriodSeconds: 30, containers: [{ name: 'main', image: 'any', command }] })
+    await sandbox.waitFor('early', isReady)
+    await sandbox.deletePod('early')
+    // Long before the grace period is over.
+    expect(await sandbox.waitFor('early', (pod) => pod === undefined)).toBeUndefined()
+  })
+
   test('a deletion without grace ends a pod at once', async () => {
     await sandbox.createPod('forced', { terminationGracePeriodSeconds: 30, containers: [{ name: 'main', image: 'any', command: ['sleep', '65432'] }] })
     await sandbox.waitFor('forced', isReady)
