@@ -47,6 +47,6 @@ async function compiledShim(root: string, { cacheDir, platform }: { readonly cac
   const compiler = platform === hostPlatform ? 'cc' : platform.crossCompiler
   const shim = await buildShim(join(cacheDir, `shim-${platform.architecture}`), { compiler, arch: platform.node, source: join(root, 'packages/plugin/shim/weft-cni.c') })
   if (shim.kind === 'binary') return shim.path
-  const remedy = platform === hostPlatform ? 'install a C compiler with a static libc (Debian: gcc, libc6-dev)' : `install a cross compiler (Debian: gcc-${platform.triplet.replace('_', '-')})`
+  const remedy = platform === hostPlatform ? 'install a C compiler with a static libc (Debian: gcc, libc6-dev)' : `install a cross compiler with a static libc (Debian: gcc-${platform.triplet.replace('_', '-')}, libc6-dev-${platform.architecture}-cross)`
   throw new ImageError('ERR_IMAGE_COMPILER', `Cannot compile the CNI plugin for ${platform.name} with "${compiler}": ${shim.reason}; ${remedy}`)
 }
