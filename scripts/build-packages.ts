@@ -39,6 +39,9 @@ async function tryPackages(published: readonly PublishedPackage[]): Promise<void
       return Object.keys(exports).filter((path) => path !== './package.json' && path !== './testing').map((path) => `await import('${name}${path.slice(1)}')`)
     }))
     execFileSync(process.execPath, ['--input-type=module', '-e', `${importing.flat().join('\n')}\nprocess.exit(0)`], { cwd: empty, stdio: 'inherit' })
+    // The command as its users have it: a cluster from packages alone.
+    execFileSync('npx', ['weft', 'up', '--nodes', '2'], { cwd: empty, stdio: 'inherit' })
+    execFileSync('npx', ['weft', 'down'], { cwd: empty, stdio: 'inherit' })
   } finally {
     await rm(empty, { recursive: true })
   }

@@ -4,6 +4,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'tsdown'
 import { parse } from 'yaml'
+import { bundleProbe, bundleSandbox, leftOut } from './program-bundles.ts'
 import { filesOf, packages, read, root } from './workspace.ts'
 
 interface Manifest {
@@ -22,6 +23,9 @@ export interface PublishedPackage {
   /** Its content, ready for `npm pack`. */
   readonly folder: string
 }
+
+/** Programs that a package starts, and that are none of its own. */
+const bundles: Readonly<Record<string, (outDir: string) => Promise<void>>> = { sandbox: bundleSandbox, checks: bundleProbe }
 
 const catalogs = (parse(read('pnpm-workspace.yaml')) as { readonly catalogs: Readonly<Record<string, Readonly<Record<string, string>>>> }).catalogs
 
@@ -54,11 +58,12 @@ async function buildPackage(name: string, manifest: Manifest, folder: string): P
     deps: { neverBundle: [/^[^./]/] },
     outputOptions: { entryFileNames: '[name].js', chunkFileNames: 'part-[hash].js', banner: ({ name: file }) => (file === 'main' ? '#!/usr/bin/env node' : '') },
   })
+  await bundles[name]?.(join(folder, 'dist'))
   // The plugin's source is compiled where it is used.
   for (const each of ['README.md', 'DESIGN.md', 'shim'].filter((file) => existsSync(join(source, file)))) cpSync(join(source, each), join(folder, each), { recursive: true })
   cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'package.json'), `${JSON.stringify(publishedManifest(manifest, program ? { [manifest.name.replace('@', '').replace('/', '-').replace(/^weft-cli$/, 'weft')]: './dist/main.js' } : undefined), null, 2)}\n`)
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(publishedManifest(manifest, program ? { [manifest.name.replace('@', '').replace('/', '-').replace(/^weft-cli$/, 'weft')]: 'dist/main.js' } : undefined), null, 2)}\n`)
   return { name: manifest.name, version: manifest.version, folder }
 }
 
@@ -82,7 +87,7 @@ function publishedManifest({ exports, dependencies = {}, devDependencies: _devDe
     ...(exports === undefined ? {} : { exports: Object.fromEntries([...Object.entries(exports).map(([path, { types, default: file }]) => [path, { types, default: file }]), ['./package.json', './package.json']]) }),
     ...(bin === undefined ? {} : { bin }),
     files: ['dist', 'shim', 'DESIGN.md'],
-    dependencies: Object.fromEntries(Object.entries(dependencies).map(([name, wanted]) => [name, versionOf(name, wanted)])),
+    dependencies: Object.fromEntries([...Object.entries(dependencies), ...(bundles[rest.name.replace('@weft/', '')] === bundleSandbox ? leftOut.map((each): [string, string] => [each, 'catalog:runtime']) : [])].map(([name, wanted]) => [name, versionOf(name, wanted)])),
     publishConfig: { access: 'public', provenance: true },
   }
 }
