@@ -19,7 +19,7 @@ export type RangeSet = readonly SubnetRange[]
 /** A range set as `host-local` and capability `ipRanges` write it. */
 export type RangeSetText = readonly { readonly subnet: string, readonly rangeStart?: string | undefined, readonly rangeEnd?: string | undefined, readonly gateway?: string | undefined }[]
 
-export const rangeSetsSchema: z.ZodType<readonly RangeSetText[]> = z.array(z.array(z.object({ subnet: z.string(), rangeStart: z.string().optional(), rangeEnd: z.string().optional(), gateway: z.string().optional() })))
+export const rangeSetsSchema: z.ZodType<readonly RangeSetText[]> = z.array(z.array(z.strictObject({ subnet: z.string(), rangeStart: z.string().optional(), rangeEnd: z.string().optional(), gateway: z.string().optional() })))
 
 /** Of an attachment: at most one address of each family. */
 const mostSets = 2

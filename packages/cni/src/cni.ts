@@ -1,6 +1,6 @@
 import { type Attachment, tables } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
-import { formatIp } from '@weft/ip'
+import { type Cidr, formatIp } from '@weft/ip'
 import { type Conntrack, netnsOfSocket, type RouteSocket } from '@weft/netlink'
 import type { Nft } from '@weft/nftables'
 import { PluginServer } from '@weft/plugin'
@@ -27,6 +27,8 @@ export interface CniDeps {
   readonly nft: Nft
   /** Absent: connections of pods that are gone are left to their timeouts. */
   readonly conntrack?: Conntrack | undefined
+  /** Networks whose traffic to elsewhere takes an address of the node; absent where an overlay sees to it. */
+  readonly masquerade?: readonly Cidr[] | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -48,11 +50,11 @@ export interface Cni {
 }
 
 export function createCni(deps: CniDeps): Cni {
-  const { config, ports, route, nft, conntrack, clock, logger, registry } = deps
+  const { config, ports, route, nft, conntrack, masquerade, clock, logger, registry } = deps
   const { address, cover } = ports
   const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
   const metrics = createCniMetrics(registry, () => attachments().length)
-  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
+  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), masquerade, forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
   const teardown = new Teardown({ address, cover, route, conntrack, clock, logger })
 
   let server: PluginServer<NetworkConfig> | undefined

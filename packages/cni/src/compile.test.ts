@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { parseIp, parseIpv4, parseIpv6 } from '@weft/ip'
+import { parseCidr, parseIp, parseIpv4, parseIpv6 } from '@weft/ip'
 import { formatTable } from '@weft/nftables'
 import { describe, expect, it } from 'vitest'
 import { compileTable } from './compile.ts'
@@ -8,6 +8,7 @@ import type { CniModel } from './model.ts'
 const node = { 4: parseIpv4('172.30.1.11'), 6: parseIpv6('fd00:172:30:1::11') }
 const cases: Readonly<Record<string, CniModel>> = {
   'no-host-ports': { hostPorts: [], node },
+  'masquerade': { hostPorts: [], node, masquerade: ['10.244.1.0/24', 'fd00:10:244:1::/64'].map(parseCidr) },
   'ipv4-node': { hostPorts: [], node: { 4: node[4] } },
   'host-ports': {
     node,

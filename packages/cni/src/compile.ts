@@ -1,7 +1,7 @@
 import { links, loopbackStandIns, priorities, protocolNumbers, tables } from '@weft/api'
-import { parseCidr, parseIp, type Family } from '@weft/ip'
+import { aggregateCidrs, type Cidr, parseCidr, parseIp, type Family } from '@weft/ip'
 import {
-  assign, baseChain, chain, concat, counter, ct, dnat, drop, eq, fib, hasAny, ip, ip6, isIn, jump, lookup, map, type MapDeclaration, type MapElement, meta, returnToCaller, rule, set,
+  accept, assign, baseChain, chain, concat, counter, ct, dnat, drop, eq, fib, hasAny, ip, ip6, isIn, jump, lookup, map, masquerade, notIn, type Rule, type MapDeclaration, type MapElement, meta, returnToCaller, rule, set,
   type SetDeclaration, snat, table, type Table, th,
 } from '@weft/nftables'
 import type { CniModel, HostPort } from './model.ts'
@@ -15,12 +15,12 @@ const words = {
  * Table `weft-cni`: pods send from their own addresses only, and host ports lead to pods (DESIGN.md C8 to C12).
  * Pure; the rules are the same with and without host ports, only elements come and go, save for the node's addresses.
  */
-export function compileTable({ hostPorts, node }: CniModel): Table {
+export function compileTable({ hostPorts, node, masquerade: inside = [] }: CniModel): Table {
   const families = ([4, 6] as const).map((family) => compileFamily(family, hostPorts.filter(({ podIp }) => podIp.family === family)))
   return table({
     family: 'inet',
     name: tables.cni,
-    sets: families.flatMap(({ hairpin, localhost }) => [hairpin, localhost]),
+    sets: [...families.flatMap(({ hairpin, localhost }) => [hairpin, localhost]), ...inside.length === 0 ? [] : ([4, 6] as const).map((family) => insideSet(family, inside))],
     maps: families.flatMap(({ anyAddress, oneAddress }) => [anyAddress, oneAddress]),
     chains: [
       chain('hostports', [
@@ -62,8 +62,22 @@ export function compileTable({ hostPorts, node }: CniModel): Table {
         const toNode = snat({ family: words[family].family, to: address })
         return [rule(isIn(concat(header.saddr, header.daddr), hairpin), toNode), rule(eq(header.saddr, standIn), hasAny(ct.status, 'dnat'), toNode)]
       })),
+      ...inside.length === 0 ? [] : [baseChain('outside', { type: 'nat', hook: 'postrouting', priority: priorities.outsideSnat }, [rule(eq(meta.oifname, 'lo'), accept), leave(4), leave(6)])],
     ],
   })
+}
+
+/** Multicast and link-local never leave the link, so they need no other address (NET-16). */
+const linkScopes = ['224.0.0.0/4', '169.254.0.0/16', 'ff00::/8', 'fe80::/10'].map(parseCidr)
+
+function insideSet(family: Family, networks: readonly Cidr[]): SetDeclaration {
+  return set(`inside${family}`, { key: [words[family].address], flags: ['interval'], elements: aggregateCidrs([...networks, ...linkScopes].filter((network) => network.family === family)).map((network) => ({ key: [network] })) })
+}
+
+function leave(family: Family): Rule {
+  const { saddr, daddr } = words[family].header
+  // fully-random: two flows that pick a port at the same moment must not pick the same one.
+  return rule(isIn(saddr, `inside${family}`), notIn(daddr, `inside${family}`), masquerade({ flags: ['fully-random'] }))
 }
 
 interface FamilyObjects {

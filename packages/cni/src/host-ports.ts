@@ -1,6 +1,7 @@
 import { keyText } from '@weft/allocator'
 import { tables, type Attachment } from '@weft/api'
 import type { Logger } from '@weft/daemon'
+import type { Cidr } from '@weft/ip'
 import { diffElements, diffTable, type Nft, type Table, Transaction } from '@weft/nftables'
 import { CniError } from '@weft/plugin'
 import { compileTable } from './compile.ts'
@@ -13,6 +14,8 @@ export interface HostPortsDeps {
   readonly nft: Nft
   readonly logger: Logger
   readonly node: () => NodeAddresses
+  /** Networks that leave the node with its address. */
+  readonly masquerade?: readonly Cidr[] | undefined
   /** Called with the ports of an attachment before they are served (UDP connections pinned elsewhere, NET-29). */
   readonly forget: (hostPorts: readonly HostPort[]) => void
   /** The table was not as it had been left, and is mended. */
@@ -121,7 +124,7 @@ export class HostPorts {
   }
 
   #compile(): Table {
-    return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), node: this.#deps.node() })
+    return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), node: this.#deps.node(), masquerade: this.#deps.masquerade })
   }
 
   #apply(): void {

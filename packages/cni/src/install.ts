@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { RangeSetText } from '@weft/allocator'
 import { type InstallOptions, placeFile, placePlugin, removePlugin } from '@weft/plugin'
 
 /** File name of the plugin, and `type` in the conflist. */
@@ -19,6 +20,8 @@ export interface NetworkOptions {
   readonly confDir: string
   /** Name of the network. @default 'weft' */
   readonly network?: string | undefined
+  /** Range sets of the network itself, as `host-local` writes them; those of the node's server when empty. */
+  readonly ranges?: readonly RangeSetText[] | undefined
 }
 
 /** Places the plugin and its settings. */
@@ -27,8 +30,8 @@ export async function installPlugin(options: PluginOptions): Promise<void> {
 }
 
 /** Places the network configuration: from then on the runtime starts pods, so plugin and agent must be there (CNI-19). */
-export async function installNetwork({ confDir, network = 'weft' }: NetworkOptions): Promise<void> {
-  await placeFile(join(confDir, conflistName), 0o644, (path) => writeFile(path, formatConflist(network)))
+export async function installNetwork({ confDir, network = 'weft', ranges = [] }: NetworkOptions): Promise<void> {
+  await placeFile(join(confDir, conflistName), 0o644, (path) => writeFile(path, formatConflist(network, ranges)))
 }
 
 /** Removes them in reverse: the configuration first, so that no ADD finds it without the plugin. */
@@ -41,11 +44,11 @@ export async function uninstallCni({ binDir, confDir }: { readonly binDir: strin
  * The network configuration list. `cniVersion` is what runtimes before protocol 1.1 understand; newer ones choose the
  * highest of `cniVersions` (CNI-14).
  */
-function formatConflist(network: string): string {
+function formatConflist(network: string, ranges: readonly RangeSetText[]): string {
   return `${JSON.stringify({
     cniVersion: '1.0.0',
     cniVersions: ['0.4.0', '1.0.0', '1.1.0'],
     name: network,
-    plugins: [{ type: pluginName, capabilities: Object.fromEntries(capabilities.map((capability) => [capability, true])) }],
+    plugins: [{ type: pluginName, ...ranges.length === 0 ? {} : { ipam: { ranges } }, capabilities: Object.fromEntries(capabilities.map((capability) => [capability, true])) }],
   }, null, 2)}\n`
 }

@@ -1,5 +1,5 @@
 import type { Protocol } from '@weft/api'
-import { formatIp, type IpAddress, type MacAddress, parseIp, parseMac } from '@weft/ip'
+import { type Cidr, formatIp, type IpAddress, type MacAddress, parseIp, parseMac } from '@weft/ip'
 import type { Bandwidth } from './bandwidth.ts'
 import type { NodeAddresses, StoredAttachment } from './ports.ts'
 import type { PortMapping } from './network-config.ts'
@@ -18,6 +18,8 @@ export interface HostPort {
 export interface CniModel {
   readonly hostPorts: readonly HostPort[]
   readonly node: NodeAddresses
+  /** What leaves these networks takes an address of the node. Empty where somebody else sees to it. */
+  readonly masquerade?: readonly Cidr[] | undefined
 }
 
 /** What cni keeps in the `data` of an attachment. */

@@ -33,7 +33,10 @@ export interface ChainRuntime {
   containerIdOf(netns: string): string
 }
 
-type Start = (node: NodeFixture, list: NetworkList) => Promise<ChainRuntime>
+/** Where a runtime is: its namespace, and a folder with `bin`. */
+export type ChainPlace = Pick<NodeFixture, 'namespace' | 'folder'>
+
+type Start = (node: ChainPlace, list: NetworkList) => Promise<ChainRuntime>
 
 /** Why {@link cnitool} cannot be had, for the title of what is skipped; undefined if it can. */
 export const whyNoCnitool: string | undefined = hasPrograms('cnitool') ? undefined : 'cnitool is not on the PATH: go install github.com/containernetworking/cni/cnitool@v1.3.0'
@@ -46,7 +49,7 @@ function containerIdOf(netns: string): string {
 }
 
 /** The oracle: the reference's own runtime. */
-export async function cnitool(node: NodeFixture, list: NetworkList): Promise<ChainRuntime & { gc(): Promise<PluginOutput>, status(): Promise<PluginOutput> }> {
+export async function cnitool(node: ChainPlace, list: NetworkList): Promise<ChainRuntime & { gc(): Promise<PluginOutput>, status(): Promise<PluginOutput> }> {
   const confDir = join(node.folder, 'net.d')
   await mkdir(confDir, { recursive: true })
   await writeFile(join(confDir, `${list.name}.conflist`), JSON.stringify(list))
@@ -59,7 +62,7 @@ export async function cnitool(node: NodeFixture, list: NetworkList): Promise<Cha
 }
 
 /** SPEC 1.1 section 3, as far as one attachment goes. */
-async function byHand(node: NodeFixture, { cniVersion, name, plugins }: NetworkList): Promise<ChainRuntime> {
+async function byHand(node: ChainPlace, { cniVersion, name, plugins }: NetworkList): Promise<ChainRuntime> {
   const results = new Map<string, unknown>()
   async function call(verb: string, { type, capabilities = {}, ...rest }: NetworkList['plugins'][number], { netns, capabilityArgs = {}, args }: ChainCall, prevResult: unknown): Promise<PluginOutput> {
     const runtimeConfig = Object.fromEntries(Object.entries(capabilityArgs).filter(([capability]) => capabilities[capability] === true))
@@ -92,12 +95,12 @@ async function firstFailure(calls: readonly (() => Promise<PluginOutput>)[]): Pr
   return output!
 }
 
-function pluginPath(node: NodeFixture): string {
+function pluginPath(node: ChainPlace): string {
   return `${join(node.folder, 'bin')}:${debianPlugins}`
 }
 
 /** Runs a program where a runtime of this node would be; `type` of a plugin is looked up along `CNI_PATH`. */
-async function inNode(node: NodeFixture, command: readonly string[], environment: Readonly<Record<string, string>>, stdin?: string): Promise<PluginOutput> {
+async function inNode(node: ChainPlace, command: readonly string[], environment: Readonly<Record<string, string>>, stdin?: string): Promise<PluginOutput> {
   const [lib, run] = ['var-lib', 'run'].map((name) => join(node.folder, name)) as [string, string]
   for (const folder of [lib, run]) await mkdir(folder, { recursive: true })
   const mounted = ['nsenter', `--net=${node.namespace.path}`, 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', `mount --bind ${lib} /var/lib && mount --bind ${run} /run && exec "$@"`, 'sh']

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { messageOf } from '@weft/daemon/message-of'
+import type { ShimProgram } from './install-plugin.ts'
 
 const run = promisify(execFile)
 
@@ -58,6 +59,12 @@ export async function buildShim(cacheDir: string, { compiler = 'cc', source = sh
   }
   await rename(temporary, path)
   return { kind: 'binary', path }
+}
+
+/** What to install here: the compiled shim, or its twin where no compiler works. */
+export async function shimProgram(cacheDir: string): Promise<ShimProgram> {
+  const built = await buildShim(cacheDir)
+  return built.kind === 'binary' ? built : { kind: 'twin' }
 }
 
 async function exists(path: string): Promise<boolean> {

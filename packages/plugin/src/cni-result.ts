@@ -57,10 +57,10 @@ export function encodeResult(result: CniResult, cniVersion: CniVersion): Json {
   const withFamily = !isAtLeast(cniVersion, '1.0.0')
   return {
     cniVersion,
-    // An IPAM plugin has none (IPAM-11).
+    // What is empty is left out, as the reference does; an IPAM plugin has no interfaces (IPAM-11).
     ...result.interfaces.length === 0 ? {} : { interfaces: result.interfaces.map(({ name, mac, sandbox, mtu, socketPath, pciID }) => ({ name, mac, ...newest ? { mtu, socketPath, pciID } : {}, sandbox })) },
     ips: result.ips.map((ip) => withFamily ? { version: isIpv6(ip.address) ? '6' : '4', ...ip } : ip),
-    routes: result.routes.map((route) => newest ? route : { dst: route.dst, gw: route.gw }),
+    ...result.routes.length === 0 ? {} : { routes: result.routes.map((route) => newest ? route : { dst: route.dst, gw: route.gw }) },
     dns,
   }
 }

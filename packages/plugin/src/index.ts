@@ -1,4 +1,4 @@
-export { buildShim, type BuiltShim, type NoShim } from './build-shim.ts'
+export { buildShim, type BuiltShim, type NoShim, shimProgram } from './build-shim.ts'
 export { CniError, type CniErrorCode } from './cni-error.ts'
 export type { AttachmentRequest, DetachRequest } from './cni-request.ts'
 export type { CniResult, ResultDns, ResultIp, ResultRoute } from './cni-result.ts'
