@@ -7,9 +7,11 @@ export interface PolicyTelling {
   readonly log: 'none' | 'allowed' | 'denied' | 'all'
   /** `weft.dev/audit: "true"`: what the policy would deny is logged and counted, and passes. */
   readonly audit: boolean
+  /** `weft.dev/counters: "true"`: each rule is counted by itself, where others that say the same are counted together. */
+  readonly counters: boolean
 }
 
-export const silentTelling: PolicyTelling = { log: 'none', audit: false }
+export const silentTelling: PolicyTelling = { log: 'none', audit: false, counters: false }
 
 /** Reads the annotations. What is no word of ours is a problem, and the policy is enforced and silent. */
 export function readPolicyTelling(metadata: Field, problems: Problems): PolicyTelling {
@@ -17,5 +19,6 @@ export function readPolicyTelling(metadata: Field, problems: Problems): PolicyTe
     const field = metadata.get('annotations').get(name)
     return field.present ? field.oneOf(words) : fallback
   }) ?? fallback
-  return { log: read('weft.dev/log', ['none', 'allowed', 'denied', 'all'], 'none'), audit: read('weft.dev/audit', ['true', 'false'], 'false') === 'true' }
+  const isOn = (name: string): boolean => read(name, ['true', 'false'], 'false') === 'true'
+  return { log: read('weft.dev/log', ['none', 'allowed', 'denied', 'all'], 'none'), audit: isOn('weft.dev/audit'), counters: isOn('weft.dev/counters') }
 }

@@ -3,10 +3,18 @@ import type { PolicyPod, Standing } from './model.ts'
 
 const ranks: Readonly<Record<Standing, number>> = { attached: 2, present: 1, leaving: 0 }
 
-/** An address and the pods that have a claim to it. */
-interface Holding {
+/** An address and the pods it may belong to. */
+export interface Holding {
+  /** By text. */
+  readonly address: string
   readonly ip: IpAddress
+  /** Those whose claim counts. */
+  readonly owners: readonly PolicyPod[]
+}
+
+interface Claims extends Holding {
   readonly pods: Map<string, PolicyPod>
+  owners: readonly PolicyPod[]
 }
 
 /**
@@ -16,61 +24,66 @@ interface Holding {
  */
 export class AddressBook {
   readonly #pods = new Map<string, PolicyPod>()
-  readonly #byNamespace = new Map<string, Set<PolicyPod>>()
+  readonly #byNamespace = new Map<string, Map<string, readonly Claims[]>>()
   /** By text: BigInts make poor keys, V8 hashes their lowest word only. */
-  readonly #holdings = new Map<string, Holding>()
+  readonly #holdings = new Map<string, Claims>()
 
-  /** @returns Addresses whose pods changed, by text. */
-  set(key: string, pod: PolicyPod | undefined): ReadonlyMap<string, IpAddress> {
-    const touched = new Map<string, IpAddress>()
+  /** @returns Addresses whose pods changed. */
+  set(key: string, pod: PolicyPod | undefined): Iterable<Holding> {
     const before = this.#pods.get(key)
-    if (before !== undefined && pod !== undefined && isSamePod(before, pod)) return touched
-    if (before !== undefined) this.#remove(before, touched)
-    if (pod !== undefined) this.#add(pod, touched)
+    if (before !== undefined && pod !== undefined && isSamePod(before, pod)) return []
+    const left = before === undefined ? [] : this.#remove(before)
+    const touched = new Set([...left, ...(pod === undefined ? [] : this.#add(pod))])
+    for (const { address, pods } of left) if (pods.size === 0) this.#holdings.delete(address)
     return touched
   }
 
-  /** Pods that {@link AddressBook.set} was told of in a namespace. */
-  in(namespace: string): Iterable<PolicyPod> {
-    return this.#byNamespace.get(namespace) ?? []
+  /** Addresses of pods of a namespace. */
+  *in(namespace: string): Iterable<Holding> {
+    for (const holdings of this.#byNamespace.get(namespace)?.values() ?? []) yield* holdings
   }
 
-  /** All addresses, by text. */
-  entries(): Iterable<readonly [address: string, { readonly ip: IpAddress }]> {
-    return this.#holdings
+  all(): Iterable<Holding> {
+    return this.#holdings.values()
   }
 
   /** The pods an address may belong to; none when nobody has it. */
-  podsAt(address: string): readonly PolicyPod[] {
-    const pods = [...this.#holdings.get(address)?.pods.values() ?? []]
-    if (pods.length < 2) return pods
-    const highest = Math.max(...pods.map(({ standing }) => ranks[standing]))
-    return pods.filter(({ standing }) => ranks[standing] === highest)
+  ownersOf(address: string): readonly PolicyPod[] {
+    return this.#holdings.get(address)?.owners ?? []
   }
 
-  #add(pod: PolicyPod, touched: Map<string, IpAddress>): void {
+  #add(pod: PolicyPod): readonly Claims[] {
     this.#pods.set(pod.key, pod)
-    this.#byNamespace.getOrInsertComputed(pod.namespace, () => new Set()).add(pod)
-    for (const ip of pod.ips) {
+    const holdings = pod.ips.map((ip) => {
       const address = formatIp(ip)
-      touched.set(address, ip)
-      this.#holdings.getOrInsertComputed(address, () => ({ ip, pods: new Map<string, PolicyPod>() })).pods.set(pod.key, pod)
-    }
+      const holding = this.#holdings.getOrInsertComputed(address, (): Claims => ({ address, ip, pods: new Map(), owners: [] }))
+      holding.pods.set(pod.key, pod)
+      holding.owners = ownersOf(holding.pods)
+      return holding
+    })
+    this.#byNamespace.getOrInsertComputed(pod.namespace, () => new Map<string, readonly Claims[]>()).set(pod.key, holdings)
+    return holdings
   }
 
-  #remove(pod: PolicyPod, touched: Map<string, IpAddress>): void {
+  #remove(pod: PolicyPod): readonly Claims[] {
     this.#pods.delete(pod.key)
     const neighbours = this.#byNamespace.get(pod.namespace)
-    neighbours?.delete(pod)
+    const holdings = neighbours?.get(pod.key) ?? []
+    neighbours?.delete(pod.key)
     if (neighbours?.size === 0) this.#byNamespace.delete(pod.namespace)
-    for (const ip of pod.ips) {
-      const address = formatIp(ip)
-      touched.set(address, ip)
-      const holding = this.#holdings.get(address)
-      holding?.pods.delete(pod.key)
-      if (holding?.pods.size === 0) this.#holdings.delete(address)
+    for (const holding of holdings) {
+      holding.pods.delete(pod.key)
+      holding.owners = ownersOf(holding.pods)
     }
+    return holdings
   }
+}
+
+function ownersOf(claims: ReadonlyMap<string, PolicyPod>): readonly PolicyPod[] {
+  const pods = [...claims.values()]
+  if (pods.length < 2) return pods
+  const highest = Math.max(...pods.map(({ standing }) => ranks[standing]))
+  return pods.filter(({ standing }) => ranks[standing] === highest)
 }
 
 /** Pods change often in ways no policy sees (readiness, conditions): those cost nothing further. */

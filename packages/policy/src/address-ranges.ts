@@ -1,4 +1,4 @@
-import { type Cidr, type Family, type IpAddress, firstIp, ipFromBits, lastIp } from '@weft/ip'
+import { type Cidr, type Family, type IpAddress, firstIp, formatCidr, ipFromBits, lastIp } from '@weft/ip'
 import { range, type Value } from '@weft/nftables'
 import { cutSpan, mergeSpans, type Span } from './span.ts'
 
@@ -21,6 +21,11 @@ export function addressRanges(family: Family, blocks: readonly Block[]): readonl
 export function inBlocks(ip: IpAddress, blocks: readonly Block[]): boolean {
   const holds = (cidr: Cidr): boolean => cidr.family === ip.family && firstIp(cidr).bits <= ip.bits && ip.bits <= lastIp(cidr).bits
   return blocks.some(({ cidr, except }) => holds(cidr) && !except.some(holds))
+}
+
+/** Equal for equal networks and exceptions. */
+export function formatBlock({ cidr, except }: Block): string {
+  return except.length === 0 ? formatCidr(cidr) : `${formatCidr(cidr)}!${except.map(formatCidr).sort().join('!')}`
 }
 
 function spanOf(cidr: Cidr): Span {

@@ -1,9 +1,8 @@
 import { protocolNumbers } from '@weft/api'
-import { formatIp, type IpAddress } from '@weft/ip'
-import { AddressBook } from './address-book.ts'
+import { AddressBook, type Holding } from './address-book.ts'
 import type { PolicyNamespace, PolicyPod } from './model.ts'
 import { families, type Family, portSetName, selectorSetName } from './names.ts'
-import { type PeerSelector, selects } from './peer-selector.ts'
+import { namespacesOf, type PeerSelector, selects } from './peer-selector.ts'
 import { References } from './references.ts'
 import type { NamedPort, UsedSets } from './rule-compiler.ts'
 import type { TableDraft } from './table-draft.ts'
@@ -33,7 +32,7 @@ export class PeerSets {
   readonly #addresses = new AddressBook()
   readonly #selectors = new References<SelectorSet>()
   readonly #ports = new References<PortSet>()
-  readonly #networks = new References<string>()
+  readonly #contents = new References<string>()
 
   constructor(draft: TableDraft, namespaces: ReadonlyMap<string, PolicyNamespace>) {
     this.#draft = draft
@@ -46,61 +45,65 @@ export class PeerSets {
 
   /** Keys of the pods that an address, as text, may belong to. */
   podsAt(address: string): readonly string[] {
-    return this.#addresses.podsAt(address).map(({ key }) => key)
+    return this.#addresses.ownersOf(address).map(({ key }) => key)
   }
 
   /** @param pod Undefined when it is gone. */
   setPod(key: string, pod: PolicyPod | undefined): void {
-    for (const [address, ip] of this.#addresses.set(key, pod)) this.#refresh(address, ip)
+    for (const holding of this.#addresses.set(key, pod)) this.#refresh(holding)
   }
 
   /** The labels of a namespace changed. */
   refreshNamespace(name: string): void {
-    const touched = new Map([...this.#addresses.in(name)].flatMap(({ ips }) => ips.map((ip) => [formatIp(ip), ip] as const)))
-    for (const [address, ip] of touched) this.#refresh(address, ip)
+    for (const holding of this.#addresses.in(name)) this.#refresh(holding)
   }
 
-  acquire({ selectors, namedPorts, networks }: Pick<UsedSets, 'selectors' | 'namedPorts' | 'networks'>): void {
+  acquire({ selectors, namedPorts, contents }: Pick<UsedSets, 'selectors' | 'namedPorts' | 'contents'>): void {
     for (const selector of selectors) {
       const names = { 4: selectorSetName(4, selector.id), 6: selectorSetName(6, selector.id) }
       const set: SelectorSet = { selector, names }
       if (!this.#selectors.add(selector.id, set)) continue
       for (const family of families) this.#draft.putSet(addressSet(names[family], family, selector.text))
-      for (const [address, { ip }] of this.#addresses.entries()) this.#refreshSelector(set, address, ip, this.#addresses.podsAt(address))
+      for (const holding of this.#candidates(selector)) this.#refreshSelector(set, holding)
     }
     for (const named of namedPorts) {
       const names = { 4: portSetName(4, named.id), 6: portSetName(6, named.id) }
       const set: PortSet = { named, names, held: new Map() }
       if (!this.#ports.add(named.id, set)) continue
       for (const family of families) this.#draft.putSet(socketSet(names[family], family, `port ${named.name}, ${named.protocol}`))
-      for (const [address, { ip }] of this.#addresses.entries()) this.#refreshPort(set, address, ip, this.#addresses.podsAt(address))
+      for (const holding of this.#addresses.all()) this.#refreshPort(set, holding)
     }
-    for (const declaration of networks) if (this.#networks.add(declaration.name, declaration.name)) this.#draft.putSet(declaration)
+    for (const declaration of contents) if (this.#contents.add(declaration.name, declaration.name)) this.#draft.putSet(declaration)
   }
 
-  release({ selectors, namedPorts, networks }: Pick<UsedSets, 'selectors' | 'namedPorts' | 'networks'>): void {
+  release({ selectors, namedPorts, contents }: Pick<UsedSets, 'selectors' | 'namedPorts' | 'contents'>): void {
     for (const { id } of selectors) if (this.#selectors.remove(id)) for (const family of families) this.#draft.dropSet(selectorSetName(family, id))
     for (const { id } of namedPorts) if (this.#ports.remove(id)) for (const family of families) this.#draft.dropSet(portSetName(family, id))
-    for (const { name } of networks) if (this.#networks.remove(name)) this.#draft.dropSet(name)
+    for (const { name } of contents) if (this.#contents.remove(name)) this.#draft.dropSet(name)
   }
 
-  #refresh(address: string, ip: IpAddress): void {
-    const pods = this.#addresses.podsAt(address)
-    for (const set of this.#selectors.values()) this.#refreshSelector(set, address, ip, pods)
-    for (const set of this.#ports.values()) this.#refreshPort(set, address, ip, pods)
+  /** Addresses that may be in the set of a selector. */
+  #candidates(selector: PeerSelector): Iterable<Holding> {
+    const namespaces = namespacesOf(selector)
+    return namespaces === undefined ? this.#addresses.all() : namespaces.values().flatMap((namespace) => this.#addresses.in(namespace))
   }
 
-  #refreshSelector({ selector, names }: SelectorSet, address: string, ip: IpAddress, pods: readonly PolicyPod[]): void {
+  #refresh(holding: Holding): void {
+    for (const set of this.#selectors.values()) this.#refreshSelector(set, holding)
+    for (const set of this.#ports.values()) this.#refreshPort(set, holding)
+  }
+
+  #refreshSelector({ selector, names }: SelectorSet, { address, ip, owners }: Holding): void {
     const name = names[ip.family]
-    if (pods.length > 0 && pods.every((pod) => this.#selects(selector, pod))) {
+    if (owners.length > 0 && owners.every((pod) => this.#selects(selector, pod))) {
       if (!this.#draft.hasElement(name, address)) this.#draft.putElement(name, address, { key: [ip] })
     } else this.#draft.dropElement(name, address)
   }
 
-  #refreshPort({ named, names, held }: PortSet, address: string, ip: IpAddress, pods: readonly PolicyPod[]): void {
+  #refreshPort({ named, names, held }: PortSet, { address, ip, owners }: Holding): void {
     const name = names[ip.family]
     const before = held.get(address) ?? []
-    const after = portsOf(named, pods)
+    const after = portsOf(named, owners)
     if (before.length === 0 && after.length === 0) return
     for (const port of before) if (!after.includes(port)) this.#draft.dropElement(name, `${address} ${port}`)
     for (const port of after) this.#draft.putElement(name, `${address} ${port}`, { key: [ip, protocolNumbers[named.protocol], port] })

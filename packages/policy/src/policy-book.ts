@@ -1,11 +1,11 @@
-import { compareCompiled, type CompiledPolicy, isSubject } from './compile.ts'
 import type { PodIdentity, PolicyNamespace } from './model.ts'
+import { isSubject, type PolicyHead } from './policy-head.ts'
 
 /** The policies in force, those of namespaces by namespace: a pod is looked at by its own and by those of the cluster. */
 export class PolicyBook {
   readonly #namespaces: ReadonlyMap<string, PolicyNamespace>
-  readonly #byNamespace = new Map<string, Map<string, CompiledPolicy>>()
-  readonly #cluster = new Map<string, CompiledPolicy>()
+  readonly #byNamespace = new Map<string, Map<string, PolicyHead>>()
+  readonly #cluster = new Map<string, PolicyHead>()
 
   constructor(namespaces: ReadonlyMap<string, PolicyNamespace>) {
     this.#namespaces = namespaces
@@ -21,31 +21,26 @@ export class PolicyBook {
   }
 
   /** @param namespace Undefined for policies of the cluster. */
-  get(namespace: string | undefined, key: string): CompiledPolicy | undefined {
+  get(namespace: string | undefined, key: string): PolicyHead | undefined {
     return (namespace === undefined ? this.#cluster : this.#byNamespace.get(namespace))?.get(key)
   }
 
-  set(namespace: string | undefined, key: string, policy: CompiledPolicy | undefined): void {
-    const policies = namespace === undefined ? this.#cluster : this.#byNamespace.getOrInsertComputed(namespace, () => new Map<string, CompiledPolicy>())
+  set(namespace: string | undefined, key: string, policy: PolicyHead | undefined): void {
+    const policies = namespace === undefined ? this.#cluster : this.#byNamespace.getOrInsertComputed(namespace, () => new Map<string, PolicyHead>())
     if (policy === undefined) policies.delete(key)
     else policies.set(key, policy)
     if (namespace !== undefined && policies.size === 0) this.#byNamespace.delete(namespace)
   }
 
-  values(): readonly CompiledPolicy[] {
-    return [...this.#cluster.values(), ...this.#byNamespace.values().flatMap((policies) => policies.values())]
-  }
-
-  /** Policies of a pod, in their order; undefined while that cannot be told, for nobody knows its namespace. */
-  of(identity: PodIdentity): readonly CompiledPolicy[] | undefined {
+  /** Policies of a pod; undefined while that cannot be told, for nobody knows its namespace. */
+  of(identity: PodIdentity): readonly PolicyHead[] | undefined {
     const labels = this.#namespaces.get(identity.namespace)?.labels
     if (labels === undefined && this.#cluster.size > 0) return undefined
-    const candidates = [...this.#cluster.values(), ...this.#byNamespace.get(identity.namespace)?.values() ?? []]
-    return candidates.filter(({ subject }) => isSubject(subject, identity, labels ?? {})).sort(compareCompiled)
+    return [this.#cluster, this.#byNamespace.get(identity.namespace)].flatMap((policies) => [...policies?.values() ?? []].filter(({ subject }) => isSubject(subject, identity, labels ?? {})))
   }
 
   /** Whether a policy is about a pod; yes while that cannot be told. */
-  concerns({ subject }: CompiledPolicy, identity: PodIdentity): boolean {
+  concerns({ subject }: PolicyHead, identity: PodIdentity): boolean {
     const labels = this.#namespaces.get(identity.namespace)?.labels
     return (labels === undefined && subject.namespace === undefined) || isSubject(subject, identity, labels ?? {})
   }

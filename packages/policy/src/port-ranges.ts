@@ -2,10 +2,16 @@ import { type PolicyPort, type Protocol, protocolNumbers, protocols } from '@wef
 import { range, type Value } from '@weft/nftables'
 import { mergeSpans, type Span } from './span.ts'
 
-/** All ports given by number as keys `protocol . port`: sorted and without overlap, which the kernel would refuse. */
-export function portRanges(ports: readonly PolicyPort[]): readonly (readonly [protocol: number, port: Value])[] {
+/** Ports of a protocol, by its number; all of them if none is named. */
+export interface PortRange {
+  readonly protocol: number
+  readonly port: Value | undefined
+}
+
+/** All ports given by number: sorted and without overlap, which the kernel would refuse. */
+export function portRanges(ports: readonly PolicyPort[]): readonly PortRange[] {
   return protocols.flatMap((protocol) => mergeSpans(ports.flatMap((port) => (port.protocol === protocol ? spanOf(port) : [])))
-    .map(({ from, to }) => [protocolNumbers[protocol], from === to ? Number(from) : range(Number(from), Number(to))] as const))
+    .map(({ from, to }) => ({ protocol: protocolNumbers[protocol], port: from === 0n && to === 65_535n ? undefined : from === to ? Number(from) : range(Number(from), Number(to)) })))
 }
 
 /** Whether a port of a rule covers one port; `name` is what the port is called where it is served. */

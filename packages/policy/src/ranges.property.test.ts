@@ -55,8 +55,8 @@ describe('portRanges()', () => {
       const ranges = portRanges(ports)
       for (const [number, protocol] of [[6, 'TCP'], [17, 'UDP']] as const) {
         for (let wanted = 0; wanted <= 45; wanted++) {
-          const hits = ranges.filter(([each, value]) => {
-            const { from, to } = typeof value === 'object' && 'kind' in value ? value : { from: value, to: value }
+          const hits = ranges.filter(({ protocol: each, port: value }) => {
+            const { from, to } = value === undefined ? { from: 0, to: 65_535 } : typeof value === 'object' && 'kind' in value ? value : { from: value, to: value }
             return each === number && wanted >= Number(from) && wanted <= Number(to)
           })
           expect(hits.length).toBe(ports.some((each) => coversPort(each, { protocol, port: wanted, name: 'web' })) ? 1 : 0)

@@ -1,12 +1,11 @@
-import { formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, selectorMatches } from '@weft/api'
-import { formatCidr } from '@weft/ip'
-import { type Comment, concat, isIn, meta, oneOf, type Rule, rule, type SetDeclaration, type Statement, th } from '@weft/nftables'
-import { addressRanges, type Block, inBlocks } from './address-ranges.ts'
+import { formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, protocolNumbers, selectorMatches } from '@weft/api'
+import { type Comment, concat, eq, type Expression, isIn, meta, range, type Rule, rule, sctp, type SetDeclaration, type Statement, tcp, th, udp } from '@weft/nftables'
+import { addressRanges, type Block, formatBlock, inBlocks } from './address-ranges.ts'
 import type { DnsPeer } from './model.ts'
 import { commentOf, type Direction, dnsSetName, domainSetName, families, type Family, networkSetName, nodeSetName, portSetName, selectorSetName, textHash } from './names.ts'
-import { peerSelector, type PeerSelector } from './peer-selector.ts'
+import { anyOf, peerSelector, type PeerSelector } from './peer-selector.ts'
 import { coversPort, portRanges } from './port-ranges.ts'
-import { header, networkSet } from './table.ts'
+import { header, networkSet, portsSet } from './table.ts'
 import type { LogTarget } from './tellers.ts'
 
 /**
@@ -32,8 +31,8 @@ export interface UsedSets {
   readonly namedPorts: readonly NamedPort[]
   readonly nodes: readonly NodeSelector[]
   readonly domains: readonly string[]
-  /** Networks of ipBlocks, whole: their content is their name. */
-  readonly networks: readonly SetDeclaration[]
+  /** Networks of ipBlocks and ports of rules, whole: their content is their name. */
+  readonly contents: readonly SetDeclaration[]
 }
 
 export interface CompileContext {
@@ -48,6 +47,9 @@ type Matches = readonly Statement[]
 /** What follows the matches of a rule. */
 type Verdict = readonly (Statement | Comment)[]
 
+/** Selectors of a rule that have a set each. */
+const sharedAtMost = 4
+
 /** Translates rules of one policy, and remembers the sets they need. */
 export class RuleCompiler {
   readonly #namespace: string
@@ -56,7 +58,7 @@ export class RuleCompiler {
   readonly #namedPorts = new Map<string, NamedPort>()
   readonly #nodes = new Map<string, NodeSelector>()
   readonly #domains = new Set<string>()
-  readonly #networks = new Map<string, SetDeclaration>()
+  readonly #contents = new Map<string, SetDeclaration>()
 
   /** @param namespace Of the policy: what a podSelector alone means; empty for one of the cluster, whose peers name theirs. */
   constructor(namespace: string, context: CompileContext) {
@@ -65,7 +67,7 @@ export class RuleCompiler {
   }
 
   get sets(): UsedSets {
-    return { selectors: [...this.#selectors.values()], namedPorts: [...this.#namedPorts.values()], nodes: [...this.#nodes.values()], domains: [...this.#domains], networks: [...this.#networks.values()] }
+    return { selectors: [...this.#selectors.values()], namedPorts: [...this.#namedPorts.values()], nodes: [...this.#nodes.values()], domains: [...this.#domains], contents: [...this.#contents.values()] }
   }
 
   /** @param verdict Of what matches a peer and a port of the rule. */
@@ -75,7 +77,7 @@ export class RuleCompiler {
 
   #rules(direction: Direction, { peers, ports }: PolicyRule, verdict: Verdict): readonly Rule[] {
     const ranges = portRanges(ports)
-    const numeric = ranges.length === 0 ? [] : [oneOf(concat(meta.l4proto, th.dport), ranges)]
+    const numeric = this.#portMatch(ranges)
     const named = ports.filter((port): port is PolicyPort & { readonly port: string } => typeof port.port === 'string')
     // Without addresses to compare one rule serves both families.
     if (peers.length === 0 && named.length === 0) return [rule(...numeric, ...verdict)]
@@ -90,17 +92,16 @@ export class RuleCompiler {
 
   /** A match for each selector, for each name, and one for all networks together; each once, whatever the peers repeat. */
   #peerMatches(direction: Direction, family: Family, peers: readonly PolicyPeer[]): readonly Matches[] {
-    const names = new Set(peers.flatMap((peer) => (peer.kind === 'ipBlock' ? [] : [this.#setOf(family, peer)])))
+    const selectors = [...new Map(peers.flatMap((peer) => (peer.kind === 'pods' ? [peerSelector(this.#namespace, peer)] : [])).map((selector) => [selector.id, selector])).values()]
+    // Few selectors are shared with whoever writes them too; many are one lookup.
+    const found = selectors.length > sharedAtMost ? [anyOf(selectors)] : selectors
+    for (const selector of found) this.#selectors.set(selector.id, selector)
+    const names = new Set([...found.map(({ id }) => selectorSetName(family, id)), ...peers.flatMap((peer) => (peer.kind === 'ipBlock' || peer.kind === 'pods' ? [] : [this.#setOf(family, peer)]))])
     return [...[...names].map((name) => [isIn(peerAddress(direction, family), name)]), ...this.#networkMatch(direction, family, peers)]
   }
 
-  #setOf(family: Family, peer: Exclude<PolicyPeer, { readonly kind: 'ipBlock' }>): string {
+  #setOf(family: Family, peer: Extract<PolicyPeer, { readonly kind: 'nodes' | 'domain' }>): string {
     switch (peer.kind) {
-      case 'pods': {
-        const selector = peerSelector(this.#namespace, peer)
-        this.#selectors.set(selector.id, selector)
-        return selectorSetName(family, selector.id)
-      }
       case 'nodes': {
         const text = formatLabelSelector(peer.nodes)
         const selector: NodeSelector = { id: textHash(text), text, labels: peer.nodes }
@@ -119,8 +120,24 @@ export class RuleCompiler {
     const elements = addressRanges(family, blocks).map((value) => ({ key: [value] }))
     if (elements.length === 0) return []
     const name = networkSetName(family, textHash(blocks.map(formatBlock).sort().join(' ')))
-    this.#networks.set(name, { ...networkSet(name, family), comment: commentOf(blocks.map(formatBlock).join(' ')), elements })
-    return [[isIn(peerAddress(direction, family), name)]]
+    const address = peerAddress(direction, family)
+    if (elements.length === 1) return [[eq(address, elements[0]!.key[0]!)]]
+    return [[this.#content(address, { ...networkSet(name, family, elements), comment: commentOf(blocks.map(formatBlock).join(' ')) })]]
+  }
+
+  /** One comparison where one is enough, a lookup where it is not. */
+  #portMatch(ranges: ReturnType<typeof portRanges>): Matches {
+    const [first] = ranges
+    if (first === undefined) return []
+    if (ranges.length === 1) return [first.port === undefined ? eq(meta.l4proto, first.protocol) : eq(destinationPorts[first.protocol]!, first.port)]
+    const elements = ranges.map(({ protocol, port }) => ({ key: [protocol, port ?? range(0, 65_535)] }))
+    return [this.#content(concat(meta.l4proto, th.dport), portsSet(textHash(JSON.stringify(ranges)), elements))]
+  }
+
+  /** @param set Shared with all rules that mean the same. */
+  #content(looked: Expression, set: SetDeclaration): Statement {
+    this.#contents.set(set.name, set)
+    return isIn(looked, set)
   }
 
   #namedPort({ port, protocol }: PolicyPort & { readonly port: string }): NamedPort {
@@ -161,14 +178,12 @@ export function isSameContext(a: CompileContext, b: CompileContext): boolean {
   return text(a) === text(b)
 }
 
+const destinationPorts: Readonly<Record<number, Expression>> = { [protocolNumbers.TCP]: tcp.dport, [protocolNumbers.UDP]: udp.dport, [protocolNumbers.SCTP]: sctp.dport }
+
 const peerAddress = (direction: Direction, family: Family): (typeof header)[Family]['saddr'] => (direction === 'ingress' ? header[family].saddr : header[family].daddr)
 
 const socketOf = (family: Family): ReturnType<typeof concat> => concat(header[family].daddr, meta.l4proto, th.dport)
 
 function blocksOf(peers: readonly PolicyPeer[]): readonly Block[] {
   return peers.flatMap((peer) => (peer.kind === 'ipBlock' ? [peer] : []))
-}
-
-function formatBlock({ cidr, except }: Block): string {
-  return except.length === 0 ? formatCidr(cidr) : `${formatCidr(cidr)}!${except.map(formatCidr).sort().join('!')}`
 }

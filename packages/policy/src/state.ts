@@ -1,15 +1,15 @@
 import type { ClusterNetworkPolicy, NetworkPolicy } from '@weft/api'
 import { formatIp, type IpAddress } from '@weft/ip'
 import type { MapDeclaration, SetDeclaration, Table, Transaction } from '@weft/nftables'
-import { compileClusterPolicy, type CompiledPolicy, compilePolicy } from './compile.ts'
 import { DnsSets } from './dns-sets.ts'
 import { DomainSets } from './domain-sets.ts'
 import type { DnsPeer, PolicyNamespace, PolicyNode, PolicyPod, TargetPod } from './model.ts'
-import { type Direction, directions, families, policyChainName } from './names.ts'
+import { families } from './names.ts'
 import { NodeSets } from './node-sets.ts'
 import { PeerSets } from './peer-sets.ts'
+import { PoliciesInUse } from './policies-in-use.ts'
 import { PolicyBook } from './policy-book.ts'
-import { type CompileContext, isSameContext } from './rule-compiler.ts'
+import { headOf } from './policy-head.ts'
 import { TableDraft } from './table-draft.ts'
 import { fixedChains, sets } from './table.ts'
 import { TargetPods } from './target-pods.ts'
@@ -30,17 +30,16 @@ export class PolicyState {
   readonly #nodes = new NodeSets(this.#draft)
   readonly #dns = new DnsSets(this.#draft)
   readonly #tellers = new Tellers(this.#draft)
+  readonly #inUse: PoliciesInUse
   readonly #targets: TargetPods
   /** Addresses of pods here whose policies changed since the last {@link PolicyState.settle}, by text. */
   readonly #affected = new Map<string, IpAddress>()
-  #context: CompileContext
-  /** Addresses of names: somebody who asks DNS fills them. */
-  readonly domains: DomainSets = new DomainSets(this.#draft)
+  readonly #domains = new DomainSets(this.#draft)
 
   /** @param log Undefined where nothing can be logged. */
   constructor({ log }: { readonly log: LogTarget | undefined } = { log: undefined }) {
-    this.#context = { dns: undefined, dnsNamespaceLabels: undefined, log }
-    this.#targets = new TargetPods(this.#draft, this.#book, { tellers: this.#tellers, log })
+    this.#inUse = new PoliciesInUse(this.#draft, { peers: this.#peers, nodes: this.#nodes, domains: this.#domains, tellers: this.#tellers }, { dns: undefined, dnsNamespaceLabels: undefined, log })
+    this.#targets = new TargetPods(this.#draft, this.#book, { inUse: this.#inUse, tellers: this.#tellers })
     for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
     for (const chain of fixedChains) this.#draft.putChain(chain)
   }
@@ -50,18 +49,28 @@ export class PolicyState {
   }
 
   get selectors(): number {
+    this.#targets.realise()
     return this.#peers.selectors
   }
 
   get isolatedPods(): number {
+    this.#targets.realise()
     return this.#targets.isolated
   }
 
   get unknownPods(): number {
+    this.#targets.realise()
     return this.#targets.unknown
   }
 
+  /** Addresses of the names that policies of pods here mean: somebody who asks DNS fills them. */
+  get domains(): DomainSets {
+    this.#targets.realise()
+    return this.#domains
+  }
+
   table(): Table {
+    this.#targets.realise()
     return this.#draft.table()
   }
 
@@ -77,11 +86,13 @@ export class PolicyState {
 
   /** What leads a kernel that had the table of the last {@link PolicyState.settle} to the table of now. */
   transaction(): Transaction {
+    this.#targets.realise()
     return this.#draft.transaction()
   }
 
   /** Addresses of whose connections some may be forbidden from now on. */
   affected(): readonly IpAddress[] {
+    this.#targets.realise()
     // Who enters a set may be allowed by it, or denied by a policy of the cluster; who leaves it the other way round.
     const peers = this.#draft.touchedAddresses({ entering: this.#book.hasClusterPolicies })
     return [...new Map([...this.#affected, ...peers]).values()]
@@ -98,7 +109,8 @@ export class PolicyState {
     else this.#namespaces.set(name, namespace)
     this.#peers.refreshNamespace(name)
     if (this.#book.hasClusterPolicies) this.#affect(this.#targets.refreshNamespace(name))
-    if (name === this.#context.dns?.namespace) this.#setContext(this.#context.dns)
+    const { dns } = this.#inUse.context
+    if (name === dns?.namespace) this.#setContext(dns)
     // A namespace of that name was made anew, or its deletion never was.
     if (!this.#isLeaving(name)) this.#dropOrphans(name)
   }
@@ -108,13 +120,13 @@ export class PolicyState {
     const namespace = namespaceOf(key)
     // Nothing in a namespace that goes is deleted in any order: its policies may go before its pods.
     if (source === undefined && this.#book.get(namespace, key) !== undefined && this.#isLeaving(namespace) && this.#targets.has(namespace)) this.#orphans.add(key)
-    else this.#replace(namespace, key, source === undefined ? undefined : compilePolicy(source, this.#context))
+    else this.#replace(namespace, key, source)
   }
 
   /** @param key `kind/name`: names of the kinds do not meet. */
   setClusterPolicy(key: string, source: ClusterNetworkPolicy | undefined): void {
     const had = this.#book.hasClusterPolicies
-    this.#replace(undefined, key, source === undefined ? undefined : compileClusterPolicy(source, this.#context))
+    this.#replace(undefined, key, source)
     // The first and the last decide for pods of namespaces that nobody knows.
     if (had !== this.#book.hasClusterPolicies) for (const namespace of this.#targets.namespaces()) if (!this.#namespaces.has(namespace)) this.#affect(this.#targets.refreshNamespace(namespace))
   }
@@ -146,40 +158,21 @@ export class PolicyState {
     before.drop()
   }
 
-  /** Policies depend on what the DNS Service is, not on where its servers are. */
   #setContext(dns: DnsPeer | undefined): void {
-    const before = this.#context
-    this.#context = { log: before.log, dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels }
-    if (isSameContext(before, this.#context)) return
-    for (const { key, subject, source, chains } of this.#book.values()) if (chains.egress !== undefined) this.#replace(subject.namespace, key, 'tier' in source ? compileClusterPolicy(source, this.#context) : compilePolicy(source, this.#context))
+    const { log } = this.#inUse.context
+    for (const key of this.#inUse.setContext({ log, dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels })) {
+      this.#targets.rewrite(key)
+      this.#affect(this.#targets.under(key))
+    }
   }
 
-  #replace(namespace: string | undefined, key: string, after: CompiledPolicy | undefined): void {
+  #replace(namespace: string | undefined, key: string, source: NetworkPolicy | ClusterNetworkPolicy | undefined): void {
     const before = this.#book.get(namespace, key)
-    const both = [before, after].filter((policy) => policy !== undefined)
-    // What both need must not go away in between.
-    if (after !== undefined) this.#acquire(after)
+    if (before === undefined && source === undefined) return
+    const after = source === undefined ? undefined : headOf(source)
     this.#book.set(namespace, key, after)
-    for (const direction of directions) if (hasOwnChain(after, direction)) this.#draft.putChain(after.chains[direction]!)
-    this.#affect(this.#targets.concerned(both))
-    if (before === undefined || after === undefined || !isSameReach(before, after)) this.#targets.refresh(both)
-    if (after !== undefined) this.#targets.rewrite(after)
-    for (const direction of directions) if (hasOwnChain(before, direction) && !hasOwnChain(after, direction)) this.#draft.dropChain(policyChainName(direction, key))
-    if (before !== undefined) this.#release(before)
-  }
-
-  #acquire(policy: CompiledPolicy): void {
-    this.#peers.acquire(policy)
-    this.#nodes.acquire(policy.nodes)
-    this.domains.acquire(policy.domains)
-    this.#tellers.acquire(policy.tellers)
-  }
-
-  #release(policy: CompiledPolicy): void {
-    this.#peers.release(policy)
-    this.#nodes.release(policy.nodes)
-    this.domains.release(policy.domains)
-    this.#tellers.release(policy.tellers)
+    this.#affect(this.#targets.replace(before, after))
+    if (after !== undefined && this.#inUse.replace(after)) this.#targets.rewrite(key)
   }
 
   #affect(pods: readonly TargetPod[]): void {
@@ -200,15 +193,4 @@ export class PolicyState {
 
 function namespaceOf(key: string): string {
   return key.slice(0, key.indexOf('/'))
-}
-
-/** Rules of those that pass are written out elsewhere. */
-function hasOwnChain(policy: CompiledPolicy | undefined, direction: Direction): policy is CompiledPolicy {
-  return policy?.chains[direction] !== undefined && !policy.passes.includes(direction)
-}
-
-/** Whether a policy is asked by the same pods, at the same place, in the same directions: then they keep their chains. */
-function isSameReach(before: CompiledPolicy, after: CompiledPolicy): boolean {
-  return directions.every((direction) => (before.chains[direction] === undefined) === (after.chains[direction] === undefined))
-    && before.tier === after.tier && before.priority === after.priority && JSON.stringify([before.subject, before.source.telling, before.passes]) === JSON.stringify([after.subject, after.source.telling, after.passes])
 }

@@ -1,7 +1,7 @@
 import { ctMarks, type PolicyAction, priorities, tables } from '@weft/api'
 import {
-  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, ne, oneOf, replaceBits,
-  returnToCaller, type Rule, rule, set, type SetDeclaration, type Statement, type Table, table, udp, vmap,
+  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, ne, oneOf, partsOf, replaceBits,
+  returnToCaller, type Rule, rule, set, type SetDeclaration, type SetElement, type Statement, type Table, table, udp, vmap,
 } from '@weft/nftables'
 import { commentOf, type Direction, families, type Family } from './names.ts'
 
@@ -13,7 +13,7 @@ interface FamilySets {
   /** Address of each isolated pod of this node -> its chain. */
   readonly egress: MapDeclaration
   readonly ingress: MapDeclaration
-  /** Pairs of a pod and itself: no policy stands between them. */
+  /** Pairs of each pod here that the API knows and itself. */
   readonly self: SetDeclaration
   /** Addresses of the DNS Service. */
   readonly dnsVip: SetDeclaration
@@ -36,9 +36,19 @@ export function addressSet(name: string, family: Family, text: string): SetDecla
   return set(name, { key: [addressType[family]], comment: commentOf(text) })
 }
 
-/** An empty set of networks. */
-export function networkSet(name: string, family: Family): SetDeclaration {
-  return set(name, { key: [addressType[family]], flags: ['interval'] })
+/** A set of networks, less their exceptions. */
+export function networkSet(name: string, family: Family, elements: readonly SetElement[]): SetDeclaration {
+  return { ...set(name, { key: [addressType[family]], flags: rangesIn(elements) }), elements }
+}
+
+/** A set of ports of protocols. */
+export function portsSet(hash: string, elements: readonly SetElement[]): SetDeclaration {
+  return { ...set(`ports-${hash}`, { key: ['inet_proto', 'inet_service'], flags: rangesIn(elements) }), elements }
+}
+
+/** Without ranges a lookup is that of a hash. */
+function rangesIn(elements: readonly SetElement[]): readonly ['interval'] | readonly [] {
+  return elements.some(({ key }) => partsOf(key).some((part) => typeof part === 'object' && 'kind' in part && part.kind === 'range')) ? ['interval'] : []
 }
 
 /** An empty set of address . protocol . port. */
@@ -52,23 +62,15 @@ const neighbourDiscovery = ['nd-router-solicit', 'nd-router-advert', 'nd-neighbo
 /** Writes what policy thinks into conntrack's mark, and leaves the bits of others alone. */
 const remember = (bits: number): Rule => rule(assign(ct.mark, replaceBits(ct.mark, ctMarks.mask, bits)))
 
-/**
- * What passes whatever the policies say. Untracked and invalid packets have neither mark nor direction: they go on to the
- * policies.
- */
-const always: readonly Rule[] = [
-  // A connection is judged once, and again when a policy that may concern it changes: then the mark says so.
-  rule(eq(bitAnd(ct.mark, ctMarks.mask), ctMarks.allowed), accept),
-  // ICMP errors about connections that were let through.
-  rule(hasAny(ct.state, 'related'), accept),
-  // Answers pass while nobody has judged anew, and no more when that was a denial. What the client sends decides.
-  rule(eq(ct.direction, 'reply'), ne(bitAnd(ct.mark, ctMarks.mask), ctMarks.denied), accept),
-  rule(eq(ct.direction, 'reply'), counter(), drop),
-  ...families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), accept)),
-]
+/** A connection is judged once, and again when a policy that may concern it changes: then the mark says so. */
+const judged = rule(eq(bitAnd(ct.mark, ctMarks.mask), ctMarks.allowed), accept)
 
 /** Where pods go that the API does not know: nothing passes, either way. */
 export const unknownPod = 'unknown-pod'
+/** Packets of connections that have begun, which policies have not judged yet, or are to judge anew. */
+const known = 'known'
+/** The same, and what is not tracked. */
+const answers = 'answers'
 /** Ends of the ways through the policies. */
 const allowed = 'allowed'
 const denied = 'denied'
@@ -79,27 +81,49 @@ export const verdicts: Readonly<Record<Direction, Readonly<Record<PolicyAction, 
   egress: { Accept: [accept], Deny: [goTo(denied)], Pass: [returnToCaller] },
 }
 
-/** Of pods that policies protect here: the others' connections are not ours to mark. */
-const isProtected = (family: Family): Statement => isIn(concat(header[family].saddr, header[family].saddr), sets[family].self)
+/** Of an address of a pod here: the connections of others are not ours to mark. Asked of pairs, so that one set is enough. */
+const isHere = (address: (typeof header)[Family]['saddr'], family: Family): Statement => isIn(concat(address, address), sets[family].self)
+const fromHere = (family: Family): Statement => isHere(header[family].saddr, family)
+const toHere = (family: Family): Statement => isHere(header[family].daddr, family)
+
+/** No policy stands between a pod and itself. */
+const toItself = (direction: Direction): readonly Rule[] => families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), ...verdicts[direction].Accept))
+
+const hasBegun = rule(hasAny(ct.state, 'established', 'related'), jump(known))
+const byEgress = families.map((family) => rule(vmap(header[family].saddr, sets[family].egress)))
 
 /**
  * The chains the kernel enters. Egress and ingress are base chains of their own: an `accept` ends only the one it stands
  * in, so a packet between two pods of this node meets both pods' policies. There is none for what the node itself sends:
- * a pod's own node always reaches it.
+ * a pod's own node always reaches it. The first packet of a connection meets two comparisons and a lookup in each, those
+ * that follow one comparison.
  */
 export const fixedChains: readonly Chain[] = [
-  baseChain('egress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyEgress }, [rule(jump('egress'))]),
-  baseChain('egress-input', { type: 'filter', hook: 'input', priority: priorities.policyEgress }, [rule(oneOf(icmpv6.type, neighbourDiscovery), accept), rule(jump('egress'))]),
-  chain('egress', [...always, ...families.map((family) => rule(vmap(header[family].saddr, sets[family].egress)))]),
+  baseChain('egress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyEgress }, [judged, hasBegun, ...byEgress]),
+  baseChain('egress-input', { type: 'filter', hook: 'input', priority: priorities.policyEgress }, [
+    judged, hasBegun, rule(oneOf(icmpv6.type, neighbourDiscovery), accept), ...byEgress,
+  ]),
   baseChain('ingress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyIngress }, [
-    ...always,
-    // Answers of the DNS Service are not tracked, so nothing says that they were asked for; no pod can forge its address.
-    ...families.map((family) => rule(hasAny(ct.state, 'untracked'), isIn(header[family].saddr, sets[family].dnsVip), eq(udp.sport, 53), accept)),
+    judged,
+    rule(hasAny(ct.state, 'established', 'related', 'untracked'), jump(answers)),
     ...families.map((family) => rule(vmap(header[family].daddr, sets[family].ingress))),
-    ...families.map((family) => rule(isProtected(family), goTo(allowed))),
+    // No policy is about what goes in here: what egress let through is judged, and so is what comes to a pod without policies.
+    ...families.flatMap((family) => [fromHere, toHere].map((isOurs) => rule(isOurs(family), goTo(allowed)))),
   ]),
   // To the node itself there is no ingress: what egress has let through is judged.
-  baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, families.map((family) => rule(eq(ct.direction, 'original'), isProtected(family), goTo(allowed)))),
+  baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, [judged, ...families.map((family) => rule(eq(ct.direction, 'original'), fromHere(family), goTo(allowed)))]),
+  chain(known, [
+    // ICMP errors about connections that were let through.
+    rule(hasAny(ct.state, 'related'), accept),
+    // Answers pass while nobody has judged anew, and no more when that was a denial. What the client sends decides.
+    rule(eq(ct.direction, 'reply'), ne(bitAnd(ct.mark, ctMarks.mask), ctMarks.denied), accept),
+    rule(eq(ct.direction, 'reply'), counter(), drop),
+  ]),
+  chain(answers, [
+    // Answers of the DNS Service are not tracked, so nothing says that they were asked for; no pod can forge its address.
+    ...families.map((family) => rule(hasAny(ct.state, 'untracked'), isIn(header[family].saddr, sets[family].dnsVip), eq(udp.sport, 53), accept)),
+    rule(goTo(known)),
+  ]),
   chain(allowed, [remember(ctMarks.allowed), rule(accept)]),
   chain(denied, [remember(ctMarks.denied), rule(drop)]),
   chain(unknownPod, [rule(counter(), goTo(denied))]),
@@ -123,8 +147,13 @@ export interface PodTiers {
  * @param teller A chain that logs that, and drops.
  */
 export function podChain(name: string, direction: Direction, { tiers: { admin, isolating, audit, baseline }, keys, teller }: { readonly tiers: PodTiers, readonly keys: readonly string[], readonly teller: string | undefined }): Chain {
-  const after = isolating === undefined ? [...baseline.map((each) => rule(jump(each))), rule(...verdicts[direction].Accept)] : [...isolating.map((each) => rule(jump(each))), rule(counter(), goTo(teller ?? denied))]
-  return chain(name, [...[admin, audit].flatMap((list) => (list === undefined ? [] : [rule(jump(list))])), ...after], { comment: commentOf(keys.join(' ')) })
+  const asked = (chains: readonly string[]): readonly Rule[] => chains.map((each) => rule(jump(each)))
+  const lists = [admin, audit].filter((list) => list !== undefined)
+  const self = toItself(direction)
+  if (isolating === undefined) return chain(name, [...self, ...asked([...lists, ...baseline]), rule(...verdicts[direction].Accept)], { comment: commentOf(keys.join(' ')) })
+  // NetworkPolicies only allow: after them the question costs nobody who is allowed. All others may deny.
+  const [before, after] = lists.length === 0 ? [[], self] : [self, []]
+  return chain(name, [...before, ...asked([...lists, ...isolating]), ...after, rule(counter(), goTo(teller ?? denied))], { comment: commentOf(keys.join(' ')) })
 }
 
 /** The table around its parts. */

@@ -1,17 +1,21 @@
 import { formatIp, type IpAddress } from '@weft/ip'
 import { chain, counter, goTo, jump, rule, type Statement } from '@weft/nftables'
-import { asks, type CompiledPolicy, type Tier } from './compile.ts'
+import { asks } from './compile.ts'
 import type { TargetPod } from './model.ts'
-import { adminChainName, auditChainName, commentOf, type Direction, directions, podChainName } from './names.ts'
+import { adminChainName, auditChainName, commentOf, type Direction, directions, podChainName, policyChainName } from './names.ts'
+import type { PoliciesInUse } from './policies-in-use.ts'
 import type { PolicyBook } from './policy-book.ts'
+import { compareHeads, isSameReach, type PolicyHead, type Tier } from './policy-head.ts'
 import { References } from './references.ts'
 import type { TableDraft } from './table-draft.ts'
 import { podChain, sets, unknownPod, verdicts } from './table.ts'
-import { type LogTarget, type Teller, tellerOf, type Tellers } from './tellers.ts'
+import { type Teller, tellerOf, type Tellers } from './tellers.ts'
 
-/** What a pod meets in a direction: its chain, those of the lists that it asks, and those that log for it. */
+/** What a pod meets in a direction: its chain, the policies and the lists that it asks, and the chains that log for it. */
 interface Way {
   readonly pod: string
+  /** Keys. */
+  readonly policies: readonly string[]
   readonly lists: readonly string[]
   readonly tellers: readonly Teller[]
 }
@@ -21,6 +25,8 @@ type Isolation = Readonly<Partial<Record<Direction, Way>>>
 
 interface Target {
   readonly pod: TargetPod
+  /** Those that select it, by key; undefined while nobody knows, and then it is closed. */
+  policies: Map<string, PolicyHead> | undefined
   isolation: Isolation
 }
 
@@ -28,18 +34,23 @@ interface Target {
 interface PolicyList {
   readonly name: string
   readonly direction: Direction
-  readonly policies: readonly { readonly namespace: string | undefined, readonly key: string }[]
+  /** Keys. */
+  readonly policies: readonly string[]
   /** What becomes of what none of them decides; nothing to go on after the list. */
   readonly end: readonly Statement[]
 }
 
-const unknown: Way = { pod: unknownPod, lists: [], tellers: [] }
+const unknown: Way = { pod: unknownPod, policies: [], lists: [], tellers: [] }
 const closed: Isolation = { ingress: unknown, egress: unknown }
 
-/** Pods of this node and the chains that their policies give them. */
+/**
+ * Pods of this node and the chains that their policies give them. Which policies select a pod is noted at once; what comes of it is made when it is asked for, so that
+ * many changes that come together cost a pod's chains once.
+ */
 export class TargetPods {
   readonly #draft: TableDraft
   readonly #book: PolicyBook
+  readonly #inUse: PoliciesInUse
   readonly #targets = new Map<string, Target>()
   readonly #byNamespace = new Map<string, Set<string>>()
   /** Targets by address, in the order they came: the last one has it. */
@@ -47,13 +58,20 @@ export class TargetPods {
   readonly #chains = new References<string>()
   readonly #lists = new References<PolicyList>()
   readonly #tellers: Tellers
-  readonly #log: LogTarget | undefined
+  /** Targets whose policies changed. */
+  readonly #changed = new Set<string>()
+  /** Addresses whose holder, or its chains, changed. */
+  readonly #moved = new Map<string, IpAddress>()
+  /** Chains that targets had which are no more. */
+  readonly #left: Isolation[] = []
+  /** Keys of policies whose rules changed. */
+  readonly #rewritten = new Set<string>()
 
-  constructor(draft: TableDraft, book: PolicyBook, { tellers, log }: { readonly tellers: Tellers, readonly log: LogTarget | undefined }) {
+  constructor(draft: TableDraft, book: PolicyBook, { inUse, tellers }: { readonly inUse: PoliciesInUse, readonly tellers: Tellers }) {
     this.#draft = draft
     this.#book = book
+    this.#inUse = inUse
     this.#tellers = tellers
-    this.#log = log
   }
 
   /** Targets that some policy selects. */
@@ -77,52 +95,86 @@ export class TargetPods {
   /** @param pod Undefined when its link is gone. */
   set(key: string, pod: TargetPod | undefined): void {
     const before = this.#targets.get(key)
-    const touched = new Map([...before?.pod.ips ?? [], ...pod?.ips ?? []].map((ip) => [formatIp(ip), ip]))
-    if (before !== undefined) this.#leave(key, before.pod)
+    for (const ip of [...before?.pod.ips ?? [], ...pod?.ips ?? []]) this.#moved.set(formatIp(ip), ip)
+    if (before !== undefined) {
+      this.#leave(key, before.pod)
+      this.#left.push(before.isolation)
+    }
     if (pod === undefined) this.#targets.delete(key)
-    else this.#enter(key, { pod, isolation: this.#acquire(pod) })
-    for (const [address, ip] of touched) this.#place(address, ip)
-    // The old chains go last: pods that keep them must not lose them in between.
-    if (before !== undefined) this.#release(before.isolation)
+    else {
+      this.#enter(key, { pod, policies: this.#policiesOf(pod), isolation: {} })
+      this.#changed.add(key)
+    }
   }
 
-  /** Pods that one of the policies is about. */
-  concerned(policies: readonly CompiledPolicy[]): readonly TargetPod[] {
-    return [...this.#concerned(policies)].map(({ pod }) => pod)
-  }
-
-  /** Which pods these policies select changed. */
-  refresh(policies: readonly CompiledPolicy[]): void {
-    for (const target of this.#concerned(policies)) this.#refresh(target)
+  /**
+   * A policy came, went or changed.
+   *
+   * @returns Pods that it is about, or was.
+   */
+  replace(before: PolicyHead | undefined, after: PolicyHead | undefined): readonly TargetPod[] {
+    const key = (after ?? before)!.key
+    const isSame = before !== undefined && after !== undefined && isSameReach(before, after)
+    const found: TargetPod[] = []
+    for (const [name, target] of this.#within([before, after].filter((head) => head !== undefined))) {
+      const { pod, policies } = target
+      const was = before !== undefined && (policies === undefined || policies.has(key))
+      const is = after !== undefined && pod.identity !== undefined && this.#book.concerns(after, pod.identity)
+      if (!was && !is) continue
+      found.push(pod)
+      if (is) policies?.set(key, after)
+      else policies?.delete(key)
+      if (!isSame) this.#changed.add(name)
+    }
+    return found
   }
 
   /** By what policies of the cluster select the pods of a namespace changed. */
   refreshNamespace(namespace: string): readonly TargetPod[] {
-    const targets = [...this.#byNamespace.get(namespace) ?? []].map((key) => this.#targets.get(key)!)
-    for (const target of targets) this.#refresh(target)
-    return targets.map(({ pod }) => pod)
-  }
-
-  /** The rules of a policy changed: lists that have them written out have the new ones. */
-  rewrite({ key }: CompiledPolicy): void {
-    for (const list of this.#lists.values()) if (list.policies.some((each) => each.key === key)) this.#writeList(list)
-  }
-
-  *#concerned(policies: readonly CompiledPolicy[]): Iterable<Target> {
-    const namespaces = policies.map(({ subject }) => subject.namespace)
-    const keys = namespaces.includes(undefined) ? this.#targets.keys() : namespaces.flatMap((namespace) => [...this.#byNamespace.get(namespace!) ?? []])
-    for (const key of new Set(keys)) {
+    return [...this.#byNamespace.get(namespace) ?? []].map((key) => {
       const target = this.#targets.get(key)!
-      const { identity } = target.pod
-      if (identity !== undefined && policies.some((policy) => this.#book.concerns(policy, identity))) yield target
-    }
+      target.policies = this.#policiesOf(target.pod)
+      this.#changed.add(key)
+      return target.pod
+    })
   }
 
-  #refresh(target: Target): void {
-    const before = target.isolation
-    target.isolation = this.#acquire(target.pod)
-    for (const ip of target.pod.ips) this.#place(formatIp(ip), ip)
-    this.#release(before)
+  /** Pods that a policy selects. */
+  under(policy: string): readonly TargetPod[] {
+    return [...this.#targets.values().filter(({ policies }) => policies?.has(policy) === true).map(({ pod }) => pod)]
+  }
+
+  /** The rules of a policy changed: lists that have them written out are to have the new ones. */
+  rewrite(key: string): void {
+    this.#rewritten.add(key)
+  }
+
+  /** Makes chains and elements of what is noted. */
+  realise(): void {
+    for (const key of this.#changed) {
+      const target = this.#targets.get(key)
+      if (target === undefined) continue
+      this.#left.push(target.isolation)
+      target.isolation = this.#acquire(target)
+      for (const ip of target.pod.ips) this.#moved.set(formatIp(ip), ip)
+    }
+    if (this.#rewritten.size > 0) for (const list of this.#lists.values()) if (list.policies.some((key) => this.#rewritten.has(key))) this.#writeList(list)
+    for (const [address, ip] of this.#moved) this.#place(address, ip)
+    // The old chains go last: pods that keep them must not lose them in between.
+    for (const isolation of this.#left) this.#release(isolation)
+    for (const noted of [this.#changed, this.#rewritten, this.#moved]) noted.clear()
+    this.#left.length = 0
+  }
+
+  #policiesOf({ identity }: TargetPod): Target['policies'] {
+    const policies = identity === undefined ? undefined : this.#book.of(identity)
+    return policies === undefined ? undefined : new Map(policies.map((head) => [head.key, head]))
+  }
+
+  *#within(policies: readonly PolicyHead[]): Iterable<readonly [key: string, Target]> {
+    const namespaces = new Set(policies.map(({ subject }) => subject.namespace))
+    if (namespaces.has(undefined)) yield* this.#targets
+    else for (const namespace of namespaces) for (const key of this.#byNamespace.get(namespace!) ?? []) yield [key, this.#targets.get(key)!]
   }
 
   #enter(key: string, target: Target): void {
@@ -149,13 +201,13 @@ export class TargetPods {
   }
 
   /** The chains of a pod, made where they are new. */
-  #acquire({ identity }: TargetPod): Isolation {
-    const policies = identity === undefined ? undefined : this.#book.of(identity)
+  #acquire({ policies }: Target): Isolation {
     if (policies === undefined) return closed
     const isolation: Partial<Record<Direction, Way>> = {}
+    const heads = [...policies.values()].sort(compareHeads)
     for (const direction of directions) {
-      const own = policies.filter(({ chains }) => chains[direction] !== undefined)
-      const of = (tier: Tier): readonly CompiledPolicy[] => own.filter((policy) => policy.tier === tier)
+      const own = heads.filter((head) => head.directions.includes(direction))
+      const of = (tier: Tier): readonly PolicyHead[] => own.filter((head) => head.tier === tier)
       const [admin, network] = [of('Admin'), of('NetworkPolicy')]
       const isolating = network.filter(({ source }) => !source.telling.audit)
       // A policy in audit mode isolates nobody; what it says where another one isolates is not known without that one.
@@ -167,12 +219,15 @@ export class TargetPods {
     return isolation
   }
 
-  #acquireWay(direction: Direction, { admin, isolating, audited, baseline }: Readonly<Record<'admin' | 'isolating' | 'audited' | 'baseline', readonly CompiledPolicy[]>>): Way {
-    const keysOf = (policies: readonly CompiledPolicy[]): readonly string[] => policies.map(({ key }) => key)
+  #acquireWay(direction: Direction, { admin, isolating, audited, baseline }: Readonly<Record<'admin' | 'isolating' | 'audited' | 'baseline', readonly PolicyHead[]>>): Way {
+    const { log } = this.#inUse.context
+    const used = [...admin, ...isolating, ...audited, ...baseline]
+    this.#inUse.acquire(used)
+    const keysOf = (policies: readonly PolicyHead[]): readonly string[] => policies.map(({ key }) => key)
     const tellers: Teller[] = []
-    const tell = (verdict: 'denied' | 'audit', policies: readonly CompiledPolicy[]): string | undefined => {
-      if (policies.length === 0 || this.#log === undefined) return undefined
-      const teller = tellerOf({ verdict, direction, policies: keysOf(policies), rule: undefined }, verdict === 'audit' ? [] : verdicts[direction].Deny, this.#log)
+    const tell = (verdict: 'denied' | 'audit', policies: readonly PolicyHead[]): string | undefined => {
+      if (policies.length === 0 || log === undefined) return undefined
+      const teller = tellerOf({ verdict, direction, policies: keysOf(policies), rule: undefined }, verdict === 'audit' ? [] : verdicts[direction].Deny, log)
       tellers.push(teller)
       return teller.chain.name
     }
@@ -182,9 +237,9 @@ export class TargetPods {
     const auditList = this.#acquireList(auditChainName(direction, keysOf(audited)), direction, { policies: audited, end: [counter(), ...(auditing === undefined ? [] : [goTo(auditing)])] })
     this.#tellers.acquire(tellers)
     const tiers = [admin, isolating, baseline, audited].map(keysOf)
-    const way: Way = { pod: podChainName(direction, [...tiers, [denying ?? '']]), lists: [adminList, auditList].filter((name) => name !== undefined), tellers }
+    const way: Way = { pod: podChainName(direction, [...tiers, [denying ?? '']]), policies: keysOf(used), lists: [adminList, auditList].filter((name) => name !== undefined), tellers }
     if (this.#chains.add(way.pod, way.pod)) {
-      const chainsOf = (policies: readonly CompiledPolicy[]): readonly string[] => policies.map(({ chains }) => chains[direction]!.name)
+      const chainsOf = (policies: readonly PolicyHead[]): readonly string[] => policies.map(({ key }) => policyChainName(direction, key))
       this.#draft.putChain(podChain(way.pod, direction, {
         tiers: { admin: adminList, isolating: isolating.length === 0 ? undefined : chainsOf(isolating), audit: auditList, baseline: chainsOf(baseline) }, keys: tiers.flat(), teller: denying,
       }))
@@ -193,26 +248,27 @@ export class TargetPods {
   }
 
   /** @returns The name of its chain; undefined when the list is empty. */
-  #acquireList(name: string, direction: Direction, { policies, end }: { readonly policies: readonly CompiledPolicy[], readonly end: readonly Statement[] }): string | undefined {
+  #acquireList(name: string, direction: Direction, { policies, end }: { readonly policies: readonly PolicyHead[], readonly end: readonly Statement[] }): string | undefined {
     if (policies.length === 0) return undefined
-    const list: PolicyList = { name, direction, policies: policies.map(({ key, subject }) => ({ namespace: subject.namespace, key })), end }
+    const list: PolicyList = { name, direction, policies: policies.map(({ key }) => key), end }
     if (this.#lists.add(name, list)) this.#writeList(list)
     return name
   }
 
   #writeList({ name, direction, policies, end }: PolicyList): void {
-    const rules = policies.flatMap(({ namespace, key }) => {
-      const policy = this.#book.get(namespace, key)
+    const rules = policies.flatMap((key) => {
+      const policy = this.#inUse.get(key)
       return policy?.chains[direction] === undefined ? [] : asks(direction, policy, jump)
     })
-    this.#draft.putChain(chain(name, [...rules, ...(end.length === 0 ? [] : [rule(...end)])], { comment: commentOf(policies.map(({ key }) => key).join(' ')) }))
+    this.#draft.putChain(chain(name, [...rules, ...(end.length === 0 ? [] : [rule(...end)])], { comment: commentOf(policies.join(' ')) }))
   }
 
   #release(isolation: Isolation): void {
-    for (const { pod, lists, tellers } of Object.values(isolation)) {
+    for (const { pod, policies, lists, tellers } of Object.values(isolation)) {
       if (this.#chains.remove(pod)) this.#draft.dropChain(pod)
       for (const list of lists) if (this.#lists.remove(list)) this.#draft.dropChain(list)
       this.#tellers.release(tellers)
+      this.#inUse.release(policies)
     }
   }
 
@@ -220,14 +276,14 @@ export class TargetPods {
   #place(address: string, ip: IpAddress): void {
     const holder = this.#claims.get(address)?.at(-1)
     const isolation: Isolation = holder === undefined ? {} : this.#targets.get(holder)!.isolation
+    const isKnown = holder !== undefined && isolation !== closed
     const { [ip.family]: own } = sets
     for (const direction of directions) {
       const way = isolation[direction]
       if (way === undefined) this.#draft.dropElement(own[direction].name, address)
       else this.#draft.putElement(own[direction].name, address, { key: [ip], data: goTo(way.pod) }, way.pod)
     }
-    const isOpenToItself = isolation !== closed && Object.keys(isolation).length > 0
-    if (isOpenToItself) this.#draft.putElement(own.self.name, address, { key: [ip, ip] })
+    if (isKnown) this.#draft.putElement(own.self.name, address, { key: [ip, ip] })
     else this.#draft.dropElement(own.self.name, address)
   }
 }

@@ -121,7 +121,7 @@ describe('weft.dev/audit', () => {
 
   test('a word that is none of ours is a problem, and the policy is enforced', () => {
     const { problems, telling } = toNetworkPolicy(noted(dbIn, { 'weft.dev/audit': 'yes', 'weft.dev/log': 'loud' }))
-    expect(telling).toEqual({ log: 'none', audit: false })
+    expect(telling).toEqual({ log: 'none', audit: false, counters: false })
     expect(problems).toEqual([expect.stringContaining('weft.dev/log is "loud", wanted one of none, allowed, denied, all'), expect.stringContaining('weft.dev/audit is "yes"')])
   })
 })

@@ -1,0 +1,98 @@
+import { type CompiledPolicy, compilePolicy } from './compile.ts'
+import type { DomainSets } from './domain-sets.ts'
+import { directions, policyChainName } from './names.ts'
+import type { NodeSets } from './node-sets.ts'
+import type { PeerSets } from './peer-sets.ts'
+import type { PolicyHead } from './policy-head.ts'
+import { type CompileContext, isSameContext } from './rule-compiler.ts'
+import type { TableDraft } from './table-draft.ts'
+import type { Tellers } from './tellers.ts'
+
+/** Where the sets are that rules look things up in, and the chains they go to. */
+export interface UsedParts {
+  readonly peers: PeerSets
+  readonly nodes: NodeSets
+  readonly domains: DomainSets
+  readonly tellers: Tellers
+}
+
+/** Policies that some pod of this node has, as chains and sets. Of all others nothing is in the kernel. */
+export class PoliciesInUse {
+  readonly #draft: TableDraft
+  readonly #parts: UsedParts
+  readonly #policies = new Map<string, { uses: number, policy: CompiledPolicy }>()
+  #context: CompileContext
+
+  constructor(draft: TableDraft, parts: UsedParts, context: CompileContext) {
+    this.#draft = draft
+    this.#parts = parts
+    this.#context = context
+  }
+
+  get context(): CompileContext {
+    return this.#context
+  }
+
+  get(key: string): CompiledPolicy | undefined {
+    return this.#policies.get(key)?.policy
+  }
+
+  acquire(heads: readonly PolicyHead[]): void {
+    for (const head of heads) {
+      const held = this.#policies.get(head.key)
+      if (held !== undefined) held.uses += 1
+      else this.#policies.set(head.key, { uses: 1, policy: this.#enter(head) })
+    }
+  }
+
+  release(keys: readonly string[]): void {
+    for (const key of keys) {
+      const held = this.#policies.get(key)!
+      held.uses -= 1
+      if (held.uses > 0) continue
+      this.#policies.delete(key)
+      this.#leave(held.policy, undefined)
+    }
+  }
+
+  /** @returns Whether the policy is in use, so that lists that have it written out are to be written anew. */
+  replace(head: PolicyHead): boolean {
+    const held = this.#policies.get(head.key)
+    if (held === undefined) return false
+    const before = held.policy
+    // What both need must not go away in between.
+    held.policy = this.#enter(head)
+    this.#leave(before, held.policy)
+    return true
+  }
+
+  /** @returns Keys of the policies whose rules changed with it. Policies depend on what the DNS Service is, not on where its servers are. */
+  setContext(context: CompileContext): readonly string[] {
+    const isSame = isSameContext(this.#context, context)
+    this.#context = context
+    return isSame ? [] : [...this.#policies.values()].flatMap(({ policy: { head } }) => (head.directions.includes('egress') && this.replace(head) ? [head.key] : []))
+  }
+
+  #enter(head: PolicyHead): CompiledPolicy {
+    const policy = compilePolicy(head, this.#context)
+    this.#parts.peers.acquire(policy)
+    this.#parts.nodes.acquire(policy.nodes)
+    this.#parts.domains.acquire(policy.domains)
+    this.#parts.tellers.acquire(policy.tellers)
+    for (const direction of directions) if (hasOwnChain(policy, direction)) this.#draft.putChain(policy.chains[direction]!)
+    return policy
+  }
+
+  #leave(policy: CompiledPolicy, next: CompiledPolicy | undefined): void {
+    for (const direction of directions) if (hasOwnChain(policy, direction) && !hasOwnChain(next, direction)) this.#draft.dropChain(policyChainName(direction, policy.head.key))
+    this.#parts.peers.release(policy)
+    this.#parts.nodes.release(policy.nodes)
+    this.#parts.domains.release(policy.domains)
+    this.#parts.tellers.release(policy.tellers)
+  }
+}
+
+/** Rules of those that pass are written out elsewhere. */
+function hasOwnChain(policy: CompiledPolicy | undefined, direction: (typeof directions)[number]): boolean {
+  return policy?.chains[direction] !== undefined && !policy.head.passes.includes(direction)
+}
