@@ -13,8 +13,8 @@ export interface MergedRule {
  * their ports together, and then those with the same ports their peers.
  */
 export function mergeRules(rules: readonly MergedRule[]): readonly MergedRule[] {
-  const byPeers = together(rules, ({ peers }) => textOf(peers, peerText), (merged) => ({ peers: merged[0]!.peers, ports: union(merged.map(({ ports }) => ports)) }))
-  return together(byPeers, ({ ports }) => textOf(ports, portText), (merged) => ({ peers: union(merged.map(({ peers }) => peers)), ports: merged[0]!.ports }))
+  const byPeers = together(rules, ({ peers }) => textOf(peers, peerText), (merged) => ({ peers: merged[0].peers, ports: union(merged.map(({ ports }) => ports)) }))
+  return together(byPeers, ({ ports }) => textOf(ports, portText), (merged) => ({ peers: union(merged.map(({ peers }) => peers)), ports: merged[0].ports }))
 }
 
 /** `ingress[0-3,7]`. */
