@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { describeFailure } from './failure.ts'
-import { formatTable, ok } from './terminal.ts'
+import { formatTable, ok, Progress } from './terminal.ts'
 
 test('formatTable() aligns columns by what is seen, colours aside', () => {
   expect(formatTable(['a', 'bb'], [['\u001B[32mok\u001B[39m', 'x'], ['longer', 'y']])).toBe('a       bb\n\u001B[32mok\u001B[39m      x\nlonger  y')
@@ -9,6 +9,19 @@ test('formatTable() aligns columns by what is seen, colours aside', () => {
 
 test('ok() keeps what nobody looked at apart from what is good', () => {
   expect([true, false, undefined].map((good) => stripVTControlCharacters(ok(good)))).toEqual(['ok', 'FAIL', '-'])
+})
+
+test.each([
+  ['on a terminal', { json: false, isTTY: true }, '\r\u001B[Kone\r\u001B[Ktwo\r\u001B[K'],
+  ['in a file', { json: false, isTTY: false }, 'one\ntwo\n'],
+  ['on a terminal beside JSON', { json: true, isTTY: true }, '\r\u001B[Kone\r\u001B[Ktwo\r\u001B[K'],
+  ['in a file beside JSON', { json: true, isTTY: false }, ''],
+])('Progress %s', (_where, { json, isTTY }, wanted) => {
+  let written = ''
+  const progress = new Progress({ json, stream: { isTTY, write: (text: string | Uint8Array) => (written += String(text)) !== '' } })
+  for (const text of ['one', 'one', 'two']) progress.say(text)
+  progress.done()
+  expect(written).toBe(wanted)
 })
 
 test('describeFailure() tells causes, each once, and the parts of an AggregateError', () => {

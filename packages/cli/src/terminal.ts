@@ -23,14 +23,18 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
   return [paint('dim', line(header)), ...rows.map(line)].join('\n')
 }
 
-/** One line of progress on standard error, redrawn on a terminal and printed once per change elsewhere. */
+/**
+ * One line of progress on standard error, redrawn on a terminal and printed once per change elsewhere; where a program reads
+ * standard output (`--json`), only on a terminal.
+ */
 export class Progress {
-  readonly #stream = process.stderr
+  readonly #stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>
   readonly #enabled: boolean
   #last = ''
 
-  constructor(options: { readonly enabled: boolean }) {
-    this.#enabled = options.enabled
+  constructor({ json, stream = process.stderr }: { readonly json: boolean, readonly stream?: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> }) {
+    this.#stream = stream
+    this.#enabled = !json || stream.isTTY
   }
 
   say(text: string): void {

@@ -23,7 +23,7 @@ export async function bench(areas: readonly string[], { json }: { readonly json:
   if (unknown !== undefined) throw new Error(`Cannot measure area "${unknown}": the areas are ${known.join(', ')}`)
   // Root measures without a user namespace.
   if (process.getuid?.() !== 0) requireMachine()
-  const progress = new Progress({ enabled: !json })
+  const progress = new Progress({ json })
   const results: AreaCase[] = []
   for (const file of files.filter((each) => areas.length === 0 || areas.includes(areaOf(each)))) {
     progress.say(`measuring ${areaOf(file)}: ${basename(file).replace(/(\.host)?\.bench\.ts$/, '')}`)

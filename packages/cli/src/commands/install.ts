@@ -28,7 +28,7 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   if (elsewhere !== undefined) return elsewhere
   const { image, values, load, replaceKubeProxy = false, force = false, verify, json = false } = options
   const start = performance.now()
-  const progress = new Progress({ enabled: !json })
+  const progress = new Progress({ json })
   const signal = untilInterrupted()
   await using real = await connectCluster(options)
   if (load !== undefined) await loadImage(real, load, progress)

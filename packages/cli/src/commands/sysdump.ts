@@ -9,7 +9,7 @@ import { Progress } from '../terminal.ts'
 export async function sysdump(options: ClusterOptions & { readonly output: string }): Promise<number> {
   const elsewhere = await enter(options)
   if (elsewhere !== undefined) return elsewhere
-  const progress = new Progress({ enabled: true })
+  const progress = new Progress({ json: false })
   await using real = await connectCluster(options)
   const archive = await dumpOf(real.kube, { signal: untilInterrupted(), onProgress: (message) => progress.say(message) })
   // It names what runs in the cluster: not for everybody on this machine.

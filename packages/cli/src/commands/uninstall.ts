@@ -13,7 +13,7 @@ export async function uninstall(options: ClusterOptions & { readonly json?: bool
   if (elsewhere !== undefined) return elsewhere
   const { json = false } = options
   const start = performance.now()
-  const progress = new Progress({ enabled: !json })
+  const progress = new Progress({ json })
   await using real = await connectCluster(options)
   const { nodes, givenBack } = await uninstallFrom(real.kube, { signal: untilInterrupted(), clock: realClock, timeoutMs, onProgress: (message) => progress.say(message) })
   progress.done()

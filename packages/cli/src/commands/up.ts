@@ -21,7 +21,7 @@ export async function up({ json, ...asked }: UpOptions): Promise<number> {
   const count = Number(nodes)
   if (!Number.isInteger(count) || count < 2 || count > 9) throw new RangeError(`Cannot start ${nodes} nodes: wanted a number from 2 to 9`)
   const start = performance.now()
-  const progress = new Progress({ enabled: !json })
+  const progress = new Progress({ json })
   const interrupted = new AbortController()
   const interrupt = (): void => interrupted.abort(new Error('interrupted'))
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt)

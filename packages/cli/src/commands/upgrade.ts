@@ -21,7 +21,7 @@ export async function upgrade(options: UpgradeCommandOptions): Promise<number> {
   const elsewhere = await enter(options)
   if (elsewhere !== undefined) return elsewhere
   const { image, values, json = false } = options
-  const progress = new Progress({ enabled: !json })
+  const progress = new Progress({ json })
   await using real = await connectCluster(options)
   const nodes = await upgradeOn(real.kube, {
     image,
