@@ -5,8 +5,8 @@ import { CheckFailure } from './check.ts'
 export type Ask =
   /** GET, `count` times, each on a connection of its own. */
   | { readonly kind: 'http', readonly host: string, readonly port: number, readonly path: string, readonly count?: number, readonly timeoutMs?: number }
-  /** One datagram and its reply, `count` times, each from a socket of its own. */
-  | { readonly kind: 'udp', readonly host: string, readonly port: number, readonly message: string, readonly count?: number, readonly timeoutMs?: number }
+  /** One datagram and its reply, `count` times, each from a socket of its own; with `ttl`, the datagram dies at the router that would be one too many. */
+  | { readonly kind: 'udp', readonly host: string, readonly port: number, readonly message: string, readonly ttl?: number, readonly count?: number, readonly timeoutMs?: number }
   /** POST of that many bytes; good when both sides computed the same SHA-256. */
   | { readonly kind: 'upload', readonly host: string, readonly port: number, readonly bytes: number, readonly timeoutMs?: number }
   /** A query through the place's own resolver; answers are records as text (`SRV` as `priority weight port target`). */

@@ -1,6 +1,20 @@
-import { ensure } from '../check.ts'
+import type { Pod } from '@weft/api'
+import { parseIp } from '@weft/ip'
+import { type CheckContext, ensure } from '../check.ts'
 import type { Cluster, ClusterNode } from '../cluster.ts'
-import { formatKernelRoute, type KernelRoute } from '../kernel-route.ts'
+import { formatKernelRoute, type KernelRoute, routeTo } from '../kernel-route.ts'
+import { ipOf, nodeOf } from '../scene.ts'
+
+/**
+ * The kernel's route from a node to a pod of another, as text for the evidence.
+ *
+ * @throws {CheckFailure} When it is not the one that the two nodes' places ask for.
+ */
+export async function pathTo({ cluster, routes }: CheckContext, from: ClusterNode, pod: Pod, family: 4 | 6): Promise<string> {
+  const route = routeTo(await routes(from.name), parseIp(ipOf(pod, family)))
+  ensurePath(cluster, from, nodeOf(cluster, pod), route)
+  return formatKernelRoute(route)
+}
 
 /**
  * Packets between nodes of one link go straight, those across a router through the tunnel, where the cluster has one.

@@ -1,11 +1,10 @@
-import { parseIp } from '@weft/ip'
+import type { Pod } from '@weft/api'
 import { type Check, type CheckContext, ensure, NotTried } from '../check.ts'
 import { type ClusterNode, formatPlace, type Place } from '../cluster.ts'
 import { ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
-import { formatKernelRoute, routeTo } from '../kernel-route.ts'
 import { clientOf, ipOf, nodeOf, placeOf } from '../scene.ts'
-import { ensurePath } from './path.ts'
+import { pathTo } from './path.ts'
 
 export const podChecks: readonly Check[] = [
   {
@@ -43,7 +42,7 @@ export const podChecks: readonly Check[] = [
       const pod = webs.at(-1)!
       const client = await clientSeen(context, { kind: 'node', name: node.name }, ipOf(pod, family), ports.http)
       ensure(client === ipOf(node, family), `${pod.name} saw ${client}, wanted the node's ${ipOf(node, family)}`)
-      return `${node.name} -> ${ipOf(pod, family)} on ${pod.nodeName}, which saw ${client}`
+      return `${node.name} -> ${ipOf(pod, family)} on ${pod.nodeName} (${await pathTo(context, node, pod, family)}), which saw ${client}`
     }),
   },
   {
@@ -52,9 +51,9 @@ export const podChecks: readonly Check[] = [
     prove: async (context) => eachFamily(context, async (family) => {
       const { client: pod, hosts } = await context.scene()
       const node = nodeOf(context.cluster, hosts.at(-1)!)
-      const client = await clientSeen(context, placeOf(pod), ipOf(node, family), ports.node)
+      const [client, path] = await Promise.all([clientSeen(context, placeOf(pod), ipOf(node, family), ports.node), hopsToNode(context, pod, node, family)])
       ensure(client === ipOf(pod, family), `${node.name} saw ${client}, wanted the pod's ${ipOf(pod, family)}`)
-      return `${pod.name} on ${pod.nodeName} -> ${node.name} ${ipOf(node, family)}, which saw ${client}`
+      return `${pod.name} on ${pod.nodeName} -> ${node.name} ${ipOf(node, family)}${path}, which saw ${client}`
     }),
   },
 ]
@@ -68,10 +67,20 @@ async function podToPod(context: CheckContext, family: 4 | 6, wanted: (from: Clu
   const to = nodeOf(context.cluster, target)
   const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
   ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)
-  const route = from.name === to.name ? undefined : routeTo(await context.routes(from.name), parseIp(ipOf(target, family)))
-  if (route !== undefined) ensurePath(context.cluster, from, to, route)
-  const path = route === undefined ? 'on one node' : formatKernelRoute(route)
+  const path = from.name === to.name ? 'on one node' : await pathTo(context, from, target, family)
   return `${ipOf(pod, family)} on ${from.name} -> ${ipOf(target, family)} on ${to.name} (${path}), which saw ${client}`
+}
+
+/**
+ * Where a rule sends what pods say to remote nodes, the main table does not tell the path. A datagram does: with two hops to
+ * live it passes the pod's own node, and dies at a router unless the tunnel carries it past.
+ *
+ * @returns For the evidence; empty where the path is not judged.
+ */
+async function hopsToNode({ ask, cluster }: CheckContext, pod: Pod, node: ClusterNode, family: 4 | 6): Promise<string> {
+  if (cluster.tunnel === undefined || nodeOf(cluster, pod).link === node.link) return ''
+  await ask.from(placeOf(pod), { kind: 'udp', host: ipOf(node, family), port: ports.node, message: 'hostname', ttl: 2 })
+  return ` (in 2 hops: dev ${cluster.tunnel}, past the router)`
 }
 
 async function clientSeen(context: CheckContext, from: Place, host: string, port: number): Promise<string> {

@@ -1,13 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Pod, podResource } from '@weft/api'
+import { type Ask, formatAsk } from '../ask.ts'
 import { type Check, type CheckContext, ensure, NotTried } from '../check.ts'
 import { demoNamespace, ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
-import { clientOf, clusterIpOf, ipOf, placeOf } from '../scene.ts'
+import { clientOf, clusterIpOf, ipOf, nodeOf, placeOf } from '../scene.ts'
+import { pathTo } from './path.ts'
 
 const zone = 'cluster.local'
 /** Enough that one of three endpoints is left out once in ten million runs. */
 const spreadCount = 40
+/** How long a refusal may take, and how long we wait to see that there is none. */
+const refusedMs = { limit: 500, waited: 3000 } as const
 /** A kubelet takes seconds to start a pod. */
 const replaceMs = 30_000
 
@@ -31,7 +35,8 @@ export const serviceChecks: readonly Check[] = [
         ])
         ensure(reply?.length === 2000, `${what} echoed ${reply?.length ?? 0} bytes of 2000`)
       }))
-      return `1,000,000 bytes (SHA-256 equal) and 2,000 bytes to ${targets.map(({ host }) => host).join(' and ')}`
+      const path = await pathTo(context, nodeOf(context.cluster, client), far, family)
+      return `1,000,000 bytes (SHA-256 equal) and 2,000 bytes to ${ipOf(far, family)} (${path}) and ${clusterIpOf(services.web, family)}`
     }),
   },
   {
@@ -123,9 +128,11 @@ export const serviceChecks: readonly Check[] = [
     prove: async (context) => eachFamily(context, async (family) => {
       const { client, services } = await context.scene()
       const vip = clusterIpOf(services.nobody, family)
-      const answer = await context.ask.try(placeOf(client), { kind: 'http', host: vip, port: 80, path: '/', timeoutMs: 3000 })
-      ensure(answer.error === 'REFUSED', `${vip}:80 ended in ${answer.error ?? 'an answer'}, wanted REFUSED`)
-      return `${vip}:80 refused after ${answer.ms.toFixed(1)} ms`
+      const [tcp, udp] = await Promise.all([
+        refusal(context, client, { kind: 'http', host: vip, port: 80, path: '/', timeoutMs: refusedMs.waited }),
+        refusal(context, client, { kind: 'udp', host: vip, port: 90, message: 'hostname', timeoutMs: refusedMs.waited }),
+      ])
+      return `${vip}: 80/TCP refused after ${tcp} ms, 90/UDP after ${udp} ms`
     }),
   },
   {
@@ -143,6 +150,21 @@ export const serviceChecks: readonly Check[] = [
     },
   },
 ]
+
+/**
+ * Asks where nobody serves. The limit lies below the second after which a lost first packet is sent again, so what is refused
+ * within it was refused at once; a machine that was busy is asked once more.
+ *
+ * @returns Milliseconds until it was refused.
+ */
+async function refusal({ ask }: CheckContext, from: Pod, question: Ask & { readonly kind: 'http' | 'udp' }): Promise<string> {
+  let answer = await ask.try(placeOf(from), question)
+  if (answer.ms >= refusedMs.limit) answer = await ask.try(placeOf(from), question)
+  const { error, ms } = answer
+  ensure(error === 'REFUSED', `${formatAsk(question)} ended in ${error ?? 'an answer'}, wanted REFUSED`)
+  ensure(ms < refusedMs.limit, `${formatAsk(question)} was refused after ${ms.toFixed(0)} ms, wanted less than ${refusedMs.limit}`)
+  return ms.toFixed(1)
+}
 
 /** Requests that are under way while the change travels may still meet the victim, alive or gone; once one round does not, none may. */
 async function stops(context: CheckContext, victim: Pod, family: 4 | 6): Promise<string> {

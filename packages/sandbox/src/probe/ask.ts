@@ -68,7 +68,7 @@ async function performOnce(ask: Exclude<Ask, { readonly kind: 'routes' }>): Prom
       return { answer: peer, local, peer }
     }
     case 'udp': {
-      const { reply, local } = await callUdp({ host: ask.host, port: ask.port, message: ask.message ?? 'hostname', signal })
+      const { reply, local } = await callUdp({ host: ask.host, port: ask.port, message: ask.message ?? 'hostname', ttl: ask.ttl, signal })
       return { answer: reply.toString().trim(), local, bytes: reply.byteLength }
     }
     case 'upload': return await (await import('./transfer.ts')).upload(ask, AbortSignal.timeout(ask.timeoutMs ?? 10_000))

@@ -24,7 +24,7 @@ export type Ask =
   /** Connects and hangs up; answers are the peer addresses. */
   | (Addressed & Repeated & { readonly kind: 'tcp' })
   /** One datagram and its reply, each from a socket of its own. */
-  | (Addressed & Repeated & { readonly kind: 'udp', readonly message?: string | undefined })
+  | (Addressed & Repeated & { readonly kind: 'udp', readonly message?: string | undefined, readonly ttl?: number | undefined })
   /** POST of that many bytes to netexec's `/upload`; good when both sides have the same SHA-256. */
   | (Addressed & { readonly kind: 'upload', readonly bytes: number })
   /** GET of that many bytes from netexec's `/download`; good when all arrived. */

@@ -23,11 +23,13 @@ export interface UdpCall {
   readonly host: string
   readonly port: number
   readonly message: string | Uint8Array
+  /** Hops the datagram may take: the host's own kernel is not one, each that forwards it is. The kernel's default when absent. */
+  readonly ttl?: number | undefined
   readonly signal: AbortSignal
 }
 
 /** One datagram and its reply, from a connected socket of its own, so that refusals are heard. */
-export async function callUdp({ host, port, message, signal }: UdpCall): Promise<{ readonly reply: Buffer, readonly local: string }> {
+export async function callUdp({ host, port, message, ttl, signal }: UdpCall): Promise<{ readonly reply: Buffer, readonly local: string }> {
   const { address, family } = await resolveHost(host, signal)
   signal.throwIfAborted()
   const socket: Socket = createSocket(family === 6 ? 'udp6' : 'udp4')
@@ -36,7 +38,10 @@ export async function callUdp({ host, port, message, signal }: UdpCall): Promise
   signal.addEventListener('abort', onAbort, { once: true })
   socket.on('error', reject)
   socket.on('message', (reply) => resolve({ reply, local: `${socket.address().address}:${socket.address().port}` }))
-  socket.connect(port, address, () => socket.send(message))
+  socket.connect(port, address, () => {
+    if (ttl !== undefined) socket.setTTL(ttl)
+    socket.send(message)
+  })
   try {
     return await promise
   } finally {
