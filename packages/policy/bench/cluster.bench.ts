@@ -21,11 +21,12 @@ export async function cases(): Promise<readonly BenchCase[]> {
 /** In a process of its own, for its memory. */
 function fullSync(): readonly BenchCase[] {
   const output = execFileSync(process.execPath, ['-C', 'dev', join(import.meta.dirname, 'full-sync.ts')], { encoding: 'utf8' })
-  const { cpuMs, rssMb, policies } = JSON.parse(output) as { readonly cpuMs: number, readonly rssMb: number, readonly policies: number }
+  const { cpuMs, addedMb, policies } = JSON.parse(output) as { readonly cpuMs: number, readonly addedMb: number, readonly policies: number }
   const common = { size: `10000 pods, ${policies} policies, ${localPods} pods here`, peer: undefined, peer_name: 'none', ratio: undefined }
   return [
     { name: 'policy: full sync, processor time', ...common, unit: 'ms', ours: cpuMs, goal: 'ours <= 2000', ok: cpuMs <= 2000 },
-    { name: 'policy: full sync, most memory', ...common, unit: 'MB', ours: rssMb, goal: 'ours <= 200', ok: rssMb <= 200 },
+    // 200 MB in all, less what Node and its modules take.
+    { name: 'policy: full sync, memory that the cluster adds at most', ...common, unit: 'MB', ours: addedMb, goal: 'ours <= 125', ok: addedMb <= 125 },
   ]
 }
 

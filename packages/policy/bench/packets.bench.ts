@@ -19,7 +19,7 @@ const rounds = 5
 const packets = 20_000
 const localPods = 250
 const namespaces = 50
-const otherCount = 1000
+const otherCounts = [1, 1000, 10_000]
 const partsAtOnce = 100
 
 /** What policies cost packets: nanoseconds of processor time for each, ours and peers in turn on the same path. */
@@ -33,7 +33,7 @@ export async function cases(): Promise<readonly BenchCase[]> {
   using nft = await NftSocket.open({ netns: net.node.path })
   using flows = await Conntrack.open({ netns: net.node.path })
   const path: Path = { net, nft, flows, program }
-  const found = [await established(path), ...await news(path), await otherPolicies(path)]
+  const found = [await established(path), ...await news(path), ...await otherPolicies(path)]
   rmSync(folder, { recursive: true })
   return found
 }
@@ -72,8 +72,16 @@ function clear({ net }: Path): void {
 const nothing: Load = ({ net }) => void net.node.exec('nft', ['-f', '-'], 'table inet peer {\nchain forward {\ntype filter hook forward priority 0;\nct state invalid drop\n}\n}\n')
 const podIps = (net: PodNet): readonly string[] => [...Array.from({ length: localPods - 1 }, (_, index) => `10.99.${index >> 8}.${index & 255}`), net.b.ips[0]]
 
+/** Rules before the one that allows the client; none of them means it. */
+const rulesOf = {
+  'of networks': (index: number) => ({ from: [{ ipBlock: { cidr: `192.0.2.${index % 256}/32` } }] }),
+  'of selectors': (index: number) => ({ from: [{ podSelector: { matchLabels: { app: `a${index}` } } }], ports: [{ protocol: 'UDP', port: 1000, endPort: 60_000 }] }),
+  'of networks with ports': (index: number) => ({ from: [{ ipBlock: { cidr: `192.0.2.${index % 256}/32` } }], ports: [{ protocol: 'UDP', port: 5000 + index }] }),
+} as const
+type RuleKind = keyof typeof rulesOf
+
 /** Our table for the same: a policy with so many rules on the server, and others on the other pods. */
-function ours({ net }: Path, policies: number, rules: number): Load {
+function ours({ net }: Path, policies: number, rules: number, kind: RuleKind = 'of networks'): Load {
   const state = new PolicyState()
   const stranger = { ipBlock: { cidr: '192.0.2.0/30' } }
   for (const name of ['x', ...Array.from({ length: namespaces }, (_, index) => `n${index}`)]) state.setNamespace(name, { labels: {}, deleting: false })
@@ -83,8 +91,7 @@ function ours({ net }: Path, policies: number, rules: number): Load {
     state.setPeer(key, watchPeer(found))
     state.setTarget(key, watchTarget(found, found))
   }
-  const apart = (index: number): object => ({ ipBlock: { cidr: `192.0.2.${index % 256}/32` } })
-  state.setPolicy('x/own', toNetworkPolicy(networkPolicy('x/own', { podSelector: { matchLabels: { app: `a${localPods - 1}` } }, ingress: [...Array.from({ length: rules }, (_, index) => ({ from: [apart(index)] })), { from: [{ ipBlock: { cidr: `${net.a.ips[0]}/32` } }] }] })))
+  state.setPolicy('x/own', toNetworkPolicy(networkPolicy('x/own', { podSelector: { matchLabels: { app: `a${localPods - 1}` } }, ingress: [...Array.from({ length: rules }, (_, index) => rulesOf[kind](index)), { from: [{ ipBlock: { cidr: `${net.a.ips[0]}/32` } }] }] })))
   for (let index = 0; index < policies; index += 1) {
     const key = `n${index % (localPods - 1) % namespaces}/o${index}`
     state.setPolicy(key, toNetworkPolicy(networkPolicy(key, { podSelector: { matchLabels: { app: `a${index % (localPods - 1)}` } }, ingress: [{ from: [stranger] }] })))
@@ -106,20 +113,25 @@ async function established(path: Path): Promise<BenchCase> {
   return judged({ name: 'policy: established flows, 100 rules on the pod', size: `${packets} packets`, ours: with100, peer: none, peer_name: 'connection tracking, no policy' }, 1 / 0.99)
 }
 
+/** A hundred rules of each kind on the server's policy, and the peers' chains for the first kind. */
 async function news(path: Path): Promise<readonly BenchCase[]> {
-  const [none, with100, router, calico] = measure(path, 'new', [nothing, ours(path, 0, 100), peer(path, kubeRouterTable, 0, 100), peer(path, calicoTable, 0, 100)]) as [number, number, number, number]
+  const kinds = Object.keys(rulesOf) as readonly RuleKind[]
+  const loads = [nothing, ...kinds.map((kind) => ours(path, 0, 100, kind)), peer(path, kubeRouterTable, 0, 100), peer(path, calicoTable, 0, 100)]
+  const [none, ...others] = measure(path, 'new', loads) as [number, ...number[]]
+  const [router, calico] = others.slice(kinds.length) as [number, number]
   const size = `${localPods} pods, 100 rules`
+  const name = 'policy: new connections, 100 rules on the pod'
   return [
-    judged({ name: 'policy: new connections, 100 rules on the pod', size, ours: with100, peer: none, peer_name: 'connection tracking, no policy' }, 1 / 0.9),
-    judged({ name: 'policy: new connections, 100 rules on the pod', size, ours: with100, peer: router, peer_name: 'kube-router\'s chains, ipsets as nft sets' }, 1),
-    judged({ name: 'policy: new connections, 100 rules on the pod', size, ours: with100, peer: calico, peer_name: 'Calico\'s nftables chains' }, 1),
+    ...kinds.map((kind, index) => judged({ name: `${name}, ${kind}`, size, ours: others[index]!, peer: none, peer_name: 'connection tracking, no policy' }, 1 / 0.9)),
+    judged({ name, size, ours: others[0]!, peer: router, peer_name: 'kube-router\'s chains, ipsets as nft sets' }, 0.75),
+    judged({ name, size, ours: others[0]!, peer: calico, peer_name: 'Calico\'s nftables chains' }, 0.75),
   ]
 }
 
 /** Policies that select other pods: the way of a packet does not meet them. */
-async function otherPolicies(path: Path): Promise<BenchCase> {
-  const [one, many] = measure(path, 'new', [ours(path, 1, 1), ours(path, otherCount, 1)]) as [number, number]
-  return judged({ name: 'policy: new connections, policies that select other pods', size: `${otherCount} policies, ${localPods} pods`, ours: many, peer: one, peer_name: 'itself with one policy' }, 1.05)
+async function otherPolicies(path: Path): Promise<readonly BenchCase[]> {
+  const [one, ...many] = measure(path, 'new', otherCounts.map((count) => ours(path, count, 1))) as [number, ...number[]]
+  return many.map((ns, index) => judged({ name: 'policy: new connections, policies that select other pods', size: `${otherCounts[index + 1]} policies, ${localPods} pods`, ours: ns, peer: one, peer_name: 'itself with one policy' }, 1.05))
 }
 
 function judged(base: Pick<BenchCase, 'name' | 'size' | 'ours' | 'peer_name'> & { readonly peer: number }, atMost: number): BenchCase {

@@ -13,8 +13,12 @@ export interface Block {
  * are at most as many keys as networks were given: exceptions are cut out as ranges, where prefixes would be up to 128 each.
  */
 export function addressRanges(family: Family, blocks: readonly Block[]): readonly Value[] {
-  const spans = blocks.filter(({ cidr }) => cidr.family === family).flatMap(({ cidr, except }) => cutSpan(spanOf(cidr), except.map(spanOf)))
-  return mergeSpans(spans).map(({ from, to }): Value => (from === to ? ipFromBits(family, from) : range(ipFromBits(family, from), ipFromBits(family, to))))
+  return addressSpans(family, blocks).map(({ from, to }): Value => (from === to ? ipFromBits(family, from) : range(ipFromBits(family, from), ipFromBits(family, to))))
+}
+
+/** The same as numbers. */
+export function addressSpans(family: Family, blocks: readonly Block[]): readonly Span[] {
+  return mergeSpans(blocks.filter(({ cidr }) => cidr.family === family).flatMap(({ cidr, except }) => cutSpan(spanOf(cidr), except.map(spanOf))))
 }
 
 /** Whether an address is one of those blocks. */

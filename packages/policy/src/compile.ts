@@ -1,6 +1,6 @@
 import type { ClusterNetworkPolicy, NetworkPolicy, PolicyAction, PolicyTelling } from '@weft/api'
-import { type Chain, chain, comment, counter, goTo, returnToCaller, type Rule, rule, type Statement } from '@weft/nftables'
-import { formatPlaces, type MergedRule, mergeRules } from './merge-rules.ts'
+import { type Chain, chain, type Comment, comment, counter, goTo, returnToCaller, type Rule, rule, type Statement } from '@weft/nftables'
+import { formatPlaces, type MergedRule, mergeRules, splitNetworks } from './merge-rules.ts'
 import { commentOf, type Direction, policyChainName } from './names.ts'
 import type { PolicyHead } from './policy-head.ts'
 import { type CompileContext, RuleCompiler, type UsedSets } from './rule-compiler.ts'
@@ -29,36 +29,43 @@ export function compilePolicy(head: PolicyHead, context: CompileContext): Compil
     return [goTo(teller.chain.name)]
   }
   for (const direction of head.directions) {
-    const rules = judgingRules(source, direction).flatMap(({ action, rule: each, places }) => {
+    const wordsOf = (action: PolicyAction, places: readonly number[]): readonly (Statement | Comment)[] => {
       const place = formatPlaces(direction, places)
       // After Baseline comes what Kubernetes does without policies.
       const verdict = verdicts[direction][action === 'Pass' && tier === 'Baseline' ? 'Accept' : action]
-      return compiler.compile(direction, each, [counter(), ...said(source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(commentOf(`${key} ${place}`))])
+      return [counter(), ...said(source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(commentOf(`${key} ${place}`))]
+    }
+    const oneByOne = (action: PolicyAction, rules: readonly MergedRule[]): readonly Rule[] => rules.flatMap((each) => compiler.compile(direction, each.rule, wordsOf(action, each.places)))
+    const rules = runsOf(source, direction).flatMap(({ action, rules: merged }) => {
+      const { networks, others } = splitNetworks(merged)
+      const together = networks.length === 0 ? [] : compiler.compileNetworks(direction, networks.map((each) => each.rule), wordsOf(action, networks.flatMap(({ places }) => places).toSorted((a, b) => a - b)))
+      return together === undefined ? oneByOne(action, merged) : [...together, ...oneByOne(action, others)]
     })
     chains[direction] = chain(policyChainName(direction, key), rules, { comment: commentOf(key) })
   }
   return { head, chains, tellers, ...compiler.sets }
 }
 
-interface JudgingRule extends MergedRule {
+/** Rules of which it does not matter which one matches. */
+interface Run {
   readonly action: PolicyAction
+  readonly rules: readonly MergedRule[]
 }
 
 /**
  * The rules of a direction, in an order in which the first that matches decides. Those that say the same one after the other are merged, unless each is to be told or counted by itself.
  */
-function judgingRules(source: NetworkPolicy | ClusterNetworkPolicy, direction: Direction): readonly JudgingRule[] {
+function runsOf(source: NetworkPolicy | ClusterNetworkPolicy, direction: Direction): readonly Run[] {
   const { log, audit, counters } = source.telling
   const rules = 'tier' in source ? source[direction] : source[direction]!.map((each) => ({ ...each, action: 'Accept' as const }))
-  const single = rules.map((each, index): JudgingRule => ({ action: each.action, rule: each, places: [index] }))
-  if (log !== 'none' || audit || counters) return single
-  const runs: JudgingRule[][] = []
-  for (const each of single) {
+  const runs: { readonly action: PolicyAction, readonly rules: MergedRule[] }[] = []
+  for (const [index, each] of rules.entries()) {
     const last = runs.at(-1)
-    if (last !== undefined && last[0]!.action === each.action) last.push(each)
-    else runs.push([each])
+    const single: MergedRule = { rule: each, places: [index] }
+    if (last?.action === each.action && log === 'none' && !audit && !counters) last.rules.push(single)
+    else runs.push({ action: each.action, rules: [single] })
   }
-  return runs.flatMap((run) => mergeRules(run).map((merged) => ({ ...merged, action: run[0]!.action })))
+  return runs.map(({ action, rules: run }) => ({ action, rules: mergeRules(run) }))
 }
 
 /** What a rule does with what it matches, where the policy is to be logged or only to be watched. */

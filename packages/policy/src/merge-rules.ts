@@ -17,6 +17,23 @@ export function mergeRules(rules: readonly MergedRule[]): readonly MergedRule[] 
   return together(byPeers, ({ ports }) => textOf(ports, portText), (merged) => ({ peers: union(merged.map(({ peers }) => peers)), ports: merged[0].ports }))
 }
 
+/** Rules of networks with ports by number that are worth a lookup of their own. */
+const networkRulesAtLeast = 3
+
+/**
+ * Takes out of merged rules what they say of networks at ports by number, where that is many rules: one lookup answers all of it.
+ */
+export function splitNetworks(rules: readonly MergedRule[]): { readonly networks: readonly MergedRule[], readonly others: readonly MergedRule[] } {
+  const isOfNetworks = ({ rule: { peers, ports } }: MergedRule): boolean => ports.length > 0 && ports.every(({ port }) => typeof port !== 'string') && peers.some(({ kind }) => kind === 'ipBlock')
+  const found = rules.filter(isOfNetworks)
+  if (found.length < networkRulesAtLeast) return { networks: [], others: rules }
+  const withPeers = (each: MergedRule, keeps: (peer: PolicyPeer) => boolean): MergedRule => ({ ...each, rule: { ...each.rule, peers: each.rule.peers.filter(keeps) } })
+  return {
+    networks: found.map((each) => withPeers(each, ({ kind }) => kind === 'ipBlock')),
+    others: rules.map((each) => (isOfNetworks(each) ? withPeers(each, ({ kind }) => kind !== 'ipBlock') : each)).filter((each, index) => each.rule.peers.length > 0 || rules[index]!.rule.peers.length === 0),
+  }
+}
+
 /** `ingress[0-3,7]`. */
 export function formatPlaces(direction: string, places: readonly number[]): string {
   const runs: { readonly from: number, to: number }[] = []

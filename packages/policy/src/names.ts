@@ -36,6 +36,7 @@ export function podChainName(direction: Direction, tiers: readonly (readonly str
 export const selectorSetName = (family: Family, id: string): string => `sel${family}-${id}`
 export const portSetName = (family: Family, id: string): string => `port${family}-${id}`
 export const networkSetName = (family: Family, id: string): string => `net${family}-${id}`
+export const networkPortsSetName = (family: Family, id: string): string => `net-ports${family}-${id}`
 export const nodeSetName = (family: Family, id: string): string => `node${family}-${id}`
 export const domainSetName = (family: Family, domain: string): string => `name${family}-${textHash(domain)}`
 export const isDomainSet = (name: string): boolean => /^name[46]-/.test(name)

@@ -1,5 +1,6 @@
 import { type PolicyPort, type Protocol, protocolNumbers, protocols } from '@weft/api'
 import { range, type Value } from '@weft/nftables'
+import { portSpan } from './network-ports.ts'
 import { mergeSpans, type Span } from './span.ts'
 
 /** Ports of a protocol, by its number; all of them if none is named. */
@@ -12,6 +13,11 @@ export interface PortRange {
 export function portRanges(ports: readonly PolicyPort[]): readonly PortRange[] {
   return protocols.flatMap((protocol) => mergeSpans(ports.flatMap((port) => (port.protocol === protocol ? spanOf(port) : [])))
     .map(({ from, to }) => ({ protocol: protocolNumbers[protocol], port: from === 0n && to === 65_535n ? undefined : from === to ? Number(from) : range(Number(from), Number(to)) })))
+}
+
+/** The same as numbers of one row, for {@link networkPortElements}. */
+export function portSpans(ports: readonly PolicyPort[]): readonly Span[] {
+  return protocols.flatMap((protocol) => mergeSpans(ports.flatMap((port) => (port.protocol === protocol ? spanOf(port) : []))).map((span) => portSpan(protocolNumbers[protocol], span)))
 }
 
 /** Whether a port of a rule covers one port; `name` is what the port is called where it is served. */

@@ -1,11 +1,12 @@
 import { BlockList } from 'node:net'
 import { type Cidr, cidrFrom, formatIp, ipFromBits, parseCidr, parseIp } from '@weft/ip'
 import type { PolicyPort } from '@weft/api'
-import type { Value } from '@weft/nftables'
+import { partsOf, type Value } from '@weft/nftables'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addressRanges, inBlocks } from './address-ranges.ts'
-import { coversPort, portRanges } from './port-ranges.ts'
+import { addressRanges, addressSpans, inBlocks } from './address-ranges.ts'
+import { networkPortElements } from './network-ports.ts'
+import { coversPort, portRanges, portSpans } from './port-ranges.ts'
 
 const inner: fc.Arbitrary<Cidr> = fc.tuple(fc.nat(255), fc.integer({ min: 24, max: 32 })).map(([last, prefix]) => parseCidr(`10.0.0.${last & (0xff << (32 - prefix))}/${prefix}`))
 const block = fc.tuple(inner, fc.array(inner, { maxLength: 4 })).map(([cidr, except]) => ({ cidr, except }))
@@ -63,5 +64,34 @@ describe('portRanges()', () => {
         }
       }
     }))
+  })
+})
+
+describe('networkPortElements()', () => {
+  const group = fc.record({ blocks: fc.array(block, { minLength: 1, maxLength: 3 }), ports: fc.array(port, { minLength: 1, maxLength: 3 }) })
+  const numbers = { TCP: 6, UDP: 17 } as const
+  const spanOf = (value: Value): { readonly from: number, readonly to: number } => (typeof value === 'object' && 'kind' in value ? { from: Number(value.from), to: Number(value.to) } : { from: Number(value), to: Number(value) })
+
+  test('NP-9, NP-12: each address and port that some rule means is in exactly one element, others in none', () => {
+    fc.assert(fc.property(fc.array(group, { minLength: 1, maxLength: 5 }), (groups) => {
+      const elements = networkPortElements(4, groups.map(({ blocks, ports }) => ({ addresses: addressSpans(4, blocks), ports: portSpans(ports) })))
+      fc.pre(elements !== undefined)
+      const keys = elements.map(({ key }) => partsOf(key) as readonly [Value, number, Value]).map(([address, protocol, ports]) => ({ address: [address], protocol, ports: spanOf(ports) }))
+      for (let last = 0; last < 256; last += 5) for (const protocol of ['TCP', 'UDP'] as const) for (const wanted of [1, 15, 30, 99]) {
+        const ip = parseIp(`10.0.0.${last}`)
+        const hits = keys.filter((key) => isIn(key.address, ip.bits) && key.protocol === numbers[protocol] && key.ports.from <= wanted && wanted <= key.ports.to)
+        const isMeant = groups.some(({ blocks, ports }) => inBlocks(ip, blocks) && ports.some((each) => coversPort(each, { protocol, port: wanted, name: '' })))
+        expect(hits.length).toBe(isMeant ? 1 : 0)
+      }
+    }), { numRuns: 60 })
+  })
+
+  test('ten thousand networks with a port each are as many elements; networks over networks are given up in time', () => {
+    const apart = Array.from({ length: 10_000 }, (_, index) => ({ addresses: [{ from: BigInt(index * 2), to: BigInt(index * 2) }], ports: portSpans([{ protocol: 'TCP', port: 1 + index, endPort: undefined }]) }))
+    expect(networkPortElements(4, apart)).toHaveLength(10_000)
+    const nested = apart.map(({ ports }, index) => ({ addresses: [{ from: BigInt(index), to: BigInt(30_000 - index) }], ports }))
+    const started = performance.now()
+    expect(networkPortElements(4, nested)).toBeUndefined()
+    expect(performance.now() - started).toBeLessThan(2000)
   })
 })

@@ -1,11 +1,12 @@
 import { formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, protocolNumbers, selectorMatches } from '@weft/api'
 import { type Comment, concat, eq, type Expression, isIn, meta, range, type Rule, rule, sctp, type SetDeclaration, type Statement, tcp, th, udp } from '@weft/nftables'
-import { addressRanges, type Block, formatBlock, inBlocks } from './address-ranges.ts'
+import { addressRanges, addressSpans, type Block, formatBlock, inBlocks } from './address-ranges.ts'
 import type { DnsPeer } from './model.ts'
-import { commentOf, type Direction, dnsSetName, domainSetName, families, type Family, networkSetName, nodeSetName, portSetName, selectorSetName, textHash } from './names.ts'
+import { commentOf, type Direction, dnsSetName, domainSetName, families, type Family, networkPortsSetName, networkSetName, nodeSetName, portSetName, selectorSetName, textHash } from './names.ts'
 import { anyOf, peerSelector, type PeerSelector } from './peer-selector.ts'
-import { coversPort, portRanges } from './port-ranges.ts'
-import { header, networkSet, portsSet } from './table.ts'
+import { networkPortElements } from './network-ports.ts'
+import { coversPort, portRanges, portSpans } from './port-ranges.ts'
+import { header, networkPortsSet, networkSet, portsSet } from './table.ts'
 import type { LogTarget } from './tellers.ts'
 
 /**
@@ -73,6 +74,24 @@ export class RuleCompiler {
   /** @param verdict Of what matches a peer and a port of the rule. */
   compile(direction: Direction, each: PolicyRule, verdict: Verdict): readonly Rule[] {
     return [...this.#rules(direction, each, verdict), ...(direction === 'egress' ? this.#dnsRules(each, verdict) : [])]
+  }
+
+  /**
+   * Rules of networks with ports, all of them by number, as one lookup for each family.
+   *
+   * @returns Undefined when they are to be written one by one.
+   */
+  compileNetworks(direction: Direction, rules: readonly PolicyRule[], verdict: Verdict): readonly Rule[] | undefined {
+    const compiled: Rule[] = []
+    for (const family of families) {
+      const groups = rules.map(({ peers, ports }) => ({ addresses: addressSpans(family, blocksOf(peers)), ports: portSpans(ports) })).filter(({ addresses }) => addresses.length > 0)
+      if (groups.length === 0) continue
+      const elements = networkPortElements(family, groups)
+      if (elements === undefined) return undefined
+      const id = textHash(rules.map(({ peers, ports }) => JSON.stringify([blocksOf(peers).map(formatBlock), portRanges(ports)])).sort().join('\n'))
+      compiled.push(rule(this.#content(concat(peerAddress(direction, family), meta.l4proto, th.dport), networkPortsSet(networkPortsSetName(family, id), family, elements)), ...verdict))
+    }
+    return [...compiled, ...(direction === 'egress' ? rules.flatMap((each) => this.#dnsRules(each, verdict)) : [])]
   }
 
   #rules(direction: Direction, { peers, ports }: PolicyRule, verdict: Verdict): readonly Rule[] {

@@ -41,6 +41,11 @@ export function networkSet(name: string, family: Family, elements: readonly SetE
   return { ...set(name, { key: [addressType[family]], flags: rangesIn(elements) }), elements }
 }
 
+/** A set of networks with ports of theirs. */
+export function networkPortsSet(name: string, family: Family, elements: readonly SetElement[]): SetDeclaration {
+  return { ...set(name, { key: [addressType[family], 'inet_proto', 'inet_service'], flags: rangesIn(elements) }), elements }
+}
+
 /** A set of ports of protocols. */
 export function portsSet(hash: string, elements: readonly SetElement[]): SetDeclaration {
   return { ...set(`ports-${hash}`, { key: ['inet_proto', 'inet_service'], flags: rangesIn(elements) }), elements }

@@ -42,7 +42,7 @@ const port = fc.oneof(
 )
 
 const rules = (name: 'from' | 'to'): fc.Arbitrary<readonly object[]> =>
-  fc.array(fc.record({ [name]: fc.array(peer, { maxLength: 3 }), ports: fc.array(port, { maxLength: 3 }) }, { requiredKeys: [] }), { maxLength: 2 })
+  fc.array(fc.record({ [name]: fc.array(peer, { maxLength: 3 }), ports: fc.array(port, { maxLength: 3 }) }, { requiredKeys: [] }), { maxLength: 5 })
 
 const policySpec = fc.record({
   podSelector: selector,
