@@ -1,7 +1,9 @@
+import { BlockList } from 'node:net'
 import * as fc from 'fast-check'
+import { Address4, Address6 } from 'ip-address'
 import { describe, expect, test } from 'vitest'
 import { addressesOf, aggregateCidrs, type Cidr, cidrContains, cidrFrom, cidrSize, compareCidr, equalCidr, excludeCidrs, firstIp, formatCidr, hostCidr, lastIp, parseCidr, parseInterfaceAddress, splitCidr } from './cidr.ts'
-import { formatIp, ipFromBits, parseIp } from './ip-address.ts'
+import { formatIp, ipFromBits, nextIp, parseIp } from './ip-address.ts'
 import { anyCidr, anyIp, smallCidr, smallWorld } from './testing/arbitrary.ts'
 
 const format = (cidrs: Iterable<Cidr>): string[] => [...cidrs].map(formatCidr)
@@ -67,6 +69,21 @@ describe('cidrFrom(), firstIp(), lastIp(), cidrSize(), cidrContains()', () => {
     }))
   })
 
+  test('what is inside is so for node:net and ip-address too (C2)', () => {
+    // Addresses near the network's edges, where mistakes live, and anywhere.
+    const near = anyCidr.chain((cidr) => fc.tuple(fc.constant(cidr), fc.oneof(anyIp.filter(({ family }) => family === cidr.family), fc.bigInt({ min: -2n, max: 2n }).chain((step) => fc.constantFrom(firstIp(cidr), lastIp(cidr)).map(({ bits }) => ipFromBits(cidr.family, BigInt.asUintN(cidr.family === 4 ? 32 : 128, bits + step)))))))
+    fc.assert(fc.property(near, ([cidr, ip]) => {
+      const list = new BlockList()
+      list.addSubnet(formatIp(firstIp(cidr)), cidr.prefix, `ipv${cidr.family}`)
+      const Address = cidr.family === 4 ? Address4 : Address6
+      const inside = cidrContains(cidr, ip)
+      expect(inside).toBe(list.check(formatIp(ip), `ipv${ip.family}`))
+      expect(inside).toBe(new Address(formatIp(ip)).isInSubnet(new Address(formatCidr(cidr))))
+      const subnet = new Address(`${formatIp(ip)}/${cidr.prefix}`)
+      expect([firstIp(cidrFrom(ip, cidr.prefix)).bits, lastIp(cidrFrom(ip, cidr.prefix)).bits]).toEqual([subnet.startAddress().bigInt(), subnet.endAddress().bigInt()])
+    }), { numRuns: 500 })
+  })
+
   test('a network contains another when it contains both of its edges (C2)', () => {
     fc.assert(fc.property(fc.constantFrom(4 as const, 6 as const).chain((family) => fc.tuple(smallCidr(family), smallCidr(family))), ([outer, inner]) => {
       expect(cidrContains(outer, inner)).toBe(cidrContains(outer, firstIp(inner)) && cidrContains(outer, lastIp(inner)))
@@ -76,6 +93,17 @@ describe('cidrFrom(), firstIp(), lastIp(), cidrSize(), cidrContains()', () => {
   test('the other family is never inside, not even in ::/0 (C2)', () => {
     expect(cidrContains(parseCidr('::/0'), parseIp('10.0.0.1'))).toBe(false)
     expect(cidrContains(parseCidr('0.0.0.0/0'), parseIp('::ffff:10.0.0.1'))).toBe(false)
+  })
+})
+
+describe('addressesOf()', () => {
+  test('gives first to last, each the next of the one before', () => {
+    fc.assert(fc.property(fc.constantFrom(4 as const, 6 as const).chain(smallCidr), (cidr) => {
+      const all = [...addressesOf(cidr)]
+      expect(BigInt(all.length)).toBe(cidrSize(cidr))
+      expect([all[0], all.at(-1)]).toEqual([firstIp(cidr), lastIp(cidr)])
+      for (const [at, ip] of all.entries()) if (at > 0) expect(ip).toEqual(nextIp(all[at - 1]!))
+    }))
   })
 })
 
