@@ -3,6 +3,9 @@ import { decodeAck, isTerminal } from './message.ts'
 import type { NetlinkMessage } from './message.ts'
 import { NLM_F_DUMP_INTR } from './netlink-protocol.ts'
 
+const DUMP_ATTEMPTS = 10
+const EINTR = 4
+
 /** What became of one request. */
 export interface Outcome {
   readonly error: NetlinkError | undefined
@@ -59,4 +62,18 @@ export class Exchange {
     }
     return this.#operations.map((_operation, index) => ({ error: errors[index], messages: messages[index]! }))
   }
+}
+
+/**
+ * Repeats a dump until one is whole: one that changed under way, or lost messages, may lack what was there all the time.
+ *
+ * @param dump Reads the table once.
+ * @throws {NetlinkError} EINTR if none of ten is whole; never is a part of a table given out.
+ */
+export function* untilWhole(operation: string, dump: () => Generator<void, Exchange>): Generator<void, Exchange> {
+  for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
+    const exchange = yield* dump()
+    if (!exchange.interrupted && !exchange.lost) return exchange
+  }
+  throw new NetlinkError({ operation, errno: EINTR, kernelMessage: `the table changed during each of ${DUMP_ATTEMPTS} dumps` })
 }

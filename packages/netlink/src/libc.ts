@@ -83,7 +83,7 @@ export const MS_RELATIME = 0x200000
 export const MS_STRICTATIME = 0x1000000
 export const MNT_DETACH = 2
 
-export const EINTR = 4
+const EINTR = 4
 export const EAGAIN = 11
 export const SIOCGSKNS = 0x894c
 

@@ -1,5 +1,5 @@
 import { atOnce } from './at-once.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, untilWhole } from './exchange.ts'
 import type { Outcome } from './exchange.ts'
 import { NetlinkError } from './errors.ts'
 import * as libc from './libc.ts'
@@ -11,7 +11,6 @@ import { sharedNetnsWorker } from './netns-worker.ts'
 import { MessageWriter } from './writer.ts'
 
 const FIRST_RECEIVE_BYTES = 1 << 16
-const DUMP_ATTEMPTS = 10
 /** A kernel that owes an answer has it ready when send returns; this bounds waiting for a broken one. */
 const ANSWER_TIMEOUT_MS = 10_000
 /** Asked of the kernel with FORCE; memory is only taken while a message is under way. */
@@ -151,29 +150,8 @@ export class NetlinkSocket implements Disposable {
    * one dump of a socket at a time, so nobody else may ask this one for a dump meanwhile.
    */
   *dumping(request: NetlinkRequest): Generator<void, NetlinkMessage[]> {
-    for (let attempt = 1; attempt <= DUMP_ATTEMPTS; attempt++) {
-      const sequence = this.reserveSequences(1)
-      const exchange = new Exchange(sequence, [request.operation])
-      const bytes = new MessageWriter(32 + request.payload.length)
-        .startMessage(request.type, request.flags | NLM_F_DUMP, sequence)
-        .putBytes(request.payload)
-        .endMessage()
-        .bytes()
-      this.#pending.add(exchange)
-      try {
-        this.#send(bytes)
-        while (!exchange.complete) {
-          const before = exchange.messages.length
-          this.#receiveUntil(exchange, () => exchange.complete || exchange.messages.length > before)
-          yield
-        }
-      } finally {
-        this.#pending.delete(exchange)
-      }
-      const outcome = exchange.outcomes()[0]!
-      if (!exchange.interrupted && !exchange.lost) return single(outcome)
-    }
-    throw new NetlinkError({ operation: request.operation, errno: libc.EINTR, kernelMessage: `the table changed during each of ${DUMP_ATTEMPTS} dumps` })
+    const exchange = yield* untilWhole(request.operation, () => this.#dumpOnce(request))
+    return single(exchange.outcomes()[0]!)
   }
 
   /**
@@ -231,6 +209,28 @@ export class NetlinkSocket implements Disposable {
     if (!this.#open) return
     this.#open = false
     if (this.#sending === 0) libc.close(this.#fd)
+  }
+
+  *#dumpOnce(request: NetlinkRequest): Generator<void, Exchange> {
+    const sequence = this.reserveSequences(1)
+    const exchange = new Exchange(sequence, [request.operation])
+    const bytes = new MessageWriter(32 + request.payload.length)
+      .startMessage(request.type, request.flags | NLM_F_DUMP, sequence)
+      .putBytes(request.payload)
+      .endMessage()
+      .bytes()
+    this.#pending.add(exchange)
+    try {
+      this.#send(bytes)
+      while (!exchange.complete) {
+        const before = exchange.messages.length
+        this.#receiveUntil(exchange, () => exchange.complete || exchange.messages.length > before)
+        yield
+      }
+    } finally {
+      this.#pending.delete(exchange)
+    }
+    return exchange
   }
 
   #encode(requests: readonly NetlinkRequest[]): [Exchange, Uint8Array] {

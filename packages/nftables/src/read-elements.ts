@@ -1,4 +1,4 @@
-import { Attributes, decodeAttributes, forEachAttribute, type NetlinkMessage, NLA_HEADER_LENGTH, readU16, readU32be, readU64be } from '@weft/netlink'
+import { Attributes, decodeAttributes, forEachAttribute, NetlinkDecodeError, type NetlinkMessage, NLA_HEADER_LENGTH, readU16, readU32be, readU64be } from '@weft/netlink'
 import { dataType } from './data-type.ts'
 import { keyTypes } from './key-type.ts'
 import { layoutOf, type Layout } from './layout.ts'
@@ -49,9 +49,9 @@ function readElement(bytes: Uint8Array, from: number, to: number, data: Layout |
     switch (type) {
       case nf.elementAttr.key: key = inner(bytes, start, end); break
       case nf.elementAttr.keyEnd: keyEnd = inner(bytes, start, end); break
-      case nf.elementAttr.flags: flags = readU32be(bytes, start); break
-      case nf.elementAttr.timeout: rest.timeoutMs = Number(readU64be(bytes, start)); break
-      case nf.elementAttr.expiration: rest.expiresMs = Number(readU64be(bytes, start)); break
+      case nf.elementAttr.flags: flags = readU32be(bytes, wide(start, end, 4)); break
+      case nf.elementAttr.timeout: rest.timeoutMs = Number(readU64be(bytes, wide(start, end, 8))); break
+      case nf.elementAttr.expiration: rest.expiresMs = Number(readU64be(bytes, wide(start, end, 8))); break
       case nf.elementAttr.data:
         if (data === undefined) {
           const verdict = new Attributes(bytes, start, end).nested(nf.dataAttr.verdict)
@@ -69,7 +69,13 @@ function readElement(bytes: Uint8Array, from: number, to: number, data: Layout |
 
 // Value of the only attribute in a nest: NFTA_DATA_VALUE.
 function inner(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return bytes.subarray(start + NLA_HEADER_LENGTH, Math.min(end, start + readU16(bytes, start)))
+  return bytes.subarray(start + NLA_HEADER_LENGTH, Math.min(end, start + readU16(bytes, wide(start, end, NLA_HEADER_LENGTH))))
+}
+
+/** @throws {NetlinkDecodeError} If there is no room for that many bytes. */
+function wide(start: number, end: number, size: number): number {
+  if (end - start < size) throw new NetlinkDecodeError(`element: an attribute has ${end - start} bytes, wanted ${size}`)
+  return start
 }
 
 const verdictNames = ['drop', 'accept', 'continue', 'return', 'jump', 'goto'] as const

@@ -1,10 +1,16 @@
 import { ipFromBits } from '@weft/ip'
+import { NetlinkDecodeError } from '@weft/netlink'
 import { type DataTypeName, dataType } from './data-type.ts'
 import { type Layout } from './layout.ts'
 import { type RangeValue, type Scalar, type Tuple, type Value } from './value.ts'
 
-/** Reads a number in a part's byte order. */
+/**
+ * Reads a number in a part's byte order.
+ *
+ * @throws {NetlinkDecodeError} If it does not lie within the bytes.
+ */
 export function readNumber(bytes: Uint8Array, at: number, length: number, isBig: boolean): bigint {
+  if (at + length > bytes.length) throw new NetlinkDecodeError(`value: it has ${bytes.length} bytes, wanted ${at + length}`)
   if (length <= 4) {
     let number = 0
     for (let i = 0; i < length; i++) number = number * 256 + bytes[at + (isBig ? i : length - 1 - i)]!

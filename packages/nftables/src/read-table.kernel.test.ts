@@ -1,0 +1,76 @@
+import * as fc from 'fast-check'
+import { skippable } from '@weft/daemon/testing'
+import { NetlinkDecodeError, type NetlinkMessage, type NetlinkRequest, NetlinkSocket } from '@weft/netlink'
+import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
+import { describe, expect, test } from 'vitest'
+import { sampleTables } from '../test/sample-tables.ts'
+import { NftError } from './nft-error.ts'
+import { NftSocket } from './nft-socket.ts'
+import { readTable } from './read-table.ts'
+import type { Table } from './table.ts'
+import { Transaction } from './transaction.ts'
+
+const reason = whyNoKernelTests()
+
+type Asked = (request: NetlinkRequest) => readonly NetlinkMessage[]
+
+/** What a reader of tables needs of a socket. */
+function socketOf(asked: Asked): NetlinkSocket {
+  return {
+    request: (request: NetlinkRequest) => asked(request),
+    *dumping(request: NetlinkRequest) {
+      yield
+      return asked(request)
+    },
+  } as unknown as NetlinkSocket
+}
+
+/** Everything the kernel answers to whoever reads the table, by request. */
+async function recorded(table: Table): Promise<ReadonlyMap<string, readonly NetlinkMessage[]>> {
+  await using ns = await TestNamespace.create()
+  using nft = await NftSocket.open({ netns: ns.path })
+  nft.commit(new Transaction(table).addAll(table))
+  using socket = await NetlinkSocket.open('netfilter', { netns: ns.path })
+  const answers = new Map<string, readonly NetlinkMessage[]>()
+  const isDump = (request: NetlinkRequest): boolean => request.type !== generationType && request.type !== tableType
+  readTable(socketOf((request) => {
+    const messages = isDump(request) ? socket.dump(request) : socket.request(request)
+    answers.set(keyOf(request), messages)
+    return messages
+  }), table)
+  return answers
+}
+
+const generationType = 0xa10
+const tableType = 0xa01
+
+function keyOf({ type, payload }: NetlinkRequest): string {
+  return `${type} ${Buffer.from(payload).toString('hex')}`
+}
+
+describe.skipIf(reason !== undefined)(skippable('readTable()', reason), () => {
+  test.each(sampleTables)('of damaged answers about $name gives a table, or refuses in words of its own', async (table) => {
+    const answers = await recorded(table)
+    const all = [...answers.values()].flat()
+    expect(all.length).toBeGreaterThan(2)
+    /** What reading throws when one message is another. */
+    const faultWith = (damaged: NetlinkMessage, payload: Uint8Array): unknown => {
+      try {
+        readTable(socketOf((request) => (answers.get(keyOf(request)) ?? []).map((message) => (message === damaged ? { ...message, payload } : message))), table)
+        return undefined
+      } catch (error) {
+        return error instanceof NetlinkDecodeError || error instanceof NftError ? undefined : error
+      }
+    }
+    const message = fc.nat(all.length - 1).map((at) => all[at]!)
+    fc.assert(fc.property(message, fc.nat(4096), (damaged, at) => {
+      expect(faultWith(damaged, damaged.payload.slice(0, at % (damaged.payload.length + 1)))).toBeUndefined()
+    }), { numRuns: 150, seed: 1 })
+    const change = fc.record({ at: fc.nat(4096), value: fc.oneof(fc.nat(255), fc.constantFrom(0, 1, 3, 4, 5, 255)) })
+    fc.assert(fc.property(message, fc.array(change, { minLength: 1, maxLength: 6 }), (damaged, changes) => {
+      const payload = damaged.payload.slice()
+      for (const { at, value } of changes) if (payload.length > 0) payload[at % payload.length] = value
+      expect(faultWith(damaged, payload)).toBeUndefined()
+    }), { numRuns: 250, seed: 1 })
+  })
+})
