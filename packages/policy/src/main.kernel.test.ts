@@ -49,7 +49,7 @@ describe.skipIf(reason !== undefined)(skippable('main.ts', reason), () => {
       const [url] = await once(start('../test/api-server.ts', [JSON.stringify(objects)]).stdout!, 'data') as [Buffer]
       for (const file of ['token', 'ca.crt']) writeFileSync(join(folder, file), 'test')
       const [config, socket] = [join(folder, 'policy.yaml'), join(folder, 'policy.sock')]
-      writeFileSync(config, JSON.stringify({ nodeName, adminSocket: socket, kube: { servers: [url.toString()], credentialsFolder: folder } }))
+      writeFileSync(config, JSON.stringify({ nodeName, adminSocket: socket, unknownPods: 'open', kube: { servers: [url.toString()], credentialsFolder: folder } }))
       const program = start('main.ts', ['--config', config])
       program.stdout!.resume()
       expect(await eventually(async () => existsSync(socket) && (await get(socket, '/readyz')).status === 200)).toBe(true)

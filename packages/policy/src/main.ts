@@ -30,7 +30,7 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
     clusterPolicies: [informers.keep(clusterNetworkPolicyResource), informers.keep(adminNetworkPolicyResource), informers.keep(baselineAdminNetworkPolicyResource)],
   }
   const policy = createPolicy({
-    ...stores, config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
+    ...stores, config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, closesRanges: config.unknownPods === 'closed', nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
   await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: adminRoutes(policyCalls, policyAnswers(policy)), logger })

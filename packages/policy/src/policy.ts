@@ -32,6 +32,8 @@ export interface PolicyDeps {
   readonly slices: Store<EndpointSlice>
   /** Protect the pods the API says are on this node. Absent: those of {@link Policy.cover} and {@link Policy.adopt}. */
   readonly podsOfNode?: string | undefined
+  /** Close addresses of the node's podCIDRs that no pod of the API has: where nobody calls {@link Policy.cover}, a pod is known by its address only some time after it has started. */
+  readonly closesRanges?: boolean | undefined
   readonly nft: Nft
   readonly flows: FlowMarks
   /** Opens the packets of a netlink log group. Absent: nothing is logged. */
@@ -89,9 +91,9 @@ const expiryMs = 1000
 const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
-  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, nft, clock, logger, registry } = deps
+  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
-  const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate } })
+  const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges })
   const attached = new AttachedPods()
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
@@ -165,6 +167,12 @@ export function createPolicy(deps: PolicyDeps): Policy {
     }
   }
 
+  function setNode(name: string, node: Node | undefined): void {
+    state.setNode(name, node)
+    // A Node that goes takes no pods with it.
+    if (closesRanges && name === nodeName && node !== undefined) state.setPodRanges(node.podCidrs)
+  }
+
   function setPolicy(key: string, policy: NetworkPolicy | undefined): void {
     tellProblems(policy, 'NetworkPolicy')
     state.setPolicy(key, policy)
@@ -203,7 +211,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
       pods.subscribe(changed(({ key }) => setPod(key)), { replay: true }),
       policies.subscribe(changed(({ key, new: now }) => setPolicy(key, now)), { replay: true }),
       ...clusterPolicies.map((store) => store.subscribe(changed(({ old, new: now }) => setClusterPolicy(old, now)), { replay: true })),
-      nodes.subscribe(changed(({ key, new: now }) => state.setNode(key, now)), { replay: true }),
+      nodes.subscribe(changed(({ key, new: now }) => setNode(key, now)), { replay: true }),
       services.subscribe((change) => { if (change.key === config.dnsService) changed(setDns)(undefined) }),
       slices.subscribe(({ old, new: now }) => { if (isDns(old) || isDns(now)) changed(setDns)(undefined) }),
     ]

@@ -7,6 +7,7 @@ export interface PolicyProgramConfig {
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
   readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
+  readonly unknownPods: 'closed' | 'open'
   readonly policy: PolicyConfig
 }
 
@@ -19,5 +20,7 @@ export const policyProgramConfigSchema: z.ZodType<PolicyProgramConfig> = z.stric
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
     kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
   }).prefault({}).describe('How the API server is reached.'),
+  unknownPods: z.enum(['closed', 'open']).default('closed')
+    .describe('What becomes of addresses of the Node\'s podCIDRs that no pod of the API has. A pod has its address in the API about a second after it has started: `closed` lets nothing through until then; `open` is for programs that give up when they have no network at once, and lets them through without their policies.'),
   policy: policyConfigSchema.prefault({}).describe('The policy engine itself.'),
 })

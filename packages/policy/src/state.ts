@@ -1,5 +1,5 @@
 import type { ClusterNetworkPolicy, NetworkPolicy } from '@weft/api'
-import { formatIp, type IpAddress } from '@weft/ip'
+import { type Cidr, formatCidr, formatIp, type IpAddress } from '@weft/ip'
 import type { MapDeclaration, SetDeclaration, Table, Transaction } from '@weft/nftables'
 import { DnsSets } from './dns-sets.ts'
 import { DomainSets } from './domain-sets.ts'
@@ -11,7 +11,7 @@ import { PoliciesInUse } from './policies-in-use.ts'
 import { PolicyBook } from './policy-book.ts'
 import { headOf } from './policy-head.ts'
 import { TableDraft } from './table-draft.ts'
-import { fixedChains, sets } from './table.ts'
+import { fixedChains, podRanges, sets } from './table.ts'
 import { TargetPods } from './target-pods.ts'
 import { type LogTarget, Tellers } from './tellers.ts'
 import type { Told } from './told.ts'
@@ -35,13 +35,18 @@ export class PolicyState {
   /** Addresses of pods here whose policies changed since the last {@link PolicyState.settle}, by text. */
   readonly #affected = new Map<string, IpAddress>()
   readonly #domains = new DomainSets(this.#draft)
+  #ranges: readonly Cidr[] = []
 
-  /** @param log Undefined where nothing can be logged. */
-  constructor({ log }: { readonly log: LogTarget | undefined } = { log: undefined }) {
+  /**
+   * @param options.log Undefined where nothing can be logged.
+   * @param options.closesRanges Whether addresses of {@link PolicyState.setPodRanges} are closed while no known pod has them.
+   */
+  constructor({ log, closesRanges = false }: { readonly log: LogTarget | undefined, readonly closesRanges?: boolean } = { log: undefined }) {
     this.#inUse = new PoliciesInUse(this.#draft, { peers: this.#peers, nodes: this.#nodes, domains: this.#domains, tellers: this.#tellers }, { dns: undefined, dnsNamespaceLabels: undefined, log })
     this.#targets = new TargetPods(this.#draft, this.#book, { inUse: this.#inUse, tellers: this.#tellers })
     for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
-    for (const chain of fixedChains) this.#draft.putChain(chain)
+    if (closesRanges) for (const family of families) this.#draft.putSet(podRanges[family])
+    for (const chain of fixedChains({ closesRanges })) this.#draft.putChain(chain)
   }
 
   get policies(): number {
@@ -150,6 +155,13 @@ export class PolicyState {
   setTarget(key: string, pod: TargetPod | undefined): void {
     this.#targets.set(key, pod)
     for (const namespace of new Set([...this.#orphans].map(namespaceOf))) if (!this.#targets.has(namespace)) this.#dropOrphans(namespace)
+  }
+
+  /** Networks that this node's pods have their addresses of. */
+  setPodRanges(ranges: readonly Cidr[]): void {
+    for (const range of this.#ranges) if (!ranges.some((each) => formatCidr(each) === formatCidr(range))) this.#draft.dropElement(podRanges[range.family].name, formatCidr(range))
+    for (const range of ranges) this.#draft.putElement(podRanges[range.family].name, formatCidr(range), { key: [range] })
+    this.#ranges = ranges
   }
 
   setDns(dns: DnsPeer | undefined): void {

@@ -1,6 +1,6 @@
 import { ctMarks, type PolicyAction, priorities, tables } from '@weft/api'
 import {
-  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, ne, oneOf, partsOf, replaceBits,
+  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, ne, notIn, oneOf, partsOf, replaceBits,
   returnToCaller, type Rule, rule, set, type SetDeclaration, type SetElement, type Statement, type Table, table, udp, vmap,
 } from '@weft/nftables'
 import { commentOf, type Direction, families, type Family } from './names.ts'
@@ -18,6 +18,9 @@ interface FamilySets {
   /** Addresses of the DNS Service. */
   readonly dnsVip: SetDeclaration
 }
+
+/** Networks of this node's pods, where whoever is not known is closed. */
+export const podRanges: Readonly<Record<Family, SetDeclaration>> = { 4: set('range4', { key: [addressType[4]], flags: ['interval'] }), 6: set('range6', { key: [addressType[6]], flags: ['interval'] }) }
 
 export const sets: Readonly<Record<Family, FamilySets>> = { 4: declare(4), 6: declare(6) }
 
@@ -95,44 +98,50 @@ const toHere = (family: Family): Statement => isHere(header[family].daddr, famil
 const toItself = (direction: Direction): readonly Rule[] => families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), ...verdicts[direction].Accept))
 
 const hasBegun = rule(hasAny(ct.state, 'established', 'related'), jump(known))
-const byEgress = families.map((family) => rule(vmap(header[family].saddr, sets[family].egress)))
+
+/** Of an address in the node's ranges that no pod has which the API knows. */
+const isUnknown = (address: (typeof header)[Family]['saddr'], family: Family): Rule => rule(isIn(address, podRanges[family]), notIn(concat(address, address), sets[family].self), goTo(unknownPod))
 
 /**
  * The chains the kernel enters. Egress and ingress are base chains of their own: an `accept` ends only the one it stands
  * in, so a packet between two pods of this node meets both pods' policies. There is none for what the node itself sends:
  * a pod's own node always reaches it. The first packet of a connection meets two comparisons and a lookup in each, those
  * that follow one comparison.
+ *
+ * @param closesRanges Whether who is in {@link podRanges} and not known is closed: where nobody tells of pods before they start.
  */
-export const fixedChains: readonly Chain[] = [
-  baseChain('egress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyEgress }, [judged, hasBegun, ...byEgress]),
-  baseChain('egress-input', { type: 'filter', hook: 'input', priority: priorities.policyEgress }, [
-    judged, hasBegun, rule(oneOf(icmpv6.type, neighbourDiscovery), accept), ...byEgress,
-  ]),
-  baseChain('ingress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyIngress }, [
-    judged,
-    rule(hasAny(ct.state, 'established', 'related', 'untracked'), jump(answers)),
-    ...families.map((family) => rule(vmap(header[family].daddr, sets[family].ingress))),
-    // No policy is about what goes in here: what egress let through is judged, and so is what comes to a pod without policies.
-    ...families.flatMap((family) => [fromHere, toHere].map((isOurs) => rule(isOurs(family), goTo(allowed)))),
-  ]),
-  // To the node itself there is no ingress: what egress has let through is judged.
-  baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, [judged, ...families.map((family) => rule(eq(ct.direction, 'original'), fromHere(family), goTo(allowed)))]),
-  chain(known, [
-    // ICMP errors about connections that were let through.
-    rule(hasAny(ct.state, 'related'), accept),
-    // Answers pass while nobody has judged anew, and no more when that was a denial. What the client sends decides.
-    rule(eq(ct.direction, 'reply'), ne(bitAnd(ct.mark, ctMarks.mask), ctMarks.denied), accept),
-    rule(eq(ct.direction, 'reply'), counter(), drop),
-  ]),
-  chain(answers, [
-    // Answers of the DNS Service are not tracked, so nothing says that they were asked for; no pod can forge its address.
-    ...families.map((family) => rule(hasAny(ct.state, 'untracked'), isIn(header[family].saddr, sets[family].dnsVip), eq(udp.sport, 53), accept)),
-    rule(goTo(known)),
-  ]),
-  chain(allowed, [remember(ctMarks.allowed), rule(accept)]),
-  chain(denied, [remember(ctMarks.denied), rule(drop)]),
-  chain(unknownPod, [rule(counter(), goTo(denied))]),
-]
+export function fixedChains({ closesRanges }: { readonly closesRanges: boolean }): readonly Chain[] {
+  const byEgress = families.flatMap((family) => [rule(vmap(header[family].saddr, sets[family].egress)), ...(closesRanges ? [isUnknown(header[family].saddr, family)] : [])])
+  const byIngress = families.flatMap((family) => [rule(vmap(header[family].daddr, sets[family].ingress)), ...(closesRanges ? [isUnknown(header[family].daddr, family)] : [])])
+  return [
+    baseChain('egress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyEgress }, [judged, hasBegun, ...byEgress]),
+    baseChain('egress-input', { type: 'filter', hook: 'input', priority: priorities.policyEgress }, [judged, hasBegun, rule(oneOf(icmpv6.type, neighbourDiscovery), accept), ...byEgress]),
+    baseChain('ingress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyIngress }, [
+      judged,
+      rule(hasAny(ct.state, 'established', 'related', 'untracked'), jump(answers)),
+      ...byIngress,
+      // No policy is about what goes in here: what egress let through is judged, and so is what comes to a pod without policies.
+      ...families.flatMap((family) => [fromHere, toHere].map((isOurs) => rule(isOurs(family), goTo(allowed)))),
+    ]),
+    // To the node itself there is no ingress: what egress has let through is judged.
+    baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, [judged, ...families.map((family) => rule(eq(ct.direction, 'original'), fromHere(family), goTo(allowed)))]),
+    chain(known, [
+      // ICMP errors about connections that were let through.
+      rule(hasAny(ct.state, 'related'), accept),
+      // Answers pass while nobody has judged anew, and no more when that was a denial. What the client sends decides.
+      rule(eq(ct.direction, 'reply'), ne(bitAnd(ct.mark, ctMarks.mask), ctMarks.denied), accept),
+      rule(eq(ct.direction, 'reply'), counter(), drop),
+    ]),
+    chain(answers, [
+      // Answers of the DNS Service are not tracked, so nothing says that they were asked for; no pod can forge its address.
+      ...families.map((family) => rule(hasAny(ct.state, 'untracked'), isIn(header[family].saddr, sets[family].dnsVip), eq(udp.sport, 53), accept)),
+      rule(goTo(known)),
+    ]),
+    chain(allowed, [remember(ctMarks.allowed), rule(accept)]),
+    chain(denied, [remember(ctMarks.denied), rule(drop)]),
+    chain(unknownPod, [rule(counter(), goTo(denied))]),
+  ]
+}
 
 /** Rules of the tiers that concern the same pods: what of them comes first decides. */
 export interface PodTiers {
