@@ -59,7 +59,7 @@ describe.each([
     }, 30_000)
     afterAll(async () => {
       for (const child of children) child.kill()
-      await Promise.all(children.map((child) => (child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined)))
+      await Promise.all(children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null).map((child) => once(child, 'exit')))
       await stack.disposeAsync()
       rmSync(folder, { recursive: true })
     })
