@@ -3,46 +3,51 @@ import { podIp, serviceIp } from './objects.ts'
 
 export const endpointsPerService = 3
 
-/** The rules kube-proxy 1.33 writes for ClusterIP Services in its nftables mode: a chain per Service and one per endpoint. */
-export function kubeProxyTable(services: number): string {
-  const lines = [
-    'table ip kube-proxy {',
-    'set cluster-ips { type ipv4_addr; }',
-    'map service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }',
-    'chain mark-for-masquerade { mark set mark or 0x4000; }',
-  ]
-  for (let service = 0; service < services; service += 1) {
-    const verdicts: string[] = []
-    for (let index = 0; index < endpointsPerService; index += 1) {
-      lines.push(`chain ${endpointChain(service, index)} {`, ...endpointRules(formatIp(podIp(service * endpointsPerService + index))), '}')
-      verdicts.push(`${index} : goto ${endpointChain(service, index)}`)
-    }
-    lines.push(
-      `chain ${serviceChain(service)} {`, `ip daddr ${formatIp(serviceIp(service))} tcp dport 80 ip saddr != 10.244.0.0/16 jump mark-for-masquerade`,
-      `numgen random mod ${endpointsPerService} vmap { ${verdicts.join(', ')} }`, '}',
-    )
-  }
-  lines.push('chain services {', 'ip daddr . meta l4proto . th dport vmap @service-ips', '}', 'chain nat-prerouting {', 'type nat hook prerouting priority dstnat;', 'jump services', '}', '}')
+/** What kube-proxy's rules are asked for. */
+export interface PeerTable {
+  readonly services: number
+  readonly protocol?: 'tcp' | 'udp'
+  /** Addresses of the endpoints of a Service. */
+  readonly endpoints?: (service: number) => readonly string[]
+}
+
+/** The rules that kube-proxy 1.36 writes for ClusterIP Services in its nftables mode: a chain and an anonymous map of endpoints per Service. */
+export function kubeProxyTable({ services, protocol = 'tcp', endpoints = endpointsOf }: PeerTable): string {
   const all = Array.from({ length: services }, (_, service) => service)
-  lines.push(`add element ip kube-proxy cluster-ips { ${all.map((service) => formatIp(serviceIp(service))).join(', ')} }`)
-  lines.push(`add element ip kube-proxy service-ips { ${all.map((service) => `${formatIp(serviceIp(service))} . tcp . 80 : goto ${serviceChain(service)}`).join(', ')} }`)
-  return `${lines.join('\n')}\n`
+  return [
+    'table ip kube-proxy {',
+    'set cluster-ips { type ipv4_addr; }', 'set nodeport-ips { type ipv4_addr; }', 'set hairpin-connections { type ipv4_addr . ipv4_addr . inet_proto . inet_service; }',
+    'map service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }', 'map service-nodeports { type inet_proto . inet_service : verdict; }',
+    'map firewall-ips { type ipv4_addr . inet_proto . inet_service : verdict; }', 'map no-endpoint-services { type ipv4_addr . inet_proto . inet_service : verdict; }',
+    ...all.flatMap((service) => [`chain ${serviceChain(service, protocol)} {`, serviceRule(endpoints(service), protocol), '}']),
+    'chain firewall-check {', 'ip daddr . meta l4proto . th dport vmap @firewall-ips', '}',
+    'chain service-endpoints-check {', 'ip daddr . meta l4proto . th dport vmap @no-endpoint-services', '}',
+    'chain cluster-ips-check {', 'ip daddr @cluster-ips reject', '}',
+    'chain services {', 'ip daddr . meta l4proto . th dport vmap @service-ips', 'ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports', '}',
+    'chain masquerading {', 'meta mark & 0x4000 != 0 meta mark set meta mark ^ 0x4000 masquerade fully-random', 'ct status dnat ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections masquerade fully-random', '}',
+    'chain filter-prerouting-pre-dnat {', 'type filter hook prerouting priority -110;', 'ct state new jump firewall-check', '}',
+    'chain filter-forward {', 'type filter hook forward priority 0;', 'ct state new jump service-endpoints-check', 'ct state new jump cluster-ips-check', '}',
+    'chain nat-prerouting {', 'type nat hook prerouting priority dstnat;', 'jump services', '}',
+    'chain nat-postrouting {', 'type nat hook postrouting priority srcnat;', 'jump masquerading', '}', '}',
+    `add element ip kube-proxy cluster-ips { ${all.map((service) => formatIp(serviceIp(service))).join(', ')} }`,
+    `add element ip kube-proxy service-ips { ${all.map((service) => `${formatIp(serviceIp(service))} . ${protocol} . 80 : goto ${serviceChain(service, protocol)}`).join(', ')} }`, '',
+  ].join('\n')
 }
 
 /** Another address behind the first endpoint of a Service. */
 export function kubeProxyChange(service: number, pod: number): string {
-  const chain = endpointChain(service, 0)
-  return `flush chain ip kube-proxy ${chain}\n${endpointRules(formatIp(podIp(pod))).map((text) => `add rule ip kube-proxy ${chain} ${text}`).join('\n')}\n`
+  const chain = serviceChain(service, 'tcp')
+  return `flush chain ip kube-proxy ${chain}\nadd rule ip kube-proxy ${chain} ${serviceRule([formatIp(podIp(pod)), ...endpointsOf(service).slice(1)], 'tcp')}\n`
 }
 
-function endpointRules(ip: string): readonly string[] {
-  return [`ip saddr ${ip} jump mark-for-masquerade`, `meta l4proto tcp dnat to ${ip}:8080`]
+function endpointsOf(service: number): readonly string[] {
+  return Array.from({ length: endpointsPerService }, (_, index) => formatIp(podIp(service * endpointsPerService + index)))
 }
 
-function serviceChain(service: number): string {
-  return `service-ULMVA6XW-bench/service-${service}/tcp/http`
+function serviceRule(ips: readonly string[], protocol: 'tcp' | 'udp'): string {
+  return `meta l4proto ${protocol} dnat ip to numgen random mod ${ips.length} map { ${ips.map((ip, index) => `${index} : ${ip} . 8080`).join(', ')} }`
 }
 
-function endpointChain(service: number, index: number): string {
-  return `endpoint-5OJB2KTY-bench/service-${service}/tcp/http__${index}`
+function serviceChain(service: number, protocol: 'tcp' | 'udp'): string {
+  return `service-ULMVA6XW-bench/service-${service}/${protocol}/http`
 }

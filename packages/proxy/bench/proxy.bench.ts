@@ -1,5 +1,5 @@
 // What it costs to bring the Services of a cluster into the kernel, from objects in stores to the commit, and to change one endpoint: ours against
-// kube-proxy's chains through `nft -f`. Run it as `unshare -nm --propagation private`, as root without -U: only then can nft send kube-proxy's larger tables.
+// kube-proxy's chains through `nft -f`; what a packet costs on its way; and both as programs, where kube-proxy is at hand. Run it as `unshare -nm --propagation private`, as root without -U: only then can nft send kube-proxy's larger tables.
 import { existsSync } from 'node:fs'
 import { createRegistry, realClock } from '@weft/daemon'
 import { type BenchCase, median } from '@weft/daemon/bench'
@@ -11,6 +11,8 @@ import { NftSocket } from '@weft/nftables'
 import { createProxy, proxyConfigSchema } from '../src/index.ts'
 import { endpointsPerService, kubeProxyChange, kubeProxyTable } from './kube-proxy-table.ts'
 import { nodeObject, serviceObject, sliceObject } from './objects.ts'
+import { packetCases } from './packet-cases.ts'
+import { programCases } from './program-cases.ts'
 import { syncCases } from './sync-cases.ts'
 
 const hasNft = existsSync('/usr/sbin/nft')
@@ -57,7 +59,7 @@ async function kubeProxy(services: number, changes: number): Promise<Figures | u
     return performance.now() - started
   }
   try {
-    const load = run(kubeProxyTable(services))
+    const load = run(kubeProxyTable({ services }))
     return { load, change: median(Array.from({ length: changes }, (_, change) => run(kubeProxyChange(change % services, services * endpointsPerService + change)))) }
   } catch (error) {
     if (!String(error).includes('Message too long')) throw error
@@ -80,7 +82,7 @@ async function measure(services: number, rounds: { readonly ours: number, readon
   return { ours: medians(mine), peer: theirs.length === 0 ? undefined : medians(theirs) }
 }
 
-/** Every case; about two minutes, half of it the peer's 10,000 Services. */
+/** Every case; about ten minutes, most of it kube-proxy's 10,000 Services and a minute of changes. */
 export async function cases(): Promise<readonly BenchCase[]> {
   const small = await measure(10, { ours: 5, peer: 5 })
   const medium = await measure(1000, { ours: 5, peer: 3 })
@@ -99,6 +101,8 @@ export async function cases(): Promise<readonly BenchCase[]> {
     change(10, small), change(1000, medium), change(10_000, large),
     { name: 'change one endpoint, growth from 10 to 10,000 services', size: '10 to 10000 services', unit: 'ms', ours: large.ours.change, peer: small.ours.change, peer_name: 'ours at 10 services', ratio: flat, goal: 'ratio <= 2', ok: flat <= 2 },
     ...await syncCases(),
+    ...await packetCases(),
+    ...await programCases(),
   ]
 }
 

@@ -1,0 +1,124 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { toEndpointSlice, toService } from '@weft/api'
+import { type BenchCase, median } from '@weft/daemon/bench'
+import { formatIp, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
+import { Conntrack, writeSysctls } from '@weft/netlink'
+import { hasPrograms, TestNamespace } from '@weft/netlink/testing'
+import { NftSocket, Transaction } from '@weft/nftables'
+import { node, service, slice, storesOf } from '../test/cluster.ts'
+import { running } from '../test/running.ts'
+import { kubeProxyTable } from './kube-proxy-table.ts'
+import { podIp, serviceIp } from './objects.ts'
+
+const rounds = 7
+const packets = 20_000
+const backend = '10.244.1.2'
+
+/** Sizes; nft takes minutes for kube-proxy's rules beyond the ones with a peer. */
+const sizes = [{ services: 10, hasPeer: true }, { services: 10_000, hasPeer: true }, { services: 45_000, hasPeer: false }] as const
+
+/** A client, a node that forwards, and a backend that takes packets and says nothing. */
+class Path implements AsyncDisposable {
+  readonly #stack: AsyncDisposableStack
+  readonly client: TestNamespace
+  readonly node: TestNamespace
+  readonly nft: NftSocket
+  readonly flows: Conntrack
+  readonly program: string
+
+  private constructor(stack: AsyncDisposableStack, namespaces: { readonly client: TestNamespace, readonly node: TestNamespace }, kernel: { readonly nft: NftSocket, readonly flows: Conntrack, readonly program: string }) {
+    this.#stack = stack
+    this.client = namespaces.client
+    this.node = namespaces.node
+    this.nft = kernel.nft
+    this.flows = kernel.flows
+    this.program = kernel.program
+  }
+
+  static async create(): Promise<Path> {
+    const stack = new AsyncDisposableStack()
+    const [client, own, server] = [stack.use(await TestNamespace.create()), stack.use(await TestNamespace.create()), stack.use(await TestNamespace.create())]
+    await writeSysctls(own.path, { 'net.ipv4.ip_forward': '1' })
+    const end = (address: string): { readonly addresses: readonly ReturnType<typeof parseInterfaceAddress>[] } => ({ addresses: [parseInterfaceAddress(address)] })
+    TestNamespace.connect(own, { name: 'client', ...end('10.244.0.1/24') }, client, { name: 'eth0', ...end('10.244.0.2/24') })
+    TestNamespace.connect(own, { name: 'server', ...end('10.244.1.1/24') }, server, { name: 'eth0', ...end(`${backend}/24`) })
+    client.route.addRoute({ destination: parseCidr('0.0.0.0/0'), via: parseIp('10.244.0.1') })
+    server.route.addRoute({ destination: parseCidr('0.0.0.0/0'), via: parseIp('10.244.1.1') })
+    server.exec('nft', ['-f', '-'], 'table inet quiet {\nchain input {\ntype filter hook prerouting priority -300;\nmeta l4proto udp drop\n}\n}\n')
+    const folder = mkdtempSync(join(tmpdir(), 'weft-proxy-bench-'))
+    stack.defer(() => rmSync(folder, { recursive: true }))
+    const program = join(folder, 'first-packets')
+    execFileSync('cc', ['-O2', '-o', program, join(import.meta.dirname, 'first-packets.c')])
+    return new Path(stack, { client, node: own }, { nft: stack.use(await NftSocket.open({ netns: own.path })), flows: stack.use(await Conntrack.open({ netns: own.path })), program })
+  }
+
+  /** Nanoseconds of processor time a packet. */
+  send(address: string, port: number, kind: 'new' | 'same'): number {
+    this.flows.flush()
+    return Number(this.client.exec(this.program, [address, String(port), String(packets), kind]))
+  }
+
+  clear(): void {
+    for (const table of [{ family: 'inet', name: 'weft-proxy' }, { family: 'ip', name: 'kube-proxy' }] as const) this.nft.commit(new Transaction(table).destroyTable())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+interface Figures {
+  readonly direct: number
+  readonly vip: number
+}
+
+/** Direct and through the VIP in turn, medians; with whatever table is loaded. */
+function measure(path: Path, kind: 'new' | 'same'): Figures {
+  const figures = { direct: [] as number[], vip: [] as number[] }
+  for (let round = 0; round <= rounds; round += 1) {
+    const [direct, vip] = [path.send(backend, 8080, kind), path.send(formatIp(serviceIp(0)), 80, kind)]
+    if (round === 0) continue
+    figures.direct.push(direct)
+    figures.vip.push(vip)
+  }
+  return { direct: median(figures.direct), vip: median(figures.vip) }
+}
+
+const endpointsOf = (number: number): readonly string[] => (number === 0 ? [backend] : [formatIp(podIp(number * 2)), formatIp(podIp(number * 2 + 1))])
+
+async function ours(path: Path, services: number): Promise<Readonly<Record<'new' | 'same', Figures>>> {
+  path.clear()
+  const stores = storesOf([node('here', { podCidrs: ['10.244.0.0/24', '10.244.1.0/24'] })])
+  stores.services.replace(Array.from({ length: services }, (_, number) => toService(service(`bench/s${number}`, [formatIp(serviceIp(number))], { ports: [{ port: 80, protocol: 'UDP' }] }))))
+  stores.slices.replace(Array.from({ length: services }, (_, number) => toEndpointSlice(slice(`bench/s${number}`, endpointsOf(number), { ports: [{ port: 8080, protocol: 'UDP' }] }))))
+  await using _run = await running(stores, { nft: path.nft, flows: path.flows })
+  return { new: measure(path, 'new'), same: measure(path, 'same') }
+}
+
+function kubeProxy(path: Path, services: number): Readonly<Record<'new' | 'same', Figures>> {
+  path.clear()
+  path.node.exec('nft', ['-f', '-'], kubeProxyTable({ services, protocol: 'udp', endpoints: endpointsOf }))
+  return { new: measure(path, 'new'), same: measure(path, 'same') }
+}
+
+/** What a packet costs the node on its way through a VIP: against the direct way in the same node, and against kube-proxy's rules on the same path. */
+export async function packetCases(): Promise<readonly BenchCase[]> {
+  if (!hasPrograms('cc', 'nft')) return []
+  await using path = await Path.create()
+  const cases: BenchCase[] = []
+  for (const { services, hasPeer } of sizes) {
+    const mine = await ours(path, services)
+    const theirs = hasPeer ? kubeProxy(path, services) : undefined
+    const size = `${services} services`
+    for (const [kind, name, least] of [['new', 'first packet of a connection', 0.95], ['same', 'packet of an established connection', 0.99]] as const) {
+      const { direct, vip } = mine[kind]
+      cases.push({ name: `${name} through a VIP, against direct`, size, unit: 'ns CPU', ours: vip, peer: direct, peer_name: 'the direct way through the same node', ratio: direct / vip, goal: `direct / VIP >= ${least}`, ok: direct / vip >= least })
+      const peer = theirs?.[kind].vip
+      cases.push({ name: `${name} through a VIP`, size, unit: 'ns CPU', ours: vip, peer, peer_name: peer === undefined ? 'nft takes minutes for rules of so many Services' : "kube-proxy's rules (1.36)", ratio: peer === undefined ? undefined : vip / peer, goal: 'ratio <= 1.05', ok: peer === undefined ? undefined : vip / peer <= 1.05 })
+    }
+  }
+  return cases
+}

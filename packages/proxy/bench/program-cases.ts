@@ -1,0 +1,53 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { type BenchCase, median, percentile } from '@weft/daemon/bench'
+import type { ProgramFigures } from './measure-program.ts'
+import { kubeProxyName, ourKind } from './programs.ts'
+
+const driver = fileURLToPath(new URL('measure-program.ts', import.meta.url))
+const endpoints = 2
+/** Changes of both; kube-proxy takes seconds for each. */
+const changes = { ours: 50, peer: 5 } as const
+const churnSeconds = 60
+
+async function run(which: 'ours' | 'kube-proxy', numbers: readonly number[]): Promise<ProgramFigures> {
+  const { stdout } = await promisify(execFile)('unshare', ['--net', '--mount', '--propagation', 'private', process.execPath, '--conditions=dev', driver, which, ...numbers.map(String)], { maxBuffer: 1 << 24 })
+  return JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as ProgramFigures
+}
+
+/** Ours as a program against kube-proxy as a program, behind the same API server. */
+export async function programCases(): Promise<readonly BenchCase[]> {
+  const name = kubeProxyName()
+  const cases: BenchCase[] = []
+  for (const { services, rounds } of [{ services: 1000, rounds: 3 }, { services: 10_000, rounds: 1 }] as const) {
+    const mine: ProgramFigures[] = []
+    const theirs: ProgramFigures[] = []
+    for (let round = 0; round < Math.max(rounds, 3); round += 1) {
+      mine.push(await run('ours', [services, endpoints, changes.ours]))
+      if (name !== undefined && round < rounds) theirs.push(await run('kube-proxy', [services, endpoints, changes.peer]))
+    }
+    const size = `${services} services x ${endpoints}`
+    const isLarge = services === 10_000
+    const add = (title: string, unit: string, pick: (figures: ProgramFigures) => number, { goal, isMet }: { readonly goal: string, readonly isMet?: (ours: number, ratio: number | undefined) => boolean | undefined }): void => {
+      const [ours, peer] = [median(mine.map(pick)), theirs.length === 0 ? undefined : median(theirs.map(pick))]
+      const ratio = peer === undefined ? undefined : ours / peer
+      cases.push({ name: title, size, unit, ours, peer, peer_name: name ?? 'kube-proxy is not at hand (WEFT_KUBE_PROXY=path)', ratio, goal, ok: isMet === undefined ? true : isMet(ours, ratio) })
+    }
+    add('first sync, as the program tells it', 'ms', ({ syncMs }) => syncMs, isLarge ? { goal: 'ratio <= 0.05', isMet: (_ours, ratio) => (ratio === undefined ? undefined : ratio <= 0.05) } : { goal: 'none' })
+    add(`program start to kernel, ours ${ourKind}`, 'ms CPU', ({ startCpuMs }) => startCpuMs, { goal: 'none' })
+    add(`resident memory after it, ours ${ourKind}`, 'MB', ({ rss }) => rss / 1e6, isLarge ? { goal: 'ours <= 130 MB', isMet: (ours) => ours <= 130 } : { goal: 'none' })
+    add('API write to kernel commit, p50', 'ms', ({ changes: times }) => percentile(times, 50), isLarge ? { goal: 'ours <= 10 ms', isMet: (ours) => ours <= 10 } : { goal: 'none' })
+  }
+  return [...cases, ...await churnCases()]
+}
+
+async function churnCases(): Promise<readonly BenchCase[]> {
+  const { churn } = await run('ours', [10_000, endpoints, 0, churnSeconds])
+  const { changesPerSecond, within100Ms, rss, rssBefore } = churn!
+  const shared = { size: `10000 services x ${endpoints}, ${Math.round(changesPerSecond)} changes/s for ${churnSeconds} s`, peer_name: 'a limit' }
+  return [
+    { ...shared, name: 'changes in the kernel within 100 ms', unit: '%', ours: within100Ms * 100, peer: undefined, ratio: undefined, goal: 'ours >= 99 %', ok: within100Ms >= 0.99 },
+    { ...shared, name: 'memory at the end of them', unit: 'MB', ours: rss / 1e6, peer: rssBefore / 1e6, peer_name: 'after a tenth of the time', ratio: rss / rssBefore, goal: 'ratio <= 1.1', ok: rss / rssBefore <= 1.1 },
+  ]
+}
