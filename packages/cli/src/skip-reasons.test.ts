@@ -11,6 +11,7 @@ describe('isSkipAllowed()', () => {
   test.each([
     [skippable('reads', 'Needs nft and ip, not found on the PATH'), true],
     [`${skippable('group', 'the kernel has no log')} reads [a list]`, true],
+    [`writes, by ${skippable('nft', 'Needs nft, not found on the PATH')}, and reads`, true],
     [`${skippable('group', 'the kernel has no log')} ${skippable('reads', 'Needs nft, not found on the PATH')}`, true],
     [`${skippable('group', 'the kernel has no log')} ${skippable('reads', 'no time')}`, false],
     [skippable('reads', 'the kernel has no log and no time'), false],

@@ -1,7 +1,9 @@
 import { skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp, parseMac } from '@weft/ip'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { isAlreadyExists, isNotFound } from './errors.ts'
+import { readU16, readU32 } from './attributes.ts'
+import { type NetlinkError, isAlreadyExists, isNotFound } from './errors.ts'
+import * as k from './kernel-constants.gen.ts'
 import { requests } from './requests.ts'
 import { ensureDone } from './route-socket.ts'
 import { TestNamespace, hasPrograms, whyNoKernelTests, trackDescriptors } from './testing/index.ts'
@@ -77,6 +79,17 @@ describe.skipIf(missing !== undefined)(skippable('RouteSocket', missing), () => 
     expect(link.vxlan).toMatchObject({ vni: 77, learning: false, ttl: 9, device: a.route.link('weft0').index, udp6ZeroChecksum: true })
     expect(formatIp(link.vxlan!.local!)).toBe(local)
     if (hasOracle) expect(ip(a, 'link', 'show', name)).toMatchObject([{ linkinfo: { info_data: { id: 77, port: link.vxlan!.port, learning: false, ttl: 9, link: 'weft0', [local.includes(':') ? 'local6' : 'local']: local } } }])
+  })
+
+  it('K5 a refusal names the attribute that the kernel did not like, by its offset', () => {
+    const spec = { kind: 'vxlan', name: 'vx-wrong', vni: 2 ** 24, port: 8472, learning: false } as const
+    expect(() => a.route.addLink(spec)).toThrow(expect.toSatisfy((error: NetlinkError) => {
+      expect(error).toMatchObject({ operation: 'add vxlan link "vx-wrong"', code: 'ERANGE', kernelMessage: 'VXLAN ID must be lower than 16777216' })
+      // From the start of the message, whose header has 16 bytes.
+      const { payload } = requests.addLink(spec)
+      expect([readU16(payload, error.offset! - 16 + 2), readU32(payload, error.offset! - 16 + 4)]).toEqual([k.IFLA_VXLAN_ID, 2 ** 24])
+      return true
+    }))
   })
 
   it('links() lists all, or one kind; findLink() misses without throwing; link() says ENODEV', () => {

@@ -99,7 +99,7 @@ describe.skipIf(missing !== undefined)(skippable('NetlinkSocket', missing), () =
       await monitor({ groups: ['link'], signal: new AbortController().signal })
       await readSysctls('/proc/self/ns/net', ['net.ipv4.ip_forward'])
       console.log('done')`
-    const out = execFileSync(process.execPath, ['--conditions=dev', '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 10_000, cwd: fileURLToPath(new URL('..', import.meta.url)) })
+    const out = execFileSync(process.execPath, ['--conditions=dev', '--input-type=module', '-e', program], { encoding: 'utf8', timeout: 25_000, cwd: fileURLToPath(new URL('..', import.meta.url)) })
     expect(out).toBe('done\n')
   })
 })
