@@ -10,7 +10,7 @@ import { type AllocateRequest, attachmentStates, type AttachmentKey, type Attach
 import { familyOf, type RangeSet, rangeSetKey } from './range-set.ts'
 import type { RangeSource } from './range-source.ts'
 import type { StoredAttachment } from './store-message.ts'
-import { AttachmentStore } from './store.ts'
+import { AttachmentStore, type Store } from './store.ts'
 import { messageOf } from '@weft/daemon/message-of'
 
 export interface AllocatorOptions {
@@ -45,7 +45,7 @@ export class Allocator implements AsyncDisposable {
   readonly #cooling: CoolingAddresses
   readonly #logger: Logger
   readonly #metrics: AllocatorMetrics
-  readonly #store: AttachmentStore
+  readonly #store: Store
   readonly #records = new Map<string, AttachmentRecord>()
   /** Attachments whose state is being written: what the disk has, and the last write under way. */
   readonly #stateWrites = new Map<string, StateWrite>()
@@ -56,7 +56,7 @@ export class Allocator implements AsyncDisposable {
   #families: readonly Family[] = []
   #source: RangeSource | undefined
 
-  private constructor({ lowWater = 0, cooldownMs = 0, now = () => performance.now(), logger }: AllocatorOptions, store: AttachmentStore, metrics: AllocatorMetrics) {
+  private constructor({ lowWater = 0, cooldownMs = 0, now = () => performance.now(), logger }: Omit<AllocatorOptions, 'storePath'>, store: Store, metrics: AllocatorMetrics) {
     this.#lowWater = lowWater
     this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#free(address))
     this.#logger = logger
@@ -79,6 +79,11 @@ export class Allocator implements AsyncDisposable {
     const metrics = createAllocatorMetrics(options.registry)
     const store = await AttachmentStore.open(options.storePath, { onCommit: (ms) => metrics.commitSeconds.observe(ms / 1000) })
     return new Allocator(options, store, metrics)
+  }
+
+  /** As {@link Allocator.open}, on a store that is open already. */
+  static on(store: Store, options: Omit<AllocatorOptions, 'storePath'>): Allocator {
+    return new Allocator(options, store, createAllocatorMetrics(options.registry))
   }
 
   /** Every attachment, those being released too. */

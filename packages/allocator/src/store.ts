@@ -10,6 +10,18 @@ interface Waiter {
   readonly reject: (error: IpamError) => void
 }
 
+/** A durable list of attachments. */
+export interface Store extends AsyncDisposable {
+  /** What it held when it was opened. */
+  readonly attachments: readonly StoredAttachment[]
+  /** The last address handed out, one per family. */
+  readonly cursors: readonly string[]
+  /** Where a file that could not be read was put; undefined if it could. */
+  readonly setAside: string | undefined
+  /** Resolves when it is on disk; writes are done in the order given. Rejects if nothing of it was written. */
+  write(operation: StoreOperation): Promise<void>
+}
+
 export interface StoreOptions {
   /** Told how long each group commit took, in milliseconds. */
   readonly onCommit?: ((ms: number) => void) | undefined
@@ -21,7 +33,7 @@ export interface StoreOptions {
  * The attachments of this node on disk: SQLite in a worker, WAL with `synchronous=FULL`, `UNIQUE(address)`.
  * A promise of {@link AttachmentStore.write} resolves when its transaction is on disk; writes are done in the order given.
  */
-export class AttachmentStore implements AsyncDisposable {
+export class AttachmentStore implements Store {
   readonly #path: string
   readonly #worker: Worker
   readonly #onCommit: (ms: number) => void
@@ -31,11 +43,8 @@ export class AttachmentStore implements AsyncDisposable {
   #lastId = 0
   #closed = false
 
-  /** What the store held when it was opened. */
   readonly attachments: readonly StoredAttachment[]
-  /** The last address handed out, one per family. */
   readonly cursors: readonly string[]
-  /** Where a file that could not be read was put; undefined if it could. */
   readonly setAside: string | undefined
 
   private constructor(path: string, worker: Worker, held: Extract<StoreReply, { kind: 'open' }>, onCommit: (ms: number) => void) {

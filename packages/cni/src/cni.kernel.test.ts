@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
-import { hasPrograms, TestNamespace, trackDescriptors, whyNoKernelTests } from '@weft/netlink/testing'
+import { hasPrograms, sendPacket, TestNamespace, trackDescriptors, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createNode, deleteRoutes, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
 import { programs } from '@weft/plugin/testing'
@@ -10,6 +10,7 @@ import { pour, sink } from '../test/talk.ts'
 import { linkIdentity } from './link-name.ts'
 
 const reason = whyNoKernelTests()
+const noNft = reason ?? whyNoPrograms('nft')
 
 interface Result {
   readonly interfaces: readonly { readonly name: string, readonly mac: string, readonly sandbox?: string, readonly mtu?: number }[]
@@ -195,6 +196,15 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     expect([exitCode, errorOf(stdout).code]).toEqual([1, 104])
   })
 
+  it.skipIf(noNft !== undefined)(skippable('NET-5 a packet of SCTP reaches another pod, and the pod from the node', noNft), async () => {
+    const [a, b] = [await add('a'), await add('b')]
+    b.namespace.exec('nft', ['add table inet watch; add chain inet watch in { type filter hook input priority 0; }; add rule inet watch in meta l4proto sctp th dport 8082 counter'])
+    // An INIT's first words: ports, no tag, no checksum. Nobody has to understand it.
+    const payload = Uint8Array.of(0x13, 0x88, 0x1f, 0x92, 0, 0, 0, 0, 0, 0, 0, 0)
+    for (const to of ['10.244.1.3', 'fd00:10:244:1::3']) for (const from of [a.namespace, node.namespace]) expect(await sendPacket(from.path, to, { protocol: 132, payload })).toBe(true)
+    await eventually('all four arrive', () => b.namespace.exec('nft', ['list', 'chain', 'inet', 'watch', 'in']).includes('counter packets 4 '))
+  })
+
   it('ADD of 16 pods at once gives each its own address (CNI-11)', async () => {
     const added = await Promise.all(Array.from({ length: 16 }, (_unused, index) => add(`c${index}`)))
     expect(new Set(added.map(({ result }) => result.ips[0]!.address)).size).toBe(16)
@@ -202,6 +212,24 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     await Promise.all(added.map((_unused, index) => node.call('DEL', { containerId: `c${index}` })))
     await eventually('all go', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
+
+  it('an address is given to the next pod only when link and filter of the last are gone, 100 times in a row (C4)', async () => {
+    node.addresses.setRanges([parseCidr('10.244.7.0/30')])
+    const left: string[] = []
+    node.hold = async () => {
+      left.push(...hostLinks(node.namespace))
+    }
+    const [even, odd] = [await pod(), await pod()]
+    for (let round = 0; round < 100; round += 1) {
+      const { path } = round % 2 === 0 ? even : odd
+      // The only address is still the last pod's for a moment: code 11, and the runtime tries again.
+      await expect.poll(async () => (await node.call('ADD', { containerId: `c${round}`, netns: path })).exitCode, { interval: 5, timeout: 10_000 }).toBe(0)
+      expect((await node.call('DEL', { containerId: `c${round}`, netns: path })).exitCode).toBe(0)
+    }
+    await eventually('the last goes', () => node.addresses.attachments().length === 0)
+    expect(left).toEqual([])
+    expect(node.covered).toEqual(Array.from({ length: 100 }, (_unused, round) => [`+ c${round} 10.244.7.2`, `- c${round} 10.244.7.2`]).flat())
+  }, 120_000)
 
   it('ADD and DEL of one container at once run one after the other (fault 16)', async () => {
     const namespace = await pod()
@@ -213,15 +241,20 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     await eventually('it goes', () => hostLinks(node.namespace).length === 0 && node.addresses.attachments().length === 0)
   })
 
-  it('a new agent adopts pods, carries out the spool first and removes links of nobody (P5, P6)', async () => {
-    const a = await add('a')
+  it('NET-19 a new agent adopts pods without touching them, carries out the spool first and removes links of nobody (P5, P6)', async () => {
+    const a = await add('a', { config: { runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80 }] } } })
     const b = await add('b')
+    const { hostIfname } = linkIdentity('a', 'eth0')
+    // A rule or a link that was made anew would have another number.
+    const kernel = (): unknown => [node.namespace.route.link(hostIfname).index, node.namespace.route.routes({ protocol: 87 }).filter(({ ifIndex }) => ifIndex === node.namespace.route.link(hostIfname).index), hasPrograms('nft') ? node.namespace.exec('nft', ['-a', 'list', 'table', 'inet', 'weft-cni']) : '']
+    const before = kernel()
     await node.stop()
     await ping(a.namespace, '10.244.1.3')
     expect((await node.call('DEL', { containerId: 'b', netns: b.namespace.path })).exitCode).toBe(0)
     node.namespace.route.addLink({ kind: 'veth', name: 'weft0123456789a', peer: { name: 'weftother' } })
     await node.start()
     expect(node.cni.attachments().map(({ name }) => name)).toEqual(['a'])
+    expect(kernel()).toEqual(before)
     await eventually('spooled and foreign links go', () => hostLinks(node.namespace).length === 1)
     expect((await node.call('CHECK', { containerId: 'a', netns: a.namespace.path, config: { prevResult: a.result } })).exitCode).toBe(0)
     expect((await node.call('ADD', { containerId: 'b', netns: b.namespace.path })).exitCode).toBe(0)

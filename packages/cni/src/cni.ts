@@ -1,9 +1,9 @@
 import { type Attachment, tables } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import { type Cidr, formatIp } from '@weft/ip'
-import { type Conntrack, netnsOfSocket, type RouteSocket } from '@weft/netlink'
+import type { Conntrack, RouteSocket } from '@weft/netlink'
 import type { Nft } from '@weft/nftables'
-import { PluginServer } from '@weft/plugin'
+import { PluginServer, type PluginServerOptions } from '@weft/plugin'
 import { cniVerbs } from './cni-verbs.ts'
 import { Collector } from './collector.ts'
 import type { CniConfig } from './config.ts'
@@ -11,6 +11,7 @@ import { HostPorts } from './host-ports.ts'
 import { mendHostSide } from './host-side.ts'
 import { createCniMetrics } from './metrics.ts'
 import type { NetworkConfig } from './network-config.ts'
+import { type PodDoor, shimDoor } from './pod-netns.ts'
 import type { AttachmentKey, CniPorts } from './ports.ts'
 import { findAttachments } from './rebuild.ts'
 import { putStandIns } from './stand-ins.ts'
@@ -29,6 +30,10 @@ export interface CniDeps {
   readonly conntrack?: Conntrack | undefined
   /** Networks whose traffic to elsewhere takes an address of the node; absent where an overlay sees to it. */
   readonly masquerade?: readonly Cidr[] | undefined
+  /** How pods' namespaces are reached. @default through what the shim passes */
+  readonly door?: PodDoor | undefined
+  /** Where calls come from. @default the socket the shim connects to */
+  readonly serve?: ((options: PluginServerOptions<NetworkConfig>) => PluginServer<NetworkConfig>) | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -50,7 +55,7 @@ export interface Cni {
 }
 
 export function createCni(deps: CniDeps): Cni {
-  const { config, ports, route, nft, conntrack, masquerade, clock, logger, registry } = deps
+  const { config, ports, route, nft, conntrack, masquerade, serve = (options) => new PluginServer(options), clock, logger, registry } = deps
   const { address, cover } = ports
   const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
   const metrics = createCniMetrics(registry, () => attachments().length)
@@ -100,9 +105,9 @@ export function createCni(deps: CniDeps): Cni {
 
   return {
     async run(signal) {
-      using nodeNetns = netnsOfSocket(route.socket.fd)
-      const context: VerbContext = { config, ports, route, nodeNetnsFd: nodeNetns.fd, hostPorts, teardown, clock, logger, metrics }
-      const plugin = new PluginServer({
+      using door = deps.door ?? shimDoor(route)
+      const context: VerbContext = { config, ports, route, door, hostPorts, teardown, clock, logger, metrics }
+      const plugin = serve({
         socketPath: config.socketPath, spoolPath: config.spoolPath, timeoutMs: config.addTimeout, spoolIntervalMs: config.spoolInterval,
         verbs: cniVerbs(context), clock, logger, metrics, signal,
       })

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execFileSync } from 'node:child_process'
@@ -49,7 +49,7 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
 
   const known = (): readonly string[] => node.addresses.attachments().map(({ containerId }) => containerId).toSorted()
 
-  test('are released when link, namespace and pod were gone for the grace period, and no other (fault 11)', async () => {
+  test('NET-13, NET-14 are released when link, namespace and pod were gone for the grace period; a pod that the API has no more keeps its network until then (fault 11)', async () => {
     node.pods = new Set(['listed'])
     for (const id of ['lives', 'lost', 'listed']) await add(id)
     for (const id of ['lost', 'listed']) await lose(id)
@@ -57,6 +57,7 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
     expect(known()).toEqual(['listed', 'lives'])
     expect(node.lines.filter(({ message }) => message === 'attachment of nobody released')).toHaveLength(1)
     expect(await pods.get('lives')!.echoes('172.30.1.11')).toBe(true)
+    expect(await node.namespace.echoes(formatIp(node.addresses.find({ containerId: 'lives', ifname: 'eth0' })!.ips[0]!))).toBe(true)
     // The API server went away, and the pod with it: not knowing is no proof.
     node.pods = undefined
     await new Promise((resolve) => setTimeout(resolve, 800))
@@ -116,5 +117,31 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
     for (const pod of pods.values()) await pod[Symbol.asyncDispose]()
     pods.clear()
     await eventually('the store learns of it', () => known().length === 0)
+  })
+
+  test('a read-only disk is told at the start, and a DEL that cannot be spooled is not answered with success (fault 12)', async () => {
+    await add('before')
+    await node.stop()
+    execFileSync('mount', ['-o', 'remount,ro', folder])
+    await expect(node.start()).rejects.toMatchObject({ code: 'ERR_IPAM_STORE', retryable: true })
+    expect(hostLinks(node.namespace)).toHaveLength(1)
+    const readOnly = await mkdtemp(join(tmpdir(), 'weft-read-only-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'spool', readOnly])
+    try {
+      await rm(node.plugin.spoolPath, { recursive: true, force: true })
+      await symlink(readOnly, node.plugin.spoolPath)
+      const { exitCode, stdout } = await node.call('DEL', { containerId: 'before' })
+      expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 11, msg: expect.stringContaining('Cannot spool DEL') as unknown }])
+    } finally {
+      execFileSync('umount', [readOnly])
+      await rm(readOnly, { recursive: true })
+    }
+    // The disk comes back, and with it everything.
+    execFileSync('mount', ['-o', 'remount,rw', folder])
+    await rm(node.plugin.spoolPath)
+    await node.start()
+    expect(known()).toEqual(['before'])
+    expect((await node.call('DEL', { containerId: 'before' })).exitCode).toBe(0)
+    await eventually('it goes', () => known().length === 0)
   })
 })

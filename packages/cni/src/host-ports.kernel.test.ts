@@ -8,10 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createNode, deleteRoutes, eventually, hostLinks, type NodeFixture } from '../test/node-fixture.ts'
 import { programs } from '@weft/plugin/testing'
 import { ask, serve } from '../test/talk.ts'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 const [[, program]] = await programs()
 const noNft = whyNoPrograms('nft')
+const noModules = whyNoPrograms('nft') ?? (existsSync('/proc/modules') ? undefined : 'the kernel loads no modules')
 
 const reason = whyNoKernelTests()
 
@@ -122,6 +123,16 @@ describe.skipIf(reason !== undefined)(skippable('table weft-cni', reason), () =>
     for (const [containerId, pod] of added) await node.call('DEL', { containerId, netns: pod.path })
     expect(ask(node.namespace, 'tcp', '127.0.0.1', 54_323)).toBe('ECONNREFUSED')
     await eventually('links go', () => hostLinks(node.namespace).length === 0)
+  })
+
+  it.skipIf(noModules !== undefined)(skippable('NET-26 a host port of SCTP makes the kernel load nothing', noModules), async () => {
+    const loaded = (): readonly string[] => readFileSync('/proc/modules', 'utf8').split('\n').map((line) => line.split(' ', 1)[0]!).filter((name) => name.includes('sctp'))
+    const before = loaded()
+    await add('sctp', [{ hostPort: 5060, containerPort: 5060, protocol: 'sctp' }])
+    expect(node.namespace.exec('nft', ['list', 'map', 'inet', 'weft-cni', 'hostport4'])).toContain('5060')
+    expect(loaded()).toEqual(before)
+    await node.call('DEL', { containerId: 'sctp' })
+    await eventually('its link goes', () => hostLinks(node.namespace).length === 0)
   })
 
   it('a pod sends from its own addresses only, and nothing link-local', async () => {

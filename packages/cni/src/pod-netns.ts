@@ -1,12 +1,28 @@
 import { closeSync, fstatSync } from 'node:fs'
-import { RouteSocket } from '@weft/netlink'
+import { netnsOfSocket, RouteSocket } from '@weft/netlink'
 import { closeAll, CniError } from '@weft/plugin'
 import type { PodRequest } from './network-config.ts'
 
 /** What the shim opened for us in the pod's namespace. */
-export interface PodNetns extends Disposable {
+interface PodNetns extends Disposable {
   /** Acts in the pod's namespace, though we never enter it. */
   readonly route: RouteSocket
+}
+
+/** How the node's server gets into namespaces without entering them. */
+export interface PodDoor extends Disposable {
+  /** The node's own: where host ends of pod links are born. */
+  readonly nodeNetnsFd: number
+  /** See {@link takePodNetns}. */
+  open(request: NetnsOfRequest, fds: readonly number[]): PodNetns
+}
+
+type NetnsOfRequest = Pick<PodRequest, 'netns' | 'netnsError'>
+
+/** What the shim passes. */
+export function shimDoor(route: RouteSocket): PodDoor {
+  const nodeNetns = netnsOfSocket(route.socket.fd)
+  return { nodeNetnsFd: nodeNetns.fd, open: (request, fds) => takePodNetns(request, fds, nodeNetns.fd), [Symbol.dispose]: () => nodeNetns[Symbol.dispose]() }
 }
 
 /**
@@ -15,7 +31,7 @@ export interface PodNetns extends Disposable {
  * @param fds rtnetlink socket, namespace; both are closed in any case.
  * @throws {CniError} If there are none, or the namespace is the node's own (CNI-12).
  */
-export function takePodNetns(request: Pick<PodRequest, 'netns' | 'netnsError'>, fds: readonly number[], nodeNetnsFd: number): PodNetns {
+function takePodNetns(request: NetnsOfRequest, fds: readonly number[], nodeNetnsFd: number): PodNetns {
   const [socketFd, netnsFd] = fds
   if (socketFd === undefined || netnsFd === undefined || fds.length !== 2) {
     closeAll(fds)

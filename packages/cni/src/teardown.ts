@@ -30,8 +30,11 @@ export function isHostIfname(name: string): boolean {
 export class Teardown {
   readonly #deps: TeardownDeps
   readonly #reconciler: Reconciler
-  /** Links of ours that belong to no attachment: of an ADD that never got as far as the store. */
-  readonly #orphans = new Set<string>()
+  /**
+   * Links of ours that belong to no attachment: of an ADD that never got as far as the store. By index: the next ADD of the same container makes one
+   * of the same name, which must not go with it.
+   */
+  readonly #orphans = new Set<number>()
 
   constructor(deps: TeardownDeps) {
     this.#deps = deps
@@ -50,8 +53,9 @@ export class Teardown {
   async remove(key: AttachmentKey, hostIfname: string, { wait = false }: { readonly wait?: boolean } = {}): Promise<void> {
     const { address } = this.#deps
     if (await address.beginRelease(key) === undefined) {
-      if (this.#deps.route.findLink(hostIfname) === undefined) return
-      this.#orphans.add(hostIfname)
+      const link = this.#deps.route.findLink(hostIfname)
+      if (link === undefined) return
+      this.#orphans.add(link.index)
     }
     if (wait) await this.#reconciler.settled()
     else this.#reconciler.trigger()
@@ -59,26 +63,29 @@ export class Teardown {
 
   /** Removes a link alone; what the store has of it stays. */
   removeLink(hostIfname: string): void {
-    this.#orphans.add(hostIfname)
+    const link = this.#deps.route.findLink(hostIfname)
+    if (link === undefined) return
+    this.#orphans.add(link.index)
     this.#reconciler.trigger()
   }
 
   /** Finds links of ours that no attachment owns; called once, before the first ADD. */
   adopt(): void {
     const owned = new Set(this.#deps.address.attachments().map(({ hostIfname }) => hostIfname))
-    for (const { name } of this.#deps.route.links({ kind: 'veth' })) if (isHostIfname(name) && !owned.has(name)) this.#orphans.add(name)
-    if (this.#orphans.size > 0) this.#deps.logger.info({ links: [...this.#orphans] }, 'links without an attachment are removed')
+    const ownerless = this.#deps.route.links({ kind: 'veth' }).filter(({ name }) => isHostIfname(name) && !owned.has(name))
+    for (const { index } of ownerless) this.#orphans.add(index)
+    if (ownerless.length > 0) this.#deps.logger.info({ links: ownerless.map(({ name }) => name) }, 'links without an attachment are removed')
     this.#reconciler.trigger()
   }
 
   async #reconcile(): Promise<void> {
     const { address, route } = this.#deps
     const leaving = address.attachments().filter(({ state }) => state === 'releasing')
-    const names = new Set([...leaving.map(({ hostIfname }) => hostIfname), ...this.#orphans])
-    if (names.size === 0) return
-    const indexes = [...names].flatMap((name) => route.findLink(name)?.index ?? [])
-    if (indexes.length > 0) await route.deleteLinks(indexes)
-    for (const name of names) this.#orphans.delete(name)
+    const orphans = [...this.#orphans]
+    if (leaving.length === 0 && orphans.length === 0) return
+    const indexes = new Set([...leaving.flatMap(({ hostIfname }) => route.findLink(hostIfname)?.index ?? []), ...orphans])
+    if (indexes.size > 0) await route.deleteLinks([...indexes])
+    for (const index of orphans) this.#orphans.delete(index)
     const results = await Promise.allSettled(leaving.map((attachment) => this.#release(attachment)))
     const errors = results.flatMap((result) => result.status === 'rejected' ? [result.reason as unknown] : [])
     if (errors.length > 0) throw new AggregateError(errors, `Cannot release ${errors.length} of ${leaving.length} attachments: ${String(errors[0])}`)

@@ -3,6 +3,7 @@ import type { RouteSocket } from '@weft/netlink'
 import type { CniConfig } from './config.ts'
 import type { HostPorts } from './host-ports.ts'
 import type { CniMetrics } from './metrics.ts'
+import type { PodDoor } from './pod-netns.ts'
 import type { CniPorts } from './ports.ts'
 import type { Teardown } from './teardown.ts'
 
@@ -12,8 +13,7 @@ export interface VerbContext {
   readonly ports: CniPorts
   /** In the node's namespace. */
   readonly route: RouteSocket
-  /** Descriptor of the node's namespace: where host ends of pod links are born. */
-  readonly nodeNetnsFd: number
+  readonly door: PodDoor
   readonly hostPorts: HostPorts
   readonly teardown: Teardown
   readonly clock: Clock

@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { routeProtocols } from '@weft/api'
 import { cidrFrom, formatIp, type IpAddress, type MacAddress } from '@weft/ip'
-import { ensureDone, isAlreadyExists, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
+import { ensureDone, isAlreadyExists, isNotFound, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
 import { type Bandwidth, limitRequests, type RateLimit } from './bandwidth.ts'
 import { CniError } from '@weft/plugin'
 import type { LinkIdentity } from './link-name.ts'
@@ -71,11 +71,20 @@ function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan
     return pod.addLink(spec).index
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
-    if (pod.findLink(ifname) !== undefined) throw new CniError('ERR_CNI_LINK_EXISTS', `Cannot wire "${ifname}": the pod has an interface of that name, wanted none`, { cause: error })
-    // The host end of an ADD that did not live to be undone; its pod's end is in another namespace or going.
+    // Of an ADD that did not live to be undone: the store knows of none, or there would be no address for this one. Both ends go.
     const leftover = route.findLink(hostIfname)
-    if (leftover !== undefined) route.deleteLink(leftover.index)
+    if (leftover !== undefined) deleteIfThere(route, leftover.index)
+    if (pod.findLink(ifname) !== undefined) throw new CniError('ERR_CNI_LINK_EXISTS', `Cannot wire "${ifname}": the pod has an interface of that name, wanted none`, { cause: error })
     return pod.addLink(spec).index
+  }
+}
+
+/** It may be going already, behind the answer of a DEL. */
+function deleteIfThere(route: RouteSocket, index: number): void {
+  try {
+    route.deleteLink(index)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
   }
 }
 

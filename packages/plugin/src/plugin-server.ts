@@ -3,7 +3,7 @@ import { messageOf } from '@weft/daemon/message-of'
 import { type FdRequest, UnixFdServer } from '@weft/netlink'
 import { CallHandler } from './call-handler.ts'
 import { closeAll } from './descriptors.ts'
-import { decodeCall, encodeReply } from './frame.ts'
+import { type CallFrame, decodeCall, encodeReply, type ReplyFrame } from './frame.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import type { PluginMetrics, PluginVerbs } from './plugin-verbs.ts'
 import { Spool } from './spool.ts'
@@ -52,6 +52,11 @@ export class PluginServer<Config> {
     await this.#handler.replay()
   }
 
+  /** Carries out one call, however it came. */
+  async handle(call: CallFrame, fds: readonly number[]): Promise<ReplyFrame> {
+    return await this.#handler.handle(call, fds)
+  }
+
   /** Runs a job after the calls of a container that came before, and before those that come later. */
   inTurn<T>(containerId: string, job: () => Promise<T>): Promise<T> {
     return this.#queue.run(containerId, job)
@@ -91,7 +96,7 @@ export class PluginServer<Config> {
       closeAll(request.fds)
       return await request.reply(encodeReply({ exitCode: 1, stdout: `${JSON.stringify({ cniVersion: '1.1.0', code: 6, msg: messageOf(error) })}\n` }))
     }
-    await request.reply(encodeReply(await this.#handler.handle(call, request.fds)))
+    await request.reply(encodeReply(await this.handle(call, request.fds)))
   }
 
   /** A plugin may have missed the agent by a moment and spooled; the timeout of the runtime does not matter to a DEL. */

@@ -5,7 +5,6 @@ import { linkIdentity } from '../link-name.ts'
 import { formatData } from '../model.ts'
 import { type PodRequest, parseRequestedIp } from '../network-config.ts'
 import { orAborted } from '../or-aborted.ts'
-import { takePodNetns } from '../pod-netns.ts'
 import type { AddressReservation } from '../ports.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { wirePod, type WirePlan } from '../wire.ts'
@@ -16,9 +15,9 @@ import { podGateway, podRoutes } from '../pod-route.ts'
  * three are done, and undone when one fails (CNI-23).
  */
 export async function add(context: VerbContext, request: PodRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
-  const { ports, hostPorts, teardown, logger, metrics } = context
+  const { ports, route, door, hostPorts, teardown, logger, metrics } = context
   const { containerId, ifname, netns, args, config } = request
-  using pod = takePodNetns(request, fds, context.nodeNetnsFd)
+  using pod = door.open(request, fds)
   const identity = linkIdentity(containerId, ifname)
   const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: config.bandwidth }
   await clearLeftover(context, request, signal)
@@ -37,7 +36,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     // The link comes after the filter: what is in the pod's namespace already may send from the first moment (P4).
     await orAborted(covered, signal)
     const wired = metrics.wireSeconds.startTimer()
-    wirePod(pod.route, context, { ...plan, ips: reservation.addresses })
+    wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd }, { ...plan, ips: reservation.addresses })
     wired()
     await orAborted(Promise.all([reservation.committed, covered]), signal)
     hostPorts.add(attachment, config.portMappings)

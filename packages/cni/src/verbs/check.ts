@@ -2,7 +2,6 @@ import { formatIp } from '@weft/ip'
 import { CniError } from '@weft/plugin'
 import { parseData } from '../model.ts'
 import type { PodRequest } from '../network-config.ts'
-import { takePodNetns } from '../pod-netns.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { findDifferences } from '../wire.ts'
 
@@ -11,8 +10,8 @@ import { findDifferences } from '../wire.ts'
  *
  * @throws {CniError} Naming every difference.
  */
-export function check({ ports, route, nodeNetnsFd, hostPorts }: VerbContext, request: PodRequest, fds: readonly number[]): void {
-  using pod = takePodNetns(request, fds, nodeNetnsFd)
+export function check({ ports, route, door, hostPorts }: VerbContext, request: PodRequest, fds: readonly number[]): void {
+  using pod = door.open(request, fds)
   const { containerId, ifname, netns, base: { prevResult } } = request
   if (prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
   const attachment = ports.address.find({ containerId, ifname })

@@ -1,0 +1,1 @@
+export { MemoryDisk } from './memory-disk.ts'
