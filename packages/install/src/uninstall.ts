@@ -31,13 +31,14 @@ function cleanProgram({ spec: { template: { spec: { containers, volumes = [] } }
   return {
     name: 'weft-clean',
     image: containers.find(({ name }) => name === 'agent')!.image,
-    command: ['weft', 'node-clean', '--bin-dir', '/host/bin', '--conf-dir', '/host/net.d', '--folder', '/host/state', '/host/run'],
+    command: ['weft', 'node-clean', '--bin-dir', '/host/bin', '--conf-dir', '/host/net.d', '--folder', '/host/cni/weft', '/host/run/weft'],
     capabilities: ['NET_ADMIN', 'DAC_OVERRIDE'],
     folders: [
       { path: folderOf('cni-bin'), at: '/host/bin', writable: true },
       { path: folderOf('cni-conf'), at: '/host/net.d', writable: true },
-      { path: '/var/lib/cni/weft', at: '/host/state', writable: true },
-      { path: '/run/weft', at: '/host/run', writable: true },
+      // What lies in the node's folders goes with them, so those above are mounted.
+      { path: '/var/lib/cni', at: '/host/cni', writable: true },
+      { path: '/run', at: '/host/run', writable: true },
     ],
   }
 }

@@ -61,7 +61,7 @@ describe.skipIf(reason !== undefined)(skippable('cleanNode()', reason), () => {
     expect(removed.length).toBeGreaterThan(8)
     expect(leftovers(route, nft)).toEqual([])
     expect(existsSync(join(folder, 'net.d', conflistName))).toBe(false)
-    expect([readdirSync(join(folder, 'bin')), readdirSync(join(folder, 'lib')), readdirSync(join(folder, 'net.d'))]).toEqual([[], [], ['10-other.conflist']])
+    expect([readdirSync(folder).includes('lib'), readdirSync(join(folder, 'bin')), readdirSync(join(folder, 'net.d'))]).toEqual([false, [], ['10-other.conflist']])
     expect(route.findLink('weftish0')).toBeDefined()
     expect(route.routes({ protocol: 4 })).toHaveLength(1)
     expect(nft.read('inet', 'foreign')).toBeDefined()

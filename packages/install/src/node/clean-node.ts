@@ -1,4 +1,5 @@
-import { readdir, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { links, loopbackStandIns, routeProtocols, routing, tables } from '@weft/api'
 import { uninstallCni } from '@weft/cni'
@@ -11,7 +12,7 @@ export interface CleanOptions {
   readonly nft: Nft
   readonly binDir: string
   readonly confDir: string
-  /** Folders that are emptied: what they hold is ours. */
+  /** Folders that go with all they hold: it is ours. */
   readonly folders: readonly string[]
 }
 
@@ -56,8 +57,9 @@ export async function cleanNode({ route, nft, binDir, confDir, folders }: CleanO
   for (const { ifIndex, address, prefix } of ourAddresses(route)) await attempt(`address ${formatIp(address)}`, () => route.deleteAddress({ ifIndex, address, prefix }))
   for (const name of ourTables(nft)) await attempt(`table ${name}`, () => nft.commit(new Transaction({ family: 'inet', name }).deleteTable()))
   for (const folder of folders) {
-    // The folder itself may be a mount.
     for (const name of await readdir(folder).catch(() => [])) await attempt(`file ${join(folder, name)}`, () => rm(join(folder, name), { recursive: true, force: true }))
+    // One that is mounted here is whoever's who did that.
+    if (existsSync(folder)) await attempt(`folder ${folder}`, async () => await rmdir(folder).catch((error: unknown) => { if (!isBusy(error)) throw error }))
   }
   return { removed, failed: [...failed, ...leftovers(route, nft)] }
 }
@@ -99,4 +101,8 @@ function ourTables(nft: Nft): readonly string[] {
       return true
     }
   })
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EBUSY'
 }
