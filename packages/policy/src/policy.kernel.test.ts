@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { protocolNumbers, toClusterNetworkPolicy, toNetworkPolicy, toPod } from '@weft/api'
+import { protocolNumbers, toClusterNetworkPolicy, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
 import { loadConfig, realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
@@ -125,6 +125,45 @@ describe.skipIf(reason !== undefined)(skippable('packets', reason), () => {
     running.stores.pods.put(toPod(pod('x/a', { ips: net.a.ips, labels: { app: 'friend' } })))
     await running.settled()
     expect(await Promise.all([reaches(net.a, net.b), reaches(net.outside, net.b), reaches(net.a, net.outside)])).toEqual([true, false, false])
+  })
+
+  test('NP-81: ping6 from another namespace ends within two seconds of a policy that allows the own one only', async () => {
+    await using running = await start()
+    expect(await net.a.pings(net.b.ips[1])).toBe(true)
+    running.stores.policies.put(toNetworkPolicy(networkPolicy('y/own', { ingress: [{ from: [{ podSelector: {} }] }] })))
+    await running.settled()
+    expect(await within(2000, async () => !await net.a.pings(net.b.ips[1]))).toBe(true)
+    expect(await net.host.pings(net.b.ips[1])).toBe(true)
+  })
+
+  test('NP-74: policies, labels of pods and of namespaces, pods and namespaces come, change and go while packets are sent', async () => {
+    await using running = await start()
+    const { stores } = running
+    const after = async (change: () => void): Promise<boolean> => {
+      change()
+      await running.settled()
+      return await reaches(net.a, net.b)
+    }
+    const from = (...peers: readonly object[]): (() => void) => () => stores.policies.put(toNetworkPolicy(networkPolicy('y/in', { ingress: [{ from: peers }] })))
+    const podA = (labels: Readonly<Record<string, string>>): (() => void) => () => stores.pods.put(toPod(pod('x/a', { ips: net.a.ips, labels })))
+    const namespaceX = (labels: Readonly<Record<string, string>>): (() => void) => () => stores.namespaces.put(toNamespace(namespace('x', labels)))
+    const green = { namespaceSelector: { matchLabels: { team: 'green' } } }
+    const steps: readonly (readonly [what: string, change: () => void, open: boolean])[] = [
+      ['a policy is created', () => stores.policies.put(toNetworkPolicy(networkPolicy('y/in', { ingress: [] }))), false],
+      ['it is updated', from(green), false],
+      ['a namespace is labelled', namespaceX({ team: 'green' }), true],
+      ['the policy asks for a pod', from({ ...green, podSelector: { matchLabels: { role: 'client' } } }), false],
+      ['the pod is labelled', podA({ role: 'client' }), true],
+      ['the label goes', podA({}), false],
+      ['it comes back', podA({ role: 'client' }), true],
+      ['the pod is deleted', () => stores.pods.remove('x/a'), false],
+      ['it is created', podA({ role: 'client' }), true],
+      ['the namespace is deleted', () => stores.namespaces.remove('x'), false],
+      ['it is created', namespaceX({ team: 'green' }), true],
+      ['its label goes', namespaceX({}), false],
+      ['the policy is deleted', () => stores.policies.remove('y/in'), true],
+    ]
+    for (const [what, change, open] of steps) expect([what, await after(change)]).toEqual([what, open])
   })
 
   test('NP-78: DNS that is rewritten without tracking passes by a rule for its labels, and only then', async () => {

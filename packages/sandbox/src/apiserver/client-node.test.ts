@@ -1,7 +1,7 @@
 /* oxlint-disable typescript/no-unsafe-type-assertion -- answers are what the test says they are */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { CoreV1Api, CustomObjectsApi, KubeConfig, makeInformer, Watch, type V1ConfigMap } from '@kubernetes/client-node'
+import { CoreV1Api, CustomObjectsApi, KubeConfig, makeInformer, NetworkingV1Api, Watch, type V1ConfigMap, type V1NetworkPolicy } from '@kubernetes/client-node'
 import { Store, reflect, type StoredObject } from '@weft/kube'
 import { realClock } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
@@ -37,6 +37,37 @@ test('@kubernetes/client-node lists, writes, watches and informs', async () => {
   request.abort()
   await informer.stop()
   await expect(config.makeApiClient(CustomObjectsApi).getClusterCustomObject({ group: 'a.b', version: 'v1', plural: 'c', name: 'd' })).rejects.toMatchObject({ code: 404 })
+})
+
+test('NP-67 a NetworkPolicy is created, read, listed, watched, patched and deleted, and keeps its endPort', async () => {
+  await using started = await startServer()
+  await makeDefaultNamespace(started.client)
+  const config = new KubeConfig()
+  started.server.writeKubeconfig(join(started.folder, 'kubeconfig'), started.url)
+  config.loadFromFile(join(started.folder, 'kubeconfig'))
+  const api = config.makeApiClient(NetworkingV1Api)
+  const place = { namespace: 'default', name: 'ports' }
+  const path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies'
+  const spec = { podSelector: { matchLabels: { app: 'db' } }, policyTypes: ['Egress'], egress: [{ ports: [{ protocol: 'TCP', port: 32_000, endPort: 32_768 }] }] }
+
+  const before = await api.listNamespacedNetworkPolicy({ namespace: 'default' })
+  const events: string[] = []
+  const seen = Promise.withResolvers<void>()
+  const request = await new Watch(config).watch(path, { resourceVersion: before.metadata?.resourceVersion }, (type: string, object: V1NetworkPolicy) => {
+    events.push(`${type} ${object.metadata?.annotations?.['patched'] ?? ''}`)
+    if (events.length === 3) seen.resolve()
+  }, () => undefined)
+  const created = await api.createNamespacedNetworkPolicy({ namespace: 'default', body: { metadata: { name: 'ports' }, spec } })
+  expect(created).toMatchObject({ apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', spec })
+  expect((await api.readNamespacedNetworkPolicy(place)).spec?.egress?.[0]?.ports?.[0]?.endPort).toBe(32_768)
+  expect((await api.listNetworkPolicyForAllNamespaces()).items.map(({ metadata }) => metadata?.name)).toEqual(['ports'])
+  const patch = [{ op: 'add', path: '/metadata/annotations', value: { patched: 'true' } }, { op: 'replace', path: '/spec/egress/0/ports/0/endPort', value: 32_100 }]
+  expect((await api.patchNamespacedNetworkPolicy({ ...place, body: patch })).spec?.egress?.[0]?.ports?.[0]).toMatchObject({ port: 32_000, endPort: 32_100 })
+  await api.deleteNamespacedNetworkPolicy(place)
+  await expect(api.readNamespacedNetworkPolicy(place)).rejects.toMatchObject({ code: 404 })
+  await seen.promise
+  expect(events).toEqual(['ADDED ', 'MODIFIED true', 'DELETED true'])
+  request.abort()
 })
 
 test('LIFE-5 reflect() of @weft/kube stays equal to the server through 410, garbage and a cut', async () => {
