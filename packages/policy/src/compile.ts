@@ -14,6 +14,8 @@ export interface CompiledPolicy extends UsedSets {
   readonly chains: Readonly<Partial<Record<Direction, Chain>>>
   /** Chains that log what the rules say. */
   readonly tellers: readonly Teller[]
+  /** Where it has more rules than are put in the kernel for one policy: from there on it allows nothing. */
+  readonly cut: readonly Direction[]
 }
 
 /** Translates a policy. Pure, and in the size of the policy: which pods its selectors stand for is decided elsewhere. */
@@ -28,22 +30,36 @@ export function compilePolicy(head: PolicyHead, context: CompileContext): Compil
     tellers.push(teller)
     return [goTo(teller.chain.name)]
   }
-  for (const direction of head.directions) {
-    const wordsOf = (action: PolicyAction, places: readonly number[]): readonly (Statement | Comment)[] => {
-      const place = formatPlaces(direction, places)
-      // After Baseline comes what Kubernetes does without policies.
-      const verdict = verdicts[direction][action === 'Pass' && tier === 'Baseline' ? 'Accept' : action]
-      return [counter(), ...said(source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(commentOf(`${key} ${place}`))]
+  const wordsOf = (direction: Direction, action: PolicyAction, places: readonly number[]): readonly (Statement | Comment)[] => {
+    const place = places.length === 0 ? direction : formatPlaces(direction, places)
+    // After Baseline comes what Kubernetes does without policies.
+    const verdict = verdicts[direction][action === 'Pass' && tier === 'Baseline' ? 'Accept' : action]
+    return [counter(), ...said(source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(commentOf(`${key} ${place}`))]
+  }
+  /** Rules in their order, each compiled when its turn comes. */
+  function* parts(direction: Direction): Iterable<() => readonly Rule[]> {
+    for (const { action, rules } of runsOf(source, direction)) {
+      const { networks, others } = splitNetworks(rules)
+      const together = networks.length === 0 ? [] : compiler.compileNetworks(direction, networks.map((each) => each.rule), wordsOf(direction, action, networks.flatMap(({ places }) => places).toSorted((a, b) => a - b)))
+      if (together !== undefined) yield () => together
+      for (const each of together === undefined ? rules : others) yield () => compiler.compile(direction, each.rule, wordsOf(direction, action, each.places))
     }
-    const oneByOne = (action: PolicyAction, rules: readonly MergedRule[]): readonly Rule[] => rules.flatMap((each) => compiler.compile(direction, each.rule, wordsOf(action, each.places)))
-    const rules = runsOf(source, direction).flatMap(({ action, rules: merged }) => {
-      const { networks, others } = splitNetworks(merged)
-      const together = networks.length === 0 ? [] : compiler.compileNetworks(direction, networks.map((each) => each.rule), wordsOf(action, networks.flatMap(({ places }) => places).toSorted((a, b) => a - b)))
-      return together === undefined ? oneByOne(action, merged) : [...together, ...oneByOne(action, others)]
-    })
+  }
+  const cut: Direction[] = []
+  for (const direction of head.directions) {
+    const rules: Rule[] = []
+    for (const each of parts(direction)) {
+      if (rules.length >= context.rulesAtMost) {
+        cut.push(direction)
+        break
+      }
+      rules.push(...each())
+    }
+    // Nobody knows what the rest would deny.
+    if (cut.includes(direction) && 'tier' in source) rules.push(rule(...wordsOf(direction, 'Deny', [])))
     chains[direction] = chain(policyChainName(direction, key), rules, { comment: commentOf(key) })
   }
-  return { head, chains, tellers, ...compiler.sets }
+  return { head, chains, tellers, cut, ...compiler.sets }
 }
 
 /** Rules of which it does not matter which one matches. */

@@ -12,6 +12,7 @@ export interface PolicyConfig {
   /** Milliseconds. */
   readonly nameGrace: number
   readonly logRate: number
+  readonly maxRules: number
 }
 
 export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
@@ -24,6 +25,8 @@ export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
     .describe('Least time between two looks at the connections that changes of policies may concern. Each walks all of conntrack, which takes milliseconds; a connection that is forbidden ends within twice this time.'),
   nameGrace: durationSchema.prefault('1m')
     .describe('How long the addresses of a domain name are allowed beyond their time to live. Raise it where programs go on with addresses that they asked for long ago.'),
+  maxRules: z.int().min(100).max(100_000).default(4000)
+    .describe('Rules in the kernel that one policy may have in a direction, after merging. Policies with more are closed where the rest would allow, with an Event: the kernel takes more than a second for so many, and refuses a batch that is too large. Raise it for policies of thousands of different selectors with different ports.'),
   logRate: z.int().min(1).max(10_000).default(10)
     .describe('Connections that each rule of a policy with weft.dev/log or weft.dev/audit logs in a second; twice as many at once. Raise it to follow busy pods, at the cost of a line of log each.'),
 })

@@ -14,6 +14,8 @@ export interface UsedParts {
   readonly nodes: NodeSets
   readonly domains: DomainSets
   readonly tellers: Tellers
+  /** Told of policies that have more rules than the kernel is given, once for each version. */
+  readonly onCut: (source: PolicyHead['source'], message: string) => void
 }
 
 /** Policies that some pod of this node has, as chains and sets. Of all others nothing is in the kernel. */
@@ -21,6 +23,7 @@ export class PoliciesInUse {
   readonly #draft: TableDraft
   readonly #parts: UsedParts
   readonly #policies = new Map<string, { uses: number, policy: CompiledPolicy }>()
+  readonly #told = new WeakSet<PolicyHead['source']>()
   #context: CompileContext
 
   constructor(draft: TableDraft, parts: UsedParts, context: CompileContext) {
@@ -75,6 +78,10 @@ export class PoliciesInUse {
 
   #enter(head: PolicyHead): CompiledPolicy {
     const policy = compilePolicy(head, this.#context)
+    if (policy.cut.length > 0 && !this.#told.has(head.source)) {
+      this.#told.add(head.source)
+      this.#parts.onCut(head.source, `spec.${policy.cut.join(' and ')} is more than ${this.#context.rulesAtMost} rules of the kernel, wanted fewer different peers and ports`)
+    }
     this.#parts.peers.acquire(policy)
     this.#parts.nodes.acquire(policy.nodes)
     this.#parts.domains.acquire(policy.domains)

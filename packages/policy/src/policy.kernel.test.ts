@@ -323,6 +323,20 @@ describe.skipIf(reason !== undefined)(skippable('the table in the kernel', reaso
     nft.commit(diffTable(undefined, wanted))
     expect(diffTable(nft.read('inet', 'weft-policy'), wanted).text).toBe('')
   })
+
+  test('P10: names, labels and selectors of any characters, and ten thousand rules, are committed and read back', async () => {
+    await using namespace_ = await TestNamespace.create()
+    using nft = await NftSocket.open({ netns: namespace_.path })
+    const odd = ['a"; flush ruleset', 'ü'.repeat(300), '\\', '${x} $(y)', 'line\nbreak', '\u0000zero', '👾', '# comment', 'a{b}c', '@net4', ''.padEnd(253, 'long-')]
+    const policies = odd.map((name, index) => networkPolicy(`x/${name.replaceAll('/', '')}`, {
+      podSelector: {}, ingress: [{ from: [{ podSelector: { matchLabels: { [name]: name } } }, { namespaceSelector: { matchExpressions: [{ key: name, operator: 'In', values: odd }] } }], ports: [{ port: 80 + index }] }],
+    }))
+    const many = networkPolicy('x/many', { ingress: Array.from({ length: 10_000 }, (_, index) => ({ from: [{ ipBlock: { cidr: `11.${index >> 8}.${index & 255}.0/24`, except: [`11.${index >> 8}.${index & 255}.7/32`] } }], ports: [{ port: 1 + index }] })) })
+    const wanted = stateOf([namespace('x'), pod('x/a', { ips: ['10.244.1.2'] }), ...policies, many]).table()
+    nft.commit(diffTable(undefined, wanted))
+    expect(diffTable(nft.read('inet', 'weft-policy'), wanted).text).toBe('')
+    expect(wanted.chains.find(({ comment }) => comment === 'x/many')?.rules).toHaveLength(1)
+  })
 })
 
 async function within(ms: number, holds: () => Promise<boolean>): Promise<boolean> {

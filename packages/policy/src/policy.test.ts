@@ -355,6 +355,41 @@ describe('hostile input', () => {
   })
 })
 
+describe('policies of ten thousand rules', () => {
+  const peerOf = (index: number): object => ({ podSelector: { matchLabels: { app: `app-${index}` } } })
+  const pods = [pod('x/first', { ips: [client], labels: { app: 'app-0' }, node: 'node-2' }), pod('x/last', { ips: ['10.244.2.10'], labels: { app: 'app-9999' }, node: 'node-2' })]
+  const beside = [namespace('y'), pod('y/b', { ips: ['10.244.1.3'] }), networkPolicy('y/in', { ingress: [{ ports: [{ port: 80 }] }] })]
+  const ports = (index: number): object => ({ ports: [{ port: 80 + index }] })
+
+  test('P4, P10: what is too much for the kernel allows nothing, with one Event and a count; the rest of it and other policies are in force', { timeout: 30_000 }, async () => {
+    const nft = new FakeNft()
+    const many = networkPolicy('x/many', { ingress: Array.from({ length: 10_000 }, (_, index) => ({ from: [peerOf(index)], ...ports(index) })) })
+    await using running = runPolicy({ stores: storesOf([...world, ...pods, ...beside, many]), nft, podsOfNode: nodeName })
+    await running.settled()
+    running.stores.namespaces.put(toNamespace(namespace('kube-system')))
+    running.policy.recheck()
+    await running.settled()
+    expect([reach(nft, client, a, 80), reach(nft, '10.244.2.10', a, 80 + 9999), reach(nft, client, '10.244.1.3', 80), reach(nft, client, '10.244.1.3', 81)]).toEqual(['accept', 'drop', 'accept', 'drop'])
+    expect(running.refused).toEqual([expect.stringContaining('many spec.ingress is more than 4000 rules of the kernel')])
+    expect(await running.registry.metrics()).toContain('weft_policy_refused_total{kind="NetworkPolicy"} 1')
+  })
+
+  test('of a policy of the cluster nobody knows what the rest would deny: it denies', { timeout: 30_000 }, async () => {
+    const nft = new FakeNft()
+    const deny = clusterPolicy('many', { tier: 'Admin', priority: 1, ingress: Array.from({ length: 10_000 }, (_, index) => ({ action: index % 2 === 0 ? 'Accept' : 'Deny', from: [{ pods: { namespaceSelector: {}, ...peerOf(index) } }] })) })
+    await using running = runPolicy({ stores: storesOf([...world, ...pods, deny]), nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([reach(nft, client, a), reach(nft, '10.244.2.10', a), reach(nft, '203.0.113.1', a)]).toEqual(['accept', 'drop', 'drop'])
+    expect(running.refused).toHaveLength(1)
+  })
+
+  test('selectors that match everything are one set, whoever writes them', () => {
+    const everybody = Array.from({ length: 200 }, (_, index) => networkPolicy(`x/p${index}`, { ingress: [{ from: [{ namespaceSelector: {} }, { namespaceSelector: {}, podSelector: {} }], ports: [{ port: 80 + (index % 2) }] }] }))
+    const { sets } = stateOf([...world, ...pods, ...everybody]).table()
+    expect(sets.filter(({ name }) => /^sel[46]-/.test(name)).map(({ name, elements }) => [name.slice(0, 4), elements.length])).toEqual([['sel4', 3], ['sel6', 0]])
+  })
+})
+
 describe('policies of which something cannot be read', () => {
   const bad = (spec: object): object => networkPolicy('x/bad', spec)
 

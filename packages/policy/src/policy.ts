@@ -93,7 +93,7 @@ const byService = 'service-for-policy'
 export function createPolicy(deps: PolicyDeps): Policy {
   const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
-  const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges })
+  const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges, rulesAtMost: config.maxRules, onCut: (policy, message) => tellRefused(policy, [message]) })
   const attached = new AttachedPods()
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
@@ -174,21 +174,24 @@ export function createPolicy(deps: PolicyDeps): Policy {
   }
 
   function setPolicy(key: string, policy: NetworkPolicy | undefined): void {
-    tellProblems(policy, 'NetworkPolicy')
+    tellProblems(policy)
     state.setPolicy(key, policy)
   }
 
   function setClusterPolicy(old: ClusterNetworkPolicy | undefined, policy: ClusterNetworkPolicy | undefined): void {
-    tellProblems(policy, policy?.kind ?? '')
+    tellProblems(policy)
     state.setClusterPolicy(clusterPolicyKey((policy ?? old)!), policy)
   }
 
-  function tellProblems(policy: NetworkPolicy | ClusterNetworkPolicy | undefined, kind: string): void {
-    if (policy === undefined || policy.problems.length === 0) return
-    const [first, ...others] = policy.problems
+  function tellProblems(policy: NetworkPolicy | ClusterNetworkPolicy | undefined): void {
+    if (policy !== undefined && policy.problems.length > 0) tellRefused(policy, policy.problems)
+  }
+
+  function tellRefused(policy: NetworkPolicy | ClusterNetworkPolicy, [first, ...others]: readonly string[]): void {
+    const kind = 'kind' in policy ? policy.kind : 'NetworkPolicy'
     metrics.refused.inc({ kind })
-    deps.onRefused(policy, `${first}${others.length === 0 ? '' : `, and ${others.length} more`}: what cannot be read allows nothing`)
-    logger.warn({ policy: objectKey(policy), kind, problems: policy.problems.slice(0, 5) }, 'part of policy refused')
+    deps.onRefused(policy, `${first}${others.length === 0 ? '' : `, and ${others.length} more`}: what is refused allows nothing`)
+    logger.warn({ policy: objectKey(policy), kind, problems: [first, ...others].slice(0, 5) }, 'part of policy refused')
   }
 
   function dnsPeer(): DnsPeer | undefined {

@@ -42,6 +42,8 @@ export interface CompileContext {
   readonly log: LogTarget | undefined
   /** Labels of the DNS Service's namespace. */
   readonly dnsNamespaceLabels: Readonly<Record<string, string>> | undefined
+  /** How many a policy has in the kernel in a direction, about. */
+  readonly rulesAtMost: number
 }
 
 type Matches = readonly Statement[]

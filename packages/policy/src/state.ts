@@ -16,6 +16,13 @@ import { TargetPods } from './target-pods.ts'
 import { type LogTarget, Tellers } from './tellers.ts'
 import type { Told } from './told.ts'
 
+export interface PolicyStateOptions {
+  readonly log: LogTarget | undefined
+  readonly closesRanges?: boolean
+  readonly rulesAtMost?: number
+  readonly onCut?: (source: NetworkPolicy | ClusterNetworkPolicy, message: string) => void
+}
+
 /**
  * What the kernel should have, kept so that a change becomes a transaction of its own size (DESIGN.md, promise 4). Pure
  * bookkeeping: no I/O, no clock. The order of calls does not matter, save where a namespace is being deleted.
@@ -40,9 +47,11 @@ export class PolicyState {
   /**
    * @param options.log Undefined where nothing can be logged.
    * @param options.closesRanges Whether addresses of {@link PolicyState.setPodRanges} are closed while no known pod has them.
+   * @param options.rulesAtMost Of a policy and direction in the kernel.
+   * @param options.onCut Told of policies that have more.
    */
-  constructor({ log, closesRanges = false }: { readonly log: LogTarget | undefined, readonly closesRanges?: boolean } = { log: undefined }) {
-    this.#inUse = new PoliciesInUse(this.#draft, { peers: this.#peers, nodes: this.#nodes, domains: this.#domains, tellers: this.#tellers }, { dns: undefined, dnsNamespaceLabels: undefined, log })
+  constructor({ log, closesRanges = false, rulesAtMost = Number.POSITIVE_INFINITY, onCut = () => undefined }: PolicyStateOptions = { log: undefined }) {
+    this.#inUse = new PoliciesInUse(this.#draft, { peers: this.#peers, nodes: this.#nodes, domains: this.#domains, tellers: this.#tellers, onCut }, { dns: undefined, dnsNamespaceLabels: undefined, log, rulesAtMost })
     this.#targets = new TargetPods(this.#draft, this.#book, { inUse: this.#inUse, tellers: this.#tellers })
     for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
     if (closesRanges) for (const family of families) this.#draft.putSet(podRanges[family])
@@ -171,8 +180,7 @@ export class PolicyState {
   }
 
   #setContext(dns: DnsPeer | undefined): void {
-    const { log } = this.#inUse.context
-    for (const key of this.#inUse.setContext({ log, dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels })) {
+    for (const key of this.#inUse.setContext({ ...this.#inUse.context, dns, dnsNamespaceLabels: dns === undefined ? undefined : this.#namespaces.get(dns.namespace)?.labels })) {
       this.#targets.rewrite(key)
       this.#affect(this.#targets.under(key))
     }
