@@ -92,6 +92,24 @@ describe('a cluster', () => {
     expect(started.server.storage.list('endpointslices.discovery.k8s.io', 'default')).toHaveLength(2)
   })
 
+  test('minReadySeconds: what has not been Ready for long is not available yet, and replaces nothing', async () => {
+    const status = async (kind: string, name: string): Promise<unknown> => (await client.request<KubeObject>('GET', `${APPS}/${kind}/${name}`))['status']
+    await client.request('POST', `${APPS}/deployments`, { body: workload('Deployment', 'slow', { replicas: 2, minReadySeconds: 3600 }) })
+    await client.request('POST', `${APPS}/statefulsets`, { body: workload('StatefulSet', 'slow-set', { replicas: 2, minReadySeconds: 3600, serviceName: 'slow' }) })
+    await client.request('POST', `${APPS}/daemonsets`, { body: workload('DaemonSet', 'slow-daemon', { minReadySeconds: 3600 }) })
+    await settled()
+    expect(await status('deployments', 'slow')).toMatchObject({ readyReplicas: 2, unavailableReplicas: 2, conditions: [{ type: 'Available', status: 'False' }, { type: 'Progressing', reason: 'ReplicaSetUpdated' }] })
+    expect(await status('deployments', 'slow')).not.toHaveProperty('availableReplicas')
+    // The second pod waits for the first.
+    expect(await status('statefulsets', 'slow-set')).toMatchObject({ replicas: 1, readyReplicas: 1, availableReplicas: 0 })
+    expect(await status('daemonsets', 'slow-daemon')).toMatchObject({ numberReady: 3, numberUnavailable: 3 })
+    // Nothing wakes the controllers when the time has come but they themselves.
+    for (const [kind, name] of [['deployments', 'slow'], ['statefulsets', 'slow-set'], ['daemonsets', 'slow-daemon']]) await client.request('PATCH', `${APPS}/${kind}/${name}`, { contentType: 'application/merge-patch+json', body: { spec: { minReadySeconds: 1 } } })
+    await expect.poll(async () => [await status('deployments', 'slow'), await status('statefulsets', 'slow-set'), await status('daemonsets', 'slow-daemon')], { timeout: 20_000 }).toMatchObject([{ availableReplicas: 2 }, { availableReplicas: 2 }, { numberAvailable: 3 }])
+    for (const [kind, name] of [['deployments', 'slow'], ['statefulsets', 'slow-set'], ['daemonsets', 'slow-daemon']]) await client.request('DELETE', `${APPS}/${kind}/${name}`)
+    await settled()
+  })
+
   test('a DaemonSet has a pod per node and follows nodes and templates', async () => {
     await client.request('POST', `${APPS}/daemonsets`, { body: workload('DaemonSet', 'agent') })
     await settled()

@@ -1,8 +1,8 @@
 import type { Controller, ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
-import { as, isFinished, isReady, type Node, type Pod, type Workload } from './model.ts'
+import { as, availableIn, isFinished, isReady, type Node, type Pod, type Workload } from './model.ts'
 import { fits } from './nodes.ts'
-import { addWorkloads, podFromTemplate, podsOwnedBy, podsPath } from './owned-pods.ts'
+import { addWorkloads, countAvailable, podFromTemplate, podsOwnedBy, podsPath } from './owned-pods.ts'
 import { ignoreGone } from './replica-set.ts'
 import { templateHash } from './template-hash.ts'
 import { writeStatus } from './write-status.ts'
@@ -12,7 +12,7 @@ const HASH_LABEL = 'controller-revision-hash'
 
 /** Keeps one pod of each DaemonSet on every node that fits. */
 export function daemonSetController(context: ControllerContext): Controller {
-  const loop = new KeyLoop({ name: 'daemonset', reconcile: key => reconcile(context, key), clock: context.clock, logger: context.logger })
+  const loop = new KeyLoop({ name: 'daemonset', reconcile: key => reconcile(context, key, loop), clock: context.clock, logger: context.logger })
   addWorkloads(context, 'DaemonSet', STORAGE, loop)
   context.storage.subscribe(({ kind, before, now }) => {
     // Heartbeats change nothing here.
@@ -22,7 +22,7 @@ export function daemonSetController(context: ControllerContext): Controller {
   return { name: 'daemonset', loop }
 }
 
-async function reconcile(context: ControllerContext, key: string): Promise<void> {
+async function reconcile(context: ControllerContext, key: string, loop: KeyLoop): Promise<void> {
   const object = context.storage.get(STORAGE, key)
   if (object === undefined || object.metadata.deletionTimestamp !== undefined) return
   const set = as<Workload>(object)
@@ -43,15 +43,15 @@ async function reconcile(context: ControllerContext, key: string): Promise<void>
     const body = podFromTemplate('DaemonSet', set, { metadata: { generateName: `${set.metadata.name}-` }, labels: { [HASH_LABEL]: hash }, spec: { nodeName: name } })
     await client.request('POST', podsPath(set), { body })
   }
-  if ((set.spec.updateStrategy?.type ?? 'RollingUpdate') === 'RollingUpdate') await replaceOld(set, { byNode, hash, wanted: names.size, remove })
-  await writeDaemonStatus(context, set, { hash, wanted: names.size })
+  if ((set.spec.updateStrategy?.type ?? 'RollingUpdate') === 'RollingUpdate') await replaceOld(context, set, { byNode, hash, wanted: names.size, remove })
+  await writeDaemonStatus(context, set, { hash, wanted: names.size, loop })
 }
 
-async function replaceOld(set: Workload, state: { byNode: Map<string, Pod[]>, hash: string, wanted: number, remove: (pod: Pod) => Promise<unknown> }): Promise<void> {
+async function replaceOld(context: ControllerContext, set: Workload, state: { byNode: Map<string, Pod[]>, hash: string, wanted: number, remove: (pod: Pod) => Promise<unknown> }): Promise<void> {
   const value = set.spec.updateStrategy?.rollingUpdate?.maxUnavailable ?? 1
   const most = Math.max(1, typeof value === 'number' ? value : Math.ceil((Number.parseInt(value, 10) * state.wanted) / 100))
   const pods = [...state.byNode.values()].flat()
-  const isDown = (pod: Pod): boolean => !isReady(pod) || pod.metadata.deletionTimestamp !== undefined
+  const isDown = (pod: Pod): boolean => availableIn(pod, set.spec, context.clock.wallTime()) !== 0 || pod.metadata.deletionTimestamp !== undefined
   let room = most - (state.wanted - new Set(pods.filter(pod => !isDown(pod)).map(pod => pod.spec.nodeName)).size)
   for (const pod of pods) {
     if (pod.metadata.labels?.[HASH_LABEL] === state.hash || pod.metadata.deletionTimestamp !== undefined) continue
@@ -61,13 +61,14 @@ async function replaceOld(set: Workload, state: { byNode: Map<string, Pod[]>, ha
   }
 }
 
-async function writeDaemonStatus(context: ControllerContext, set: Workload, state: { hash: string, wanted: number }): Promise<void> {
+async function writeDaemonStatus(context: ControllerContext, set: Workload, state: { hash: string, wanted: number, loop: KeyLoop }): Promise<void> {
   const pods = podsOwnedBy(context, set).filter(pod => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined)
   const ready = pods.filter(isReady).length
+  const available = countAvailable(context, set, { pods, loop: state.loop })
   const updated = pods.filter(pod => pod.metadata.labels?.[HASH_LABEL] === state.hash).length
   await writeStatus(context, STORAGE, set, {
     currentNumberScheduled: pods.length, desiredNumberScheduled: state.wanted, numberMisscheduled: 0, numberReady: ready,
-    ...(updated > 0 ? { updatedNumberScheduled: updated } : {}), ...(ready > 0 ? { numberAvailable: ready } : {}), ...(state.wanted > ready ? { numberUnavailable: state.wanted - ready } : {}),
+    ...(updated > 0 ? { updatedNumberScheduled: updated } : {}), ...(available > 0 ? { numberAvailable: available } : {}), ...(state.wanted > available ? { numberUnavailable: state.wanted - available } : {}),
     observedGeneration: set.metadata.generation,
   })
 }

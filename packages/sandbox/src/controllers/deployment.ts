@@ -45,6 +45,7 @@ function revisionOf(set: Workload): number {
 }
 
 async function currentSet(context: ControllerContext, deployment: Workload): Promise<Workload> {
+  const { client } = context
   const { name, namespace } = deployment.metadata
   const { template, selector } = deployment.spec
   const hash = templateHash(template)
@@ -56,6 +57,8 @@ async function currentSet(context: ControllerContext, deployment: Workload): Pro
     // Going back to an older template makes its set the newest revision again.
     if (revisionOf(found) < newest) await annotate(context, `${path}/${found.metadata.name}`, String(newest + 1))
     await annotateDeployment(context, deployment, String(revisionOf(found) < newest ? newest + 1 : revisionOf(found)))
+    const { minReadySeconds = 0 } = deployment.spec
+    if ((found.spec.minReadySeconds ?? 0) !== minReadySeconds) await client.request('PATCH', `${path}/${found.metadata.name}`, { contentType: 'application/merge-patch+json', body: { spec: { minReadySeconds } } })
     return found
   }
   const revision = String(newest + 1)
@@ -64,11 +67,12 @@ async function currentSet(context: ControllerContext, deployment: Workload): Pro
     metadata: { name: `${name}-${hash}`, namespace, labels, annotations: { [REVISION]: revision }, ownerReferences: [controlledBy('Deployment', deployment)] },
     spec: {
       replicas: 0,
+      ...(deployment.spec.minReadySeconds === undefined ? {} : { minReadySeconds: deployment.spec.minReadySeconds }),
       selector: { ...selector, matchLabels: { ...selector.matchLabels, [HASH_LABEL]: hash } },
       template: { metadata: { ...asObject(asJson(template.metadata)), labels }, spec: asJson(template.spec) },
     },
   }
-  const created = await context.client.request<Workload>('POST', path, { body })
+  const created = await client.request<Workload>('POST', path, { body })
   await annotateDeployment(context, deployment, revision)
   return created
 }

@@ -71,6 +71,7 @@ export interface Workload {
   readonly metadata: Meta
   readonly spec: {
     readonly replicas?: number
+    readonly minReadySeconds?: number
     readonly selector: Selector
     readonly template: PodTemplate
     readonly paused?: boolean
@@ -135,6 +136,17 @@ export function as<T>(object: KubeObject): T {
 /** Whether a pod's containers all pass their readiness probes. */
 export function isReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(condition => condition.type === 'Ready' && condition.status === 'True') === true
+}
+
+/**
+ * When a pod is available: Ready, and for as long as its workload asks for.
+ *
+ * @returns Milliseconds from now, 0 when it is; undefined while it is not Ready.
+ */
+export function availableIn(pod: Pod, { minReadySeconds = 0 }: Workload['spec'], now: Date): number | undefined {
+  if (!isReady(pod)) return undefined
+  const since = pod.status?.conditions?.find(condition => condition.type === 'Ready')?.lastTransitionTime
+  return minReadySeconds === 0 ? 0 : Math.max(0, (since === undefined ? now.getTime() : Date.parse(since)) + minReadySeconds * 1000 - now.getTime())
 }
 
 /** Whether a pod has ended for good. */

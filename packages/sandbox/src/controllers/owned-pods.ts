@@ -1,7 +1,7 @@
 import { asJson, asObject, type JsonObject } from '../apiserver/json.ts'
 import { addAll, type ControllerContext } from './controller.ts'
 import type { KeyLoop } from './key-loop.ts'
-import { as, type Pod, type Workload } from './model.ts'
+import { as, availableIn, type Pod, type Workload } from './model.ts'
 
 /** The pods of a namespace that a workload controls, by name. */
 export function podsOwnedBy(context: ControllerContext, owner: Workload): Pod[] {
@@ -17,6 +17,14 @@ export function addWorkloads(context: ControllerContext, kind: string, storage: 
     const owner = ownerReferences?.find(reference => reference.controller === true && reference.kind === kind)
     if (owner !== undefined) loop.add(`${namespace}/${owner.name}`)
   }, 'pods')
+}
+
+/** How many pods are available; the workload is looked at again when the next one will be. */
+export function countAvailable(context: ControllerContext, owner: Workload, { pods, loop }: { readonly pods: readonly Pod[], readonly loop: KeyLoop }): number {
+  const waits = pods.map(pod => availableIn(pod, owner.spec, context.clock.wallTime())).filter(ms => ms !== undefined)
+  const next = Math.min(...waits.filter(ms => ms > 0))
+  if (Number.isFinite(next)) loop.addAfter(`${owner.metadata.namespace}/${owner.metadata.name}`, next)
+  return waits.filter(ms => ms === 0).length
 }
 
 /** The reference that makes `owner` the controller of an object. */

@@ -2,7 +2,7 @@ import { isNotFound } from '@weft/kube'
 import type { Controller, ControllerContext } from './controller.ts'
 import { KeyLoop } from './key-loop.ts'
 import { as, isFinished, isReady, type Pod, type Workload } from './model.ts'
-import { addWorkloads, podFromTemplate, podsOwnedBy, podsPath } from './owned-pods.ts'
+import { addWorkloads, countAvailable, podFromTemplate, podsOwnedBy, podsPath } from './owned-pods.ts'
 import { writeStatus } from './write-status.ts'
 
 const STORAGE = 'replicasets.apps'
@@ -32,13 +32,13 @@ async function reconcile(context: ControllerContext, key: string, loop: KeyLoop)
     await Promise.all(victims.map(pod => client.request('DELETE', `${podsPath(set)}/${pod.metadata.name}`).catch(ignoreGone)))
   }
   if (Math.abs(missing) > BURST) loop.add(key)
-  await writeReplicaStatus(context, set)
+  await writeReplicaStatus(context, set, loop)
 }
 
-async function writeReplicaStatus(context: ControllerContext, set: Workload): Promise<void> {
+async function writeReplicaStatus(context: ControllerContext, set: Workload, loop: KeyLoop): Promise<void> {
   const pods = podsOwnedBy(context, set).filter(pod => !isFinished(pod) && pod.metadata.deletionTimestamp === undefined)
   const ready = pods.filter(isReady).length
-  const counts = { replicas: pods.length, fullyLabeledReplicas: pods.length, readyReplicas: ready, availableReplicas: ready }
+  const counts = { replicas: pods.length, fullyLabeledReplicas: pods.length, readyReplicas: ready, availableReplicas: countAvailable(context, set, { pods, loop }) }
   const shown = Object.fromEntries(Object.entries(counts).filter(([name, count]) => name === 'replicas' || count > 0))
   await writeStatus(context, STORAGE, set, { ...shown, observedGeneration: set.metadata.generation })
 }

@@ -35,6 +35,6 @@ export class FakeKubelet {
     const number = this.#next++
     const addresses = [`10.244.${number >> 8}.${number & 255}`, `fd00:10:244::${number.toString(16)}`]
     const containerStatuses = pod.spec.containers.map(({ name, image }) => ({ name, image, imageID: '', ready: true, restartCount: 0, state: { running: { startedAt: pod.metadata.creationTimestamp } } }))
-    return { ...object, status: { phase: 'Running', podIP: addresses[0], podIPs: addresses.map(ip => ({ ip })), conditions: [{ type: 'Ready', status: 'True' }], containerStatuses } }
+    return { ...object, status: { phase: 'Running', podIP: addresses[0], podIPs: addresses.map(ip => ({ ip })), conditions: [{ type: 'Ready', status: 'True', lastTransitionTime: this.#context.clock.wallTime().toISOString() }], containerStatuses } }
   }
 }
