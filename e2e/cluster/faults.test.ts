@@ -1,15 +1,14 @@
-import type { OpenCluster } from '@weft/checks'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { survivesFaults } from '../suites/faults.ts'
-import { openDemoCluster } from './fixture.ts'
+import { type DemoCluster, openDemoCluster } from './fixture.ts'
 
 describe('what the network survives on a real cluster', () => {
-  let cluster: OpenCluster
+  let demo: DemoCluster
 
   beforeAll(async () => {
-    cluster = await openDemoCluster()
+    demo = await openDemoCluster()
   }, 180_000)
-  afterAll(async () => cluster[Symbol.asyncDispose]())
+  afterAll(async () => demo[Symbol.asyncDispose]())
 
-  survivesFaults({ cluster: () => cluster, hasNft: true, restartMs: 110_000 })
+  survivesFaults({ cluster: () => demo.cluster, hasNft: true, restartMs: 110_000 })
 })

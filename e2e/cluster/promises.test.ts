@@ -1,16 +1,16 @@
-import { checks, type CheckResult, type OpenCluster, runChecks } from '@weft/checks'
+import { checks, type CheckResult, runChecks } from '@weft/checks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openDemoCluster } from './fixture.ts'
+import { type DemoCluster, openDemoCluster } from './fixture.ts'
 
 describe('the promises of the network on a real cluster', () => {
-  let cluster: OpenCluster
+  let demo: DemoCluster
   let results: ReadonlyMap<string, CheckResult>
 
   beforeAll(async () => {
-    cluster = await openDemoCluster()
-    results = new Map((await runChecks(cluster, { signal: AbortSignal.timeout(180_000) })).map((result) => [result.name, result]))
+    demo = await openDemoCluster()
+    results = new Map((await runChecks(demo.cluster, { signal: AbortSignal.timeout(180_000) })).map((result) => [result.name, result]))
   }, 360_000)
-  afterAll(async () => cluster[Symbol.asyncDispose]())
+  afterAll(async () => demo[Symbol.asyncDispose]())
 
   for (const { name, promise } of checks) {
     test(`${name}: ${promise}`, ({ skip }) => {
