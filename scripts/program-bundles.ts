@@ -1,6 +1,7 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, type InlineConfig } from 'tsdown'
+import { bundling } from '../packages/image/src/bundle.ts'
 import { buildShim } from '../packages/plugin/src/build-shim.ts'
 import { readManifests } from '../packages/sandbox/src/inside/manifests.ts'
 import { root } from './workspace.ts'
@@ -20,19 +21,10 @@ const sandboxPrograms = {
 } as const
 
 const common: InlineConfig = {
-  config: false,
-  cwd: root,
-  format: 'esm',
-  platform: 'node',
-  target: 'node26',
-  dts: false,
-  report: false,
-  logLevel: 'error',
+  ...bundling(root),
   // Files that stay as they were before: other bundles lie in the same folder.
   clean: false,
   deps: { alwaysBundle: [/.*/], neverBundle: ['koffi', 'yaml', 'tsdown'] },
-  inputOptions: { resolve: { conditionNames: ['dev', 'node', 'import', 'module', 'default'] } },
-  outputOptions: { entryFileNames: '[name].js', chunkFileNames: 'part-[hash].js' },
 }
 
 /** What a bundle leaves to `node_modules`: a native file, and what is large and seldom loaded. */

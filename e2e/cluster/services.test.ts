@@ -1,15 +1,14 @@
-import type { OpenCluster } from '@weft/checks'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { servesOn } from '../suites/services.ts'
-import { openDemoCluster } from './fixture.ts'
+import { type DemoCluster, openDemoCluster } from './fixture.ts'
 
 describe('Services while a real cluster changes', () => {
-  let cluster: OpenCluster
+  let demo: DemoCluster
 
   beforeAll(async () => {
-    cluster = await openDemoCluster()
+    demo = await openDemoCluster()
   }, 180_000)
-  afterAll(async () => cluster[Symbol.asyncDispose]())
+  afterAll(async () => demo[Symbol.asyncDispose]())
 
-  servesOn({ cluster: () => cluster, restartMs: 110_000 })
+  servesOn({ cluster: () => demo.cluster, restartMs: 110_000 })
 })

@@ -129,6 +129,8 @@ export function survivesNodes({ cluster, machines }: LifeOptions): void {
         const now = await routes()
         return !cidrs.some((cidr) => now.includes(cidr))
       })
+      // Its pods are endpoints until Kubernetes collects them.
+      await until('its pods are gone', 180_000, async () => (await listPods(cluster(), '/api/v1/pods', { fieldSelector: `spec.nodeName=${added}` })).length === 0)
     } finally {
       if ((await cluster().kube.request<{ readonly items: readonly NodeText[] }>('GET', '/api/v1/nodes')).items.some(({ metadata }) => metadata.name === added)) await machineDoes('remove', added)
     }
@@ -149,7 +151,10 @@ export function survivesNodes({ cluster, machines }: LifeOptions): void {
     await createPod(cluster(), 'after-reboot', { spec: { nodeName: node } })
     try {
       await until('a new pod is Ready', 60_000, async () => (await listPods(cluster(), demoPods, { fieldSelector: 'metadata.name=after-reboot' })).some(isReady))
-      const answers = await ask().from({ kind: 'pod', namespace: demoNamespace, name: 'after-reboot' }, { kind: 'http', host: `web.${demoNamespace}`, port: 80, path: '/hostname', count: 20 })
+      const place: Place = { kind: 'pod', namespace: demoNamespace, name: 'after-reboot' }
+      for (const { status: { podIP } = {} } of await listPods(cluster(), demoPods, { labelSelector: 'app=web' })) await ask().from(place, { kind: 'http', host: podIP!, port: 8080, path: '/hostname', count: 5 })
+      const [address] = await ask().from(place, { kind: 'dns', name: `web.${demoNamespace}.svc.cluster.local`, type: cluster().families[0] === 4 ? 'A' : 'AAAA' })
+      const answers = await ask().from(place, { kind: 'http', host: address!, port: 80, path: '/hostname', count: 20 })
       expect(new Set(answers).size, 'endpoints that answered').toBe(cluster().nodes.length)
     } finally {
       await remove(cluster(), `${demoPods}/after-reboot`)

@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import { chmod, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import type { build as Build, TsdownPlugin } from 'tsdown'
+import type { build as Build, InlineConfig, TsdownPlugin } from 'tsdown'
 
 export interface BundledPackage {
   readonly name: string
@@ -51,32 +51,40 @@ export async function bundle({ root, outDir }: BundleOptions): Promise<Bundle> {
   // Loaded here: it brings a compiler, which whoever only reads names does not need.
   const { build }: { build: typeof Build } = await import('tsdown')
   const yaml = createRequire(join(root, 'packages/daemon/package.json')).resolve('yaml')
+  const common = bundling(root)
   const [result] = await build({
-    config: false,
-    cwd: root,
+    ...common,
     entry: { ...mapValues({ ...programs, ...threads }, (source) => join(root, source)), yaml },
     outDir,
-    format: 'esm',
-    platform: 'node',
-    target: 'node26',
-    dts: false,
     clean: true,
     minify: true,
-    report: false,
-    logLevel: 'error',
     // The image cannot build itself: the compilers stay outside.
     deps: { alwaysBundle: [/.*/], neverBundle: ['tsdown'] },
     plugins: [nativeKoffi(), lazyRequire()],
-    inputOptions: { resolve: { conditionNames: ['dev', 'node', 'import', 'module', 'default'] } },
     outputOptions: {
-      entryFileNames: '[name].js',
-      chunkFileNames: 'part-[hash].js',
+      ...common.outputOptions,
       banner: ({ name }) => (name in programs ? '#!/usr/bin/node --disable-warning=ExperimentalWarning' : ''),
     },
   })
   for (const name of Object.keys(programs)) await chmod(join(outDir, `${name}.js`), 0o755)
   const modules = new Set(result!.chunks.flatMap((chunk) => (chunk.type === 'chunk' ? chunk.moduleIds : [])))
   return { files: globSync('*', { cwd: outDir }).toSorted(), packages: await packagesOf([...modules, join(root, 'packages/netlink/node_modules/koffi/index.js')]) }
+}
+
+/** How programs of ours become bundles, in an image or for this repository: out of their sources, in parts that they share. */
+export function bundling(root: string): Omit<InlineConfig, 'outputOptions'> & { readonly outputOptions: { readonly entryFileNames: string, readonly chunkFileNames: string } } {
+  return {
+    config: false,
+    cwd: root,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    dts: false,
+    report: false,
+    logLevel: 'error',
+    inputOptions: { resolve: { conditionNames: ['dev', 'node', 'import', 'module', 'default'] } },
+    outputOptions: { entryFileNames: '[name].js', chunkFileNames: 'part-[hash].js' },
+  }
 }
 
 /** koffi finds its native file by searching; here it lies beside the bundle. */

@@ -6,7 +6,7 @@ import { InstallError } from './errors.ts'
 import { type NodeHealth, untilHealthy } from './health.ts'
 import { applyAll } from './objects.ts'
 import { preflight, type PreflightReport } from './preflight.ts'
-import { rememberDnsService, takeOver } from './takeover.ts'
+import { rememberDnsService, takeOver, untilDnsIsOurs } from './takeover.ts'
 import { type GivenValues, imageValues, knowsApiServers, mergeValues, valuesFor, withRecord } from './values.ts'
 
 export interface InstallOptions {
@@ -54,8 +54,12 @@ export async function install(kube: KubeConnection, options: InstallOptions): Pr
   if (failures.length > 0 && !force) throw new InstallError('ERR_INSTALL_REFUSED', `Cannot install network: ${failures.join('; ')}; nothing was changed`)
 
   onProgress('applying')
-  await rememberDnsService(kube, { signal })
-  await applyAll(kube, withRecord(manifests(values), given), { signal })
+  const objects = withRecord(manifests(values), given)
+  // Names resolve throughout: the Service of DNS comes last where somebody else answers behind it.
+  const last = await rememberDnsService(kube, { signal }) ? objects.filter(({ kind, metadata }) => kind === 'Service' && metadata.name === 'kube-dns') : []
+  await applyAll(kube, objects.filter((object) => !last.includes(object)), { signal })
   const health = await untilHealthy(kube, { signal, clock, timeoutMs, onProgress: (healthy, all) => onProgress(`network is up on ${healthy} of ${all} nodes`) })
-  return { facts, health, replaced: replaceKubeProxy ? await takeOver(kube, { signal }) : [] }
+  await applyAll(kube, last, { signal })
+  if (last.length > 0) await untilDnsIsOurs(kube, { signal, clock, timeoutMs })
+  return { facts, health, replaced: replaceKubeProxy ? await takeOver(kube, { signal, clock, timeoutMs }) : [] }
 }

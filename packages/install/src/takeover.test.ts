@@ -1,19 +1,30 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { rememberDnsService, giveBack, takeOver } from './takeover.ts'
+import { giveBack, rememberDnsService, takeOver, type TakeOverOptions, untilDnsIsOurs } from './takeover.ts'
 import { FakeCluster } from './testing/fake-cluster.ts'
 
+const pods = '/api/v1/pods'
 const sets = '/apis/apps/v1/daemonsets'
 const deployments = '/apis/apps/v1/deployments'
 const services = '/api/v1/services'
 const { signal } = new AbortController()
-const proxySpec = { template: { spec: { nodeSelector: { 'kubernetes.io/os': 'linux' }, containers: [{ name: 'kube-proxy', image: 'proxy:1' }] } } }
+const proxySpec = { selector: { matchLabels: { 'k8s-app': 'kube-proxy' } }, template: { spec: { nodeSelector: { 'kubernetes.io/os': 'linux' }, containers: [{ name: 'kube-proxy', image: 'proxy:1' }] } } }
 const dnsSpec = { selector: { 'k8s-app': 'kube-dns' }, clusterIP: '10.96.0.10', ports: [{ name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 }] }
 
 describe('takeOver() and giveBack()', () => {
   let cluster: FakeCluster
 
+  let rulesRemoved: number
+  const options = (): TakeOverOptions => ({
+    signal, clock: cluster.clock, timeoutMs: 5000,
+    removeProxyRules: async () => {
+      await Promise.resolve()
+      rulesRemoved += 1
+    },
+  })
+
   beforeEach(async () => {
     cluster = await FakeCluster.start(['a', 'b'])
+    rulesRemoved = 0
     const { api } = cluster.server
     api.put(sets, { metadata: { name: 'kube-proxy', namespace: 'kube-system' }, spec: proxySpec })
     api.put(deployments, { metadata: { name: 'coredns', namespace: 'kube-system' }, spec: { replicas: 3 } })
@@ -23,8 +34,9 @@ describe('takeOver() and giveBack()', () => {
 
   test('N6, LIFE-11 kube-proxy and CoreDNS rest, and are as before when they are given back', async () => {
     const { kube } = cluster
-    await rememberDnsService(kube, { signal })
-    expect(await takeOver(kube, { signal })).toEqual(['kube-proxy', 'CoreDNS'])
+    expect(await rememberDnsService(kube, { signal })).toBe(true)
+    expect(await takeOver(kube, options())).toEqual(['kube-proxy', 'CoreDNS'])
+    expect(rulesRemoved).toBe(1)
     expect(cluster.object(sets, 'kube-proxy').spec).toMatchObject({ template: { spec: { nodeSelector: { 'weft.dev/replaced': 'true' } } } })
     expect(cluster.object(deployments, 'coredns').spec).toEqual({ replicas: 0 })
     // What an installation makes of the Service.
@@ -40,7 +52,7 @@ describe('takeOver() and giveBack()', () => {
     const { kube } = cluster
     for (let round = 0; round < 2; round++) {
       await rememberDnsService(kube, { signal })
-      await takeOver(kube, { signal })
+      await takeOver(kube, options())
     }
     await giveBack(kube, { signal })
     expect([cluster.object(sets, 'kube-proxy').spec, cluster.object(deployments, 'coredns').spec]).toEqual([proxySpec, { replicas: 3 }])
@@ -48,8 +60,27 @@ describe('takeOver() and giveBack()', () => {
 
   test('where nobody did the work there is nothing to take or to give', async () => {
     await using empty = await FakeCluster.start(['a'])
-    await rememberDnsService(empty.kube, { signal })
-    expect(await takeOver(empty.kube, { signal })).toEqual([])
+    expect(await rememberDnsService(empty.kube, { signal })).toBe(false)
+    expect(await takeOver(empty.kube, options())).toEqual([])
+    expect(rulesRemoved).toBe(0)
     expect(await giveBack(empty.kube, { signal })).toEqual([])
+  })
+  test('N8 rules of a kube-proxy that does not end stay, and it is told', async () => {
+    cluster.server.api.put(pods, { metadata: { name: 'kube-proxy-a', namespace: 'kube-system', labels: { 'k8s-app': 'kube-proxy' } } })
+    await expect(takeOver(cluster.kube, options())).rejects.toMatchObject({ code: 'ERR_INSTALL_TIMEOUT', message: expect.stringContaining('1 pods of it are still there') })
+    expect(rulesRemoved).toBe(0)
+    cluster.server.api.remove(pods, 'kube-system/kube-proxy-a')
+    expect(await takeOver(cluster.kube, options())).toEqual(['CoreDNS'])
+    expect(rulesRemoved).toBe(1)
+  })
+
+  test('N6 DNS is ours when an endpoint of ours is Ready, and not before', async () => {
+    const slice = (port: number, ready: boolean): void => void cluster.server.api.put('/apis/discovery.k8s.io/v1/endpointslices', { metadata: { name: 'kube-dns-1', namespace: 'kube-system', labels: { 'kubernetes.io/service-name': 'kube-dns' } }, addressType: 'IPv4', endpoints: [{ addresses: ['192.0.2.1'], conditions: { ready } }], ports: [{ name: 'dns', port, protocol: 'UDP' }] })
+    for (const [port, ready] of [[53, true], [10_053, false]] as const) {
+      slice(port, ready)
+      await expect(untilDnsIsOurs(cluster.kube, options())).rejects.toThrow('no endpoint of ours')
+    }
+    slice(10_053, true)
+    await untilDnsIsOurs(cluster.kube, options())
   })
 })

@@ -70,6 +70,12 @@ describe.skipIf(reason !== undefined)(skippable('preflightNode()', reason), () =
     expect(await found('other-networks')).toMatchObject({ level: 'fail', detail: expect.stringContaining('takes 00-first.conflist first') })
   })
 
+  test('another network whose pods are there is refused: both would give out the same addresses', async () => {
+    write('etc/cni/net.d/10-other.conflist', '{}')
+    route.addLink({ kind: 'bridge', name: 'cni0' })
+    expect(await found('other-networks')).toMatchObject({ level: 'fail', remedy: expect.stringContaining('/etc/cni/net.d/10-other.conflist') })
+  })
+
   test('links of another network are told', async () => {
     route.addLink({ kind: 'bridge', name: 'flannel.1' })
     expect(await found('other-networks')).toMatchObject({ level: 'warn', detail: 'links of flannel are there' })

@@ -70,6 +70,7 @@ function otherNetworks(route: RouteSocket, root: string): Finding {
   if (configurations.length > 0) {
     const before = configurations.filter((name) => name < conflistName)
     const detail = `another network is configured: ${configurations.join(', ')}`
+    if (owners.size > 0) return failure('other-networks', `${detail}; links of ${[...owners].join(', ')} are there, so pods may have addresses that Weft would give out again`, `drain the node, remove ${configurations.map((name) => join('/etc/cni/net.d', name)).join(', ')} and restart the machine`)
     return before.length > 0 ? failure('other-networks', `${detail}; the runtime takes ${before[0]!} first`, `remove the other network, or ${join('/etc/cni/net.d', before[0]!)}`) : warning('other-networks', detail, 'its pods keep their addresses until they are started again; remove it when none is left')
   }
   if (owners.size > 0) return warning('other-networks', `links of ${[...owners].join(', ')} are there`, 'remove what the other network left, or restart the machine')

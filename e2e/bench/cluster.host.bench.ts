@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type BenchCase, percentile } from '@weft/daemon/bench'
+import type { ClusterFigures } from './measure-cluster.ts'
+import { type BenchCluster, type Network, output, startCluster, weft } from './provider.ts'
+
+const peerName = 'bridge + host-local + kube-proxy nftables + CoreDNS'
+
+interface Installed {
+  readonly green_ms: number
+  readonly checks: readonly { readonly ok: boolean }[]
+}
+
+/** A real cluster with our network, and the same with the reference parts, one after the other: no machine holds both. */
+export async function cases(): Promise<readonly BenchCase[]> {
+  const provider = process.env['WEFT_PROVIDER']
+  if (provider === undefined) throw new Error('Cannot measure clusters: WEFT_PROVIDER names no provider of clusters (build.sh, up.sh, down.sh)')
+  let installed: Installed | undefined
+  const ours = await onCluster(provider, 'none', async (cluster) => {
+    installed = await install(cluster)
+    return await measure(cluster, ['weft-agent', 'weft-dns'])
+  })
+  const peer = await onCluster(provider, 'basic', async (cluster) => await measure(cluster, ['kube-proxy', 'coredns']))
+  return [
+    { name: 'install until all is proved', size: '3 nodes', unit: 'ms', ours: installed!.green_ms, peer: undefined, peer_name: 'none', ratio: undefined, goal: '<= 30000 ms', ok: installed!.green_ms <= 30_000 && installed!.checks.every(({ ok }) => ok) },
+    compare('pods, created to Ready, p50', '100 pods on 2 nodes', 'ms', percentile(ours.podMs, 50), percentile(peer.podMs, 50)),
+    compare('pods, created to Ready, p99', '100 pods on 2 nodes', 'ms', percentile(ours.podMs, 99), percentile(peer.podMs, 99), 1),
+    compare('Service applied until it answers, p50', '50 endpoints', 'ms', percentile(ours.serviceMs, 50), percentile(peer.serviceMs, 50), 0.5),
+    compare('Service applied until it answers, p99', '50 endpoints', 'ms', percentile(ours.serviceMs, 99), percentile(peer.serviceMs, 99), 0.5),
+    compare('memory of a node (PSS)', '1000 services', 'MiB', ours.pssMib, peer.pssMib),
+    { ...compare('CPU of a node, idle', '1000 services', '% of a core', ours.idlePercent, peer.idlePercent), goal: '<= 0.5 %', ok: ours.idlePercent <= 0.5 },
+  ]
+}
+
+async function onCluster<T>(provider: string, network: Network, work: (cluster: BenchCluster) => Promise<T>): Promise<T> {
+  await using cluster = await startCluster(provider, network)
+  return await work(cluster)
+}
+
+/** The image is on every node before the clock starts. */
+async function install({ path, machines }: BenchCluster): Promise<Installed> {
+  const folder = await mkdtemp(join(tmpdir(), 'weft-image-'))
+  try {
+    const archive = join(folder, 'weft.tar')
+    await weft(['image', 'build', '-o', archive])
+    await output([...machines.load!, archive])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+  return await weft<Installed>(['install', '--cluster', path])
+}
+
+async function measure({ path, machines }: BenchCluster, programs: readonly string[]): Promise<ClusterFigures> {
+  const text = await output([...machines.enter, process.execPath, ...process.execArgv, join(import.meta.dirname, 'measure-cluster.ts'), path, ...programs])
+  return JSON.parse(text.trimEnd().split('\n').at(-1)!) as ClusterFigures
+}
+
+function compare(name: string, size: string, unit: string, ours: number, peer: number, most?: number): BenchCase {
+  const ratio = ours / peer
+  return { name, size, unit, ours, peer, peer_name: peerName, ratio, goal: most === undefined ? 'reported' : `ratio <= ${most}`, ok: most === undefined || ratio <= most }
+}

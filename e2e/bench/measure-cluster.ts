@@ -1,0 +1,154 @@
+// Started where the API server of a cluster answers: measures its network and prints one JSON line.
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connectCluster } from '@weft/checks'
+import type { KubeConnection } from '@weft/kube'
+import { output } from './provider.ts'
+
+/** What was measured on one cluster. */
+export interface ClusterFigures {
+  /** From the creation of each of 100 pods to Ready. */
+  readonly podMs: readonly number[]
+  /** From the creation of each Service with 50 endpoints to its first answer. */
+  readonly serviceMs: readonly number[]
+  /** Of the network's programs on one worker, at 1,000 Services. */
+  readonly pssMib: number
+  /** Of one core, while nothing happens. */
+  readonly idlePercent: number
+}
+
+const namespace = 'bench'
+const image = 'registry.k8s.io/e2e-test-images/agnhost:2.63.0'
+const podCount = 100
+const rounds = 20
+const serviceCount = 1000
+const idleSeconds = 20
+
+interface PodText {
+  readonly metadata: { readonly name: string }
+  readonly status?: { readonly podIP?: string, readonly conditions?: readonly { readonly type: string, readonly status: string }[] }
+}
+
+const [path, ...programs] = process.argv.slice(2)
+await using real = await connectCluster({ cluster: path })
+const { kube } = real
+const machines = real.machines!
+const worker = machines.nodes['node1']!.exec
+
+await kube.request('POST', '/api/v1/namespaces', { body: { metadata: { name: namespace } } })
+await untilDone(async () => kube.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`))
+const { podMs, addresses } = await measurePods()
+const serviceMs = await measureServices(addresses.slice(0, 50))
+await manyServices(addresses.slice(0, 2))
+await sleep(10_000)
+const pssMib = await pssOf(programs)
+const before = await ticksOf(programs)
+await sleep(idleSeconds * 1000)
+const idlePercent = ((await ticksOf(programs)) - before) / idleSeconds
+const figures: ClusterFigures = { podMs, serviceMs, pssMib, idlePercent }
+process.stdout.write(`${JSON.stringify(figures)}\n`)
+
+async function measurePods(): Promise<{ readonly podMs: readonly number[], readonly addresses: readonly string[] }> {
+  const created = new Map<string, number>()
+  const ready = new Map<string, number>()
+  const ips: string[] = []
+  const stop = new AbortController()
+  const opened = Promise.withResolvers<void>()
+  const watching = (async () => {
+    for await (const { object } of kube.watch(`/api/v1/namespaces/${namespace}/pods`, {}, { signal: stop.signal, onOpen: () => opened.resolve() })) {
+      const { metadata: { name }, status } = object as PodText
+      if (ready.has(name) || status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') !== true) continue
+      ready.set(name, performance.now())
+      ips.push(status.podIP!)
+      if (ready.size === podCount) return
+    }
+  })()
+  await opened.promise
+  await Promise.all(Array.from({ length: podCount }, async (_, index) => {
+    const name = `pod-${index}`
+    created.set(name, performance.now())
+    await create(kube, 'pods', { metadata: { name }, spec: { nodeName: `node${1 + index % 2}`, terminationGracePeriodSeconds: 0, automountServiceAccountToken: false, containers: [{ name: 'main', image, args: ['netexec', '--http-port=8080', '--udp-port=-1'] }] } })
+  }))
+  const timer = setTimeout(() => stop.abort(new Error(`Cannot measure pods: ${ready.size} of ${podCount} are Ready after 300 s`)), 300_000)
+  await watching
+  clearTimeout(timer)
+  return { podMs: [...ready].map(([name, at]) => at - created.get(name)!), addresses: ips }
+}
+
+async function measureServices(endpoints: readonly string[]): Promise<readonly number[]> {
+  const prober = spawn(worker[0]!, [...worker.slice(1), process.execPath, join(import.meta.dirname, 'connect-loop.js')], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const answers = createInterface({ input: prober.stdout })[Symbol.asyncIterator]()
+  const times: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const name = `measured-${round}`
+    const clusterIP = `10.96.77.${round + 1}`
+    await create(kube, 'endpointslices', sliceOf(name, endpoints))
+    prober.stdin.write(`${clusterIP} 80\n`)
+    await sleep(1500)
+    const start = process.hrtime.bigint()
+    await create(kube, 'services', { metadata: { name }, spec: { clusterIP, ports: [{ port: 80, targetPort: 8080 }] } })
+    times.push(Number(BigInt((await answers.next()).value as string) - start) / 1e6)
+  }
+  prober.kill()
+  return times
+}
+
+async function manyServices(endpoints: readonly string[]): Promise<void> {
+  let next = 0
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < serviceCount; index = next++) {
+      await create(kube, 'services', { metadata: { name: `many-${index}` }, spec: { ports: [{ port: 80, targetPort: 8080 }] } })
+      await create(kube, 'endpointslices', sliceOf(`many-${index}`, endpoints))
+    }
+  }
+  await Promise.all(Array.from({ length: 10 }, work))
+}
+
+function sliceOf(service: string, addresses: readonly string[]): object {
+  return { metadata: { name: service, labels: { 'kubernetes.io/service-name': service } }, addressType: 'IPv4', endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })), ports: [{ name: '', port: 8080, protocol: 'TCP' }] }
+}
+
+async function create(client: KubeConnection, collection: 'pods' | 'services' | 'endpointslices', body: object): Promise<void> {
+  await client.request('POST', `${collection === 'endpointslices' ? '/apis/discovery.k8s.io/v1' : '/api/v1'}/namespaces/${namespace}/${collection}`, { body })
+}
+
+/** Of every process whose program has one of these names, on whichever machine the first of them is: DNS has not a replica on each. */
+async function pidsOf(name: string): Promise<{ readonly exec: readonly string[], readonly pids: readonly string[] }> {
+  const script = `for p in /proc/[0-9]*; do if tr '\\0' '\\n' <"$p/cmdline" 2>/dev/null | sed 's,.*/,,' | grep -qx '[${name[0]}]${name.slice(1)}'; then echo "\${p#/proc/}"; fi; done`
+  for (const exec of [worker, ...Object.values(machines.nodes).map((node) => node.exec)]) {
+    const pids = (await output([...exec, 'sh', '-c', script])).split('\n').filter((pid) => pid !== '')
+    if (pids.length > 0) return { exec, pids }
+  }
+  throw new Error(`Cannot measure "${name}": it runs nowhere`)
+}
+
+async function pssOf(names: readonly string[]): Promise<number> {
+  let kib = 0
+  for (const name of names) {
+    const { exec, pids } = await pidsOf(name)
+    for (const pid of pids) kib += Number(/^Pss:\s+(\d+)/m.exec(await output([...exec, 'cat', `/proc/${pid}/smaps_rollup`]))![1])
+  }
+  return kib / 1024
+}
+
+/** Hundredths of a second of CPU. */
+async function ticksOf(names: readonly string[]): Promise<number> {
+  let ticks = 0
+  for (const name of names) {
+    const { exec, pids } = await pidsOf(name)
+    for (const pid of pids) {
+      const fields = (await output([...exec, 'cat', `/proc/${pid}/stat`])).replace(/^.*\) /s, '').split(' ')
+      ticks += Number(fields[11]) + Number(fields[12])
+    }
+  }
+  return ticks
+}
+
+async function untilDone(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    if (await work().then(() => true, () => false)) return
+    await sleep(100)
+  }
+}
