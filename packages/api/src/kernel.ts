@@ -23,13 +23,11 @@ export const priorities = {
   raw: -300,
   /** `type route` output: rewrites the loopback source of local clients of NodePorts. */
   loopbackSource: -300,
-  /** Source ranges are judged on the address the client asked for, so before DNAT. */
-  sourceRanges: -110,
   serviceDnat: -100,
-  /** What is still addressed to a Service after DNAT has no backend. */
-  serviceRefuse: -90,
   /** hostPort comes after Services: it must not shadow a VIP (CVE-2019-9946). */
   hostPortDnat: -99,
+  /** After DNAT: what the choice of a backend left in the priority is forgotten. */
+  serviceAffinity: -90,
   /** Policy filters after DNAT and before SNAT: it sees pods, not VIPs. */
   policyEgress: 0,
   /** What conntrack cannot place would pass untranslated. */

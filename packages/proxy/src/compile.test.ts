@@ -28,15 +28,13 @@ describe('compileProxy()', () => {
     expect(run.proxy.dump()).toContain('chain services')
   })
 
-  test('SVC-15 hooks where kube-proxy does, NAT at -100 and 100 and source ranges at -110, and refuses at -90 in place of its filter chains', async () => {
+  test('SVC-15 hooks NAT where kube-proxy does, at -100 and 100; source ranges and refusals are there, too, in place of its filter chains', async () => {
     const nft = new FakeNft()
     await using _run = await running([node('here')], { nft })
     const bases = nft.table('inet', tables.proxy)!.chains.flatMap(({ name, base }) => (base === undefined ? [] : [`${name}: ${base.type} ${base.hook} ${base.priority} ${base.policy}`]))
     expect(bases).toEqual([
       'dns-prerouting: filter prerouting -300 accept', 'dns-output: route output -300 accept',
-      'guard-prerouting: filter prerouting -110 accept', 'guard-output: filter output -110 accept',
       'prerouting: nat prerouting -100 accept', 'output: nat output -100 accept',
-      'unknown-prerouting: filter prerouting -90 accept', 'unknown-output: filter output -90 accept',
       'invalid-forward: filter forward 0 accept', 'postrouting: nat postrouting 100 accept',
     ])
   })

@@ -2,6 +2,7 @@ import { type Element, portCodes } from './elements.ts'
 import type { VirtualPort } from './model.ts'
 import { pickOf } from './pick.ts'
 import { families, type Family, sets } from './sets.ts'
+import { hasAffinity } from './table.ts'
 
 /** A chain that picks one of several backends (see pick.ts for the code). */
 export interface PickChain {
@@ -29,6 +30,11 @@ export class PickChains {
   /** The codes in use that pick somebody, in order. */
   codes(family: Family): readonly number[] {
     return [...this.#uses[family].keys()].sort((a, b) => a - b)
+  }
+
+  /** Whether some port has session affinity. */
+  get hasAffinity(): boolean {
+    return hasAffinity({ 4: this.codes(4), 6: this.codes(6) })
   }
 
   /** @returns Which chains are needed from now on, and which no longer. */

@@ -8,7 +8,7 @@ import { PickChains } from './pick-chains.ts'
 import { pickOf } from './pick.ts'
 import { type Family, sets } from './sets.ts'
 import { SharedElements } from './shared-elements.ts'
-import { pickChain, pickChainName, pickElement } from './table.ts'
+import { affinityChains, pickChain, pickChainName, pickElement } from './table.ts'
 import { type PortChanges, type Refusal, VirtualPorts } from './virtual-ports.ts'
 
 /** A Service that changed: its new model, or undefined when it is gone. */
@@ -145,12 +145,16 @@ export class ProxyState {
 
   #transaction(before: readonly Element[], after: readonly Element[]): Transaction {
     const elements = this.#elements.replace(before, after)
+    const hadAffinity = this.#chains.hasAffinity
     const { created, retired } = this.#chains.change(elements)
+    const { hasAffinity } = this.#chains
     const transaction = new Transaction({ family: 'inet', name: tables.proxy })
     for (const { family, code } of created) transaction.addChain(pickChain(family, pickOf(code)!)).addElements(sets[family].pick, [pickElement(family, code)])
+    if (hasAffinity && !hadAffinity) for (const each of affinityChains()) transaction.addChain(each)
     for (const part of bySet(elements.removed)) transaction.deleteElements(part.set, part.elements)
     for (const part of bySet(elements.added)) addElements(transaction, part.set, part.elements)
     for (const { family, code } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, pickOf(code)!))
+    if (hadAffinity && !hasAffinity) for (const { name } of affinityChains()) transaction.deleteChain(name)
     return transaction
   }
 }

@@ -1,7 +1,7 @@
 import { loopbackStandIns, priorities, tables } from '@weft/api'
 import { type IpAddress, isLoopback, parseIp } from '@weft/ip'
 import {
-  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, fib, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, ne, notIn, notrack, numgen, oneOf, reject, type Rule, rule, set, type MapDeclaration,
+  assign, baseChain, bitAnd, type Chain, chain, concat, ct, deleteFrom, dnat, drop, eq, type Expression, fib, goTo, hasAny, ip, ip6, isIn, jump, lookup, type MapElement, meta, ne, notIn, notrack, numgen, oneOf, reject, type Rule, rule, set, type MapDeclaration, type Statement,
   type SetDeclaration, snat, th, type Table, table, udp, updateIn, vmap,
 } from '@weft/nftables'
 import { portMask } from './affinity.ts'
@@ -84,12 +84,8 @@ export function proxyTable({ node, codes }: TableContext, filled: { readonly set
       // Clients on this node pass on to `services`, which sets the priority anew: whatever is in `local` is also there.
       chain('from-outside', families.map((family) =>
         rule(assign(meta.priority, lookup(portOf(family), sets[family].local)), notIn(header[family].saddr, sets[family].near), vmap(meta.priority, sets[family].pick)))),
-      // What is still addressed to a cluster IP after DNAT is meant for a port that nobody has.
-      chain('unknown', families.flatMap((family) => [
-        forgetBackend(family),
-        rule(isIn(header[family].daddr, sets[family].vip), jump('refused')),
-        rule(isIn(header[family].daddr, sets[family].range), drop),
-      ])),
+      // What is still here is meant for a port that nobody has. Neither source ranges nor the external policy is about cluster IPs.
+      chain('cluster-ips', [rule(jump('services')), rule(jump('refused'))]),
       // Untranslated, the packet of a connection through a Service is a stranger's to either end, and answered by a reset (SVC-28).
       chain('invalid', families.flatMap((family) => [
         rule(isIn(header[family].saddr, sets[family].cluster), drop),
@@ -100,26 +96,42 @@ export function proxyTable({ node, codes }: TableContext, filled: { readonly set
       chain('refused', [rule(eq(meta.l4proto, 'tcp'), reject('tcp reset')), rule(reject())]),
       chain('guard', families.map((family) =>
         rule(isIn(portOf(family), sets[family].guarded), notIn(concat(header[family].daddr, meta.l4proto, th.dport, header[family].saddr), sets[family].allowed), drop))),
-      baseChain('dns-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.raw }, families.map(dnsRequest)),
+      chain('dns-request', families.map(dnsRequest)),
+      chain('dns-reply', families.map(dnsReply)),
+      baseChain('dns-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request'))]),
       // `route`: a rewritten destination must be routed anew. Requests of this node itself, and answers of its DNS server.
-      baseChain('dns-output', { type: 'route', hook: 'output', priority: priorities.raw }, [...families.map(dnsRequest), ...families.map(dnsReply)]),
-      baseChain('guard-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.sourceRanges }, [rule(hasAny(ct.state, 'new'), jump('guard'))]),
-      baseChain('guard-output', { type: 'filter', hook: 'output', priority: priorities.sourceRanges }, [rule(hasAny(ct.state, 'new'), jump('guard'))]),
-      baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.serviceDnat }, [rule(jump('from-outside')), rule(jump('services'))]),
-      baseChain('output', { type: 'nat', hook: 'output', priority: priorities.serviceDnat }, [rule(jump('services'))]),
-      // Before routing, so that it does not take a route to the service range to be refused.
-      baseChain('unknown-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.serviceRefuse }, [rule(hasAny(ct.state, 'new'), jump('unknown'))]),
-      baseChain('unknown-output', { type: 'filter', hook: 'output', priority: priorities.serviceRefuse }, [rule(hasAny(ct.state, 'new'), jump('unknown'))]),
+      baseChain('dns-output', { type: 'route', hook: 'output', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request')), rule(eq(meta.l4proto, 'udp'), jump('dns-reply'))]),
+      // Only the first packet of a connection comes here, so source ranges and refusals cost the others nothing. Before routing, so that no route to the service
+      // range is needed to be refused.
+      baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.serviceDnat }, [...toClusterIps, rule(jump('guard')), rule(jump('from-outside')), rule(jump('services')), ...unclaimed]),
+      baseChain('output', { type: 'nat', hook: 'output', priority: priorities.serviceDnat }, [...toClusterIps, rule(jump('guard')), rule(jump('services')), ...unclaimed]),
+      ...(hasAffinity(codes) ? affinityChains() : []),
       baseChain('invalid-forward', { type: 'filter', hook: 'forward', priority: priorities.serviceInvalid }, [rule(hasAny(ct.state, 'invalid'), jump('invalid'))]),
       ...(node.nodePortIps.some(isLoopback) ? loopbackChains() : []),
-      baseChain('postrouting', { type: 'nat', hook: 'postrouting', priority: priorities.serviceSnat }, node.ips.flatMap(sourceRules)),
+      ...node.ips.map(({ family }, index) => chain(`cluster-source${family}`, [rule(notIn(header[family].saddr, sets[family].cluster), toNode(node.ips[index]!))])),
+      chain('source', node.ips.flatMap(sourceRules)),
+      baseChain('postrouting', { type: 'nat', hook: 'postrouting', priority: priorities.serviceSnat }, [rule(hasAny(ct.status, 'dnat'), jump('source'))]),
     ],
   })
 }
 
+const toClusterIps: readonly Rule[] = families.map((family) => rule(isIn(header[family].daddr, sets[family].vip), goTo('cluster-ips')))
+/** In the range of cluster IPs, and no Service's. */
+const unclaimed: readonly Rule[] = families.map((family) => rule(isIn(header[family].daddr, sets[family].range), drop))
+
+/** Whether clients come back to their backends by some of these codes. */
+export function hasAffinity(codes: TableContext['codes']): boolean {
+  return families.some((family) => codes[family].some((code) => pickOf(code)?.seconds !== undefined))
+}
+
+/** Chains that there are while some port has session affinity: every packet passes them. */
+export function affinityChains(): readonly Chain[] {
+  return (['prerouting', 'output'] as const).map((hook) => baseChain(`affinity-${hook}`, { type: 'filter', hook, priority: priorities.serviceAffinity }, families.map(forgetBackend)))
+}
+
 /** What the choice with session affinity left in the priority. */
 function forgetBackend(family: Family): Rule {
-  return rule(hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), assign(meta.priority, lookup(concat(originalAddress(family), meta.l4proto, ct.original.protoDst), sets[family].affinityPort)), assign(meta.priority, 0))
+  return rule(hasAny(ct.state, 'new'), hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), assign(meta.priority, lookup(concat(originalAddress(family), meta.l4proto, ct.original.protoDst), sets[family].affinityPort)), assign(meta.priority, 0))
 }
 
 function originalAddress(family: Family): Expression {
@@ -143,25 +155,29 @@ function loopbackChains(): readonly Chain[] {
   ]
 }
 
-/** New connections whose answers would miss this node get its address; the client's own is kept wherever possible. */
+/** New connections whose answers would miss this node get its address; the client's own is kept wherever possible. All of them were translated. */
 function sourceRules(address: IpAddress): readonly Rule[] {
   const { family } = address
   const { saddr, daddr } = header[family]
   const original = originalAddress(family)
-  const toNode = snat({ family: nat[family], to: address, flags: ['fully-random'] })
+  const port = concat(original, meta.l4proto, ct.original.protoDst)
   return [
-    rule(hasAny(ct.status, 'dnat'), isIn(concat(saddr, daddr), sets[family].hairpin), toNode),
-    rule(hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), isIn(concat(original, meta.l4proto, ct.original.protoDst), sets[family].public), toNode),
-    rule(hasAny(ct.status, 'dnat'), oneOf(meta.l4proto, transports), isIn(concat(original, meta.l4proto, ct.original.protoDst), sets[family].kept), eq(fib(['saddr'], 'type'), 'local'), ne(saddr, address), toNode),
-    rule(hasAny(ct.status, 'dnat'), isIn(original, sets[family].vip), notIn(saddr, sets[family].cluster), toNode),
+    rule(isIn(concat(saddr, daddr), sets[family].hairpin), toNode(address)),
+    rule(isIn(original, sets[family].vip), goTo(`cluster-source${family}`)),
+    rule(oneOf(meta.l4proto, transports), isIn(port, sets[family].public), toNode(address)),
+    rule(oneOf(meta.l4proto, transports), isIn(port, sets[family].kept), eq(fib(['saddr'], 'type'), 'local'), ne(saddr, address), toNode(address)),
   ]
+}
+
+function toNode(address: IpAddress): Statement {
+  return snat({ family: nat[address.family], to: address, flags: ['fully-random'] })
 }
 
 /** No conntrack entry, so no insertion race of A and AAAA on one socket, and no entry per query. A failed lookup ends the rule before it did anything. */
 function dnsRequest(family: Family): Rule {
   const { saddr, daddr } = header[family]
   const { near, dnsPort: port, dnsServer } = sets[family]
-  return rule(eq(udp.dport, dnsPort), isIn(saddr, near), assign(udp.dport, lookup(daddr, port)), notrack, assign(daddr, lookup(daddr, dnsServer)))
+  return rule(isIn(saddr, near), assign(udp.dport, lookup(daddr, port)), notrack, assign(daddr, lookup(daddr, dnsServer)))
 }
 
 /** Only to clients whose request was rewritten here: others asked through the DNAT of their own node, which expects the server's address. */
