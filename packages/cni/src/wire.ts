@@ -50,11 +50,12 @@ export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan
   if (plan.mtu < leastIpv6Mtu && plan.ips.some(({ family }) => family === 6))
     throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": its MTU is ${plan.mtu}, wanted at least ${leastIpv6Mtu} for IPv6`)
   try {
-    const podIndex = addPair(pod, route, nodeNetnsFd, plan)
-    const { index } = route.link(plan.hostIfname)
+    const podEnd = addPair(pod, route, nodeNetnsFd, plan)
+    // The kernel tells the other end's number with the first; not every kernel does where both numbers are the same.
+    const hostIndex = podEnd.peerIndex ?? route.link(plan.hostIfname).index
     hardenHostEnd(plan.hostIfname)
-    ensureDone(pod.transact(podRequests(podIndex, plan)))
-    ensureDone(route.transact(hostRequests(index, plan)))
+    ensureDone(pod.transact(podRequests(podEnd.index, plan)))
+    ensureDone(route.transact(hostRequests(hostIndex, plan)))
   } catch (error) {
     if (error instanceof CniError) throw error
     const hint = error instanceof NetlinkError && error.code === 'EACCES' && plan.ips.some(({ family }) => family === 6) ? '; is net.ipv6.conf.all.disable_ipv6 set in the pod?' : ''
@@ -62,20 +63,20 @@ export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan
   }
 }
 
-function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan: WirePlan): number {
+function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan: WirePlan): Link {
   const { ifname, podMac, hostIfname, hostMac, mtu } = plan
   // One queue: the kernel's default is one per CPU, each with its sysfs entries, and veth uses more than one with XDP only.
   const both = { mtu, queues: 1 } as const
   const spec = { ...both, kind: 'veth', name: ifname, mac: podMac, peer: { ...both, name: hostIfname, mac: hostMac, netnsFd: nodeNetnsFd } } as const
   try {
-    return pod.addLink(spec).index
+    return pod.addLink(spec)
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
     // Of an ADD that did not live to be undone: the store knows of none, or there would be no address for this one. Both ends go.
     const leftover = route.findLink(hostIfname)
     if (leftover !== undefined) deleteIfThere(route, leftover.index)
     if (pod.findLink(ifname) !== undefined) throw new CniError('ERR_CNI_LINK_EXISTS', `Cannot wire "${ifname}": the pod has an interface of that name, wanted none`, { cause: error })
-    return pod.addLink(spec).index
+    return pod.addLink(spec)
   }
 }
 

@@ -1,4 +1,4 @@
-/** An agent as a process of its own, in the namespace it is started in: to be killed. Arguments: folder, ranges. */
+/** An agent as a process of its own, in the namespace it is started in: to be killed. Arguments: folder, ranges; WEFT_STORE is a folder for its store. */
 import { join } from 'node:path'
 import { Allocator } from '@weft/allocator'
 import { createRegistry, realClock } from '@weft/daemon'
@@ -11,7 +11,7 @@ import { nodeAddresses, podRanges } from './node-fixture.ts'
 
 const [folder = '', ...ranges] = process.argv.slice(2)
 const registry = createRegistry()
-const address = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger: silentLogger, registry })
+const address = await Allocator.open({ storePath: join(process.env['WEFT_STORE'] ?? folder, 'attachments.db'), logger: silentLogger, registry })
 address.setRanges((ranges.length > 0 ? ranges : podRanges).map(parseCidr))
 const cni = createCni({
   config: cniConfigSchema.parse({ socketPath: join(folder, 'cni.sock'), spoolPath: join(folder, 'spool') }),
