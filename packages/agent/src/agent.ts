@@ -55,7 +55,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   const policy = createPolicy({
-    ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, packetLog: await packetLogPresent() ? packetLog : undefined, logger: log('policy'),
+    ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, catchUp: stores.catchUp, packetLog: await packetLogPresent() ? packetLog : undefined, logger: log('policy'),
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
   const cni = createCni({

@@ -1,5 +1,5 @@
 import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
-import { Informers, type InformersOptions, type Store } from '@weft/kube'
+import { catchUp, collectionPath, Informers, type InformersOptions, type Store } from '@weft/kube'
 import { type ServiceCidr, serviceCidrResource } from '@weft/proxy'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
@@ -15,6 +15,8 @@ export interface Stores {
   /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
   readonly serviceCidrs: Store<ServiceCidr>
+  /** Resolves when what decides which policies a namespace's pods have is here as the API server had it at a version. */
+  catchUp(namespace: string, version: string, signal: AbortSignal): Promise<void>
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -25,17 +27,29 @@ interface StoreOptions extends InformersOptions {
 
 export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
   const informers = new Informers(options)
+  const { client, clock } = options
+  const namespaces = informers.keep(namespaceResource)
+  const policies = informers.keep(networkPolicyResource)
+  const clusterKinds = [clusterNetworkPolicyResource, adminNetworkPolicyResource, baselineAdminNetworkPolicyResource].map((resource) => ({ resource, store: informers.keep(resource) }))
   return {
     nodes: informers.keep(nodeResource),
     pods: informers.keep(podResource),
-    namespaces: informers.keep(namespaceResource),
+    namespaces,
     services: informers.keep(serviceResource),
     slices: informers.keep(endpointSliceResource),
-    policies: informers.keep(networkPolicyResource),
-    clusterPolicies: [informers.keep(clusterNetworkPolicyResource), informers.keep(adminNetworkPolicyResource), informers.keep(baselineAdminNetworkPolicyResource)],
+    policies,
+    clusterPolicies: clusterKinds.map(({ store }) => store),
     serviceCidrs: informers.keep(serviceCidrResource),
     // Clusters that assign podCIDRs may not have the CRD at all.
     blocks: withBlocks ? informers.keep({ ...ipBlockResource, optional: true }) : undefined,
+    async catchUp(namespace, version, signal) {
+      const common = { version, clock, signal }
+      await Promise.all([
+        catchUp(client, namespaceResource, namespaces, { ...common, fieldSelector: `metadata.name=${namespace}` }),
+        catchUp(client, networkPolicyResource, policies, { ...common, path: collectionPath(networkPolicyResource.path, namespace) }),
+        ...clusterKinds.map(({ resource, store }) => catchUp(client, { ...resource, optional: true }, store, common)),
+      ])
+    },
     run: (signal) => informers.run(signal),
   }
 }

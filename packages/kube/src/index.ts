@@ -5,6 +5,7 @@ export { type EventSource, type EventTarget, type EventType, targetOf } from './
 export { EventRecorder, type EventRecorderOptions } from './event-recorder.ts'
 export { createKubeClient, type KubeClientOptions } from './http-client.ts'
 export { execInPod, type ExecTarget, type ExecOptions, type ExecResult } from './exec.ts'
+export { catchUp, type CatchUpOptions } from './catch-up.ts'
 export { inClusterClient, type InClusterOptions } from './in-cluster.ts'
 export { eventOnRefused, Informers, type InformersOptions } from './informers.ts'
 export { kubeconfigClient, type KubeconfigOptions } from './kubeconfig.ts'

@@ -13,6 +13,8 @@ export interface PolicyConfig {
   readonly nameGrace: number
   readonly logRate: number
   readonly maxRules: number
+  /** Milliseconds. */
+  readonly watchLag: number
 }
 
 export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
@@ -25,6 +27,8 @@ export const policyConfigSchema: z.ZodType<PolicyConfig> = z.strictObject({
     .describe('Least time between two looks at the connections that changes of policies may concern. Each walks all of conntrack, which takes milliseconds; a connection that is forbidden ends within twice this time.'),
   nameGrace: durationSchema.prefault('1m')
     .describe('How long the addresses of a domain name are allowed beyond their time to live. Raise it where programs go on with addresses that they asked for long ago.'),
+  watchLag: durationSchema.prefault('10s')
+    .describe('How long after it was first seen a pod may be younger than policies that the watch has not told of: a pod that starts within that time waits until the agent has all policies of its namespace and of the cluster that are older than it. 0s asks the API server for nothing, and such a pod may start without them.'),
   maxRules: z.int().min(100).max(100_000).default(4000)
     .describe('Rules in the kernel that one policy may have in a direction, after merging. Policies with more are closed where the rest would allow, with an Event: the kernel takes more than a second for so many, and refuses a batch that is too large. Raise it for policies of thousands of different selectors with different ports.'),
   logRate: z.int().min(1).max(10_000).default(10)

@@ -1,4 +1,4 @@
-export type PolicyErrorCode = 'ERR_POLICY_POD_UNKNOWN' | 'ERR_POLICY_NOT_COMMITTED'
+export type PolicyErrorCode = 'ERR_POLICY_POD_UNKNOWN' | 'ERR_POLICY_BEHIND' | 'ERR_POLICY_NOT_COMMITTED'
 
 /** A pod cannot be covered. */
 export class PolicyError extends Error {

@@ -55,6 +55,38 @@ describe('cover()', () => {
     expect(reach(nft, client, a)).toBe('drop')
   })
 
+  describe('of a pod that the watch told of before the policies that were there first', () => {
+    const young = { ...pod('x/a', {}), metadata: { ...(pod('x/a', {}) as { readonly metadata: object }).metadata, resourceVersion: '70' } }
+
+    test('P4, NP-17: waits until they are here', async () => {
+      const nft = new FakeNft()
+      const stores = storesOf([namespace('x'), young])
+      const asked: string[] = []
+      const came = Promise.withResolvers<void>()
+      await using running = runPolicy({ stores, nft, catchUp: async (...args) => {
+        asked.push(args.slice(0, 2).join(' '))
+        await came.promise
+      } })
+      await running.settled()
+      let isCovered = false
+      const covered = running.policy.cover(attachment('x/a', [a]), running.signal).then(() => { isCovered = true })
+      await running.settled()
+      expect([asked, isCovered]).toEqual([['x 70'], false])
+      stores.policies.put(toNetworkPolicy(denyAll))
+      came.resolve()
+      await covered
+      expect(reach(nft, client, a)).toBe('drop')
+    })
+
+    test('P4: fails, to be tried again, when nobody can tell; a pod that is known for long asks nobody', async () => {
+      await using running = runPolicy({ stores: storesOf([namespace('x'), young]), nft: new FakeNft(), catchUp: () => Promise.reject(new Error('no API server')) })
+      await running.settled()
+      await expect(running.policy.cover(attachment('x/a', [a]), running.signal)).rejects.toMatchObject({ code: 'ERR_POLICY_BEHIND', retryable: true })
+      await running.clock.advance(10_000)
+      await running.policy.cover(attachment('x/a', [a]), running.signal)
+    })
+  })
+
   test('P4: fails while the kernel does not take the filter', async () => {
     const nft = new FakeNft()
     nft.commit = () => {

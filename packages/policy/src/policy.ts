@@ -34,6 +34,10 @@ export interface PolicyDeps {
   readonly podsOfNode?: string | undefined
   /** Close addresses of the node's podCIDRs that no pod of the API has: where nobody calls {@link Policy.cover}, a pod is known by its address only some time after it has started. */
   readonly closesRanges?: boolean | undefined
+  /**
+   * Resolves when the stores have all policies about a namespace, and its labels, as they were when the API server had a version; rejects when that cannot be told. Absent: nobody asks.
+   */
+  readonly catchUp?: ((namespace: string, version: string, signal: AbortSignal) => Promise<void>) | undefined
   readonly nft: Nft
   readonly flows: FlowMarks
   /** Opens the packets of a netlink log group. Absent: nothing is logged. */
@@ -72,7 +76,7 @@ export interface Policy extends Pick<ExplainingPolicy, 'explain' | 'matrix'> {
    * Resolves when the pod's filter is in the kernel (promise P4).
    *
    * @throws {PolicyError} `ERR_POLICY_POD_UNKNOWN` when the API has not told of the pod before the signal aborts: without
-   *   its labels nobody knows which policies select it. `ERR_POLICY_NOT_COMMITTED` when the kernel has not taken the filter by then.
+   *   its labels nobody knows which policies select it. `ERR_POLICY_BEHIND` when the pod is new and it is not sure that all policies older than it are known. `ERR_POLICY_NOT_COMMITTED` when the kernel has not taken the filter by then.
    */
   cover(attachment: Attachment, signal: AbortSignal): Promise<void>
   /** The pod's link is gone and its addresses are about to be free. */
@@ -91,10 +95,12 @@ const expiryMs = 1000
 const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
-  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, nft, clock, logger, registry } = deps
+  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, catchUp, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry)
   const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges, rulesAtMost: config.maxRules, onCut: (policy, message) => tellRefused(policy, [message]) })
   const attached = new AttachedPods()
+  /** When the API first told of each pod of this node, by key. */
+  const firstSeen = new Map<string, number>()
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
   let comparedAt = Number.NEGATIVE_INFINITY
@@ -146,9 +152,22 @@ export function createPolicy(deps: PolicyDeps): Policy {
     logger.trace({ transaction: transaction.text }, 'policy transaction')
   }
 
+  /** A watch may tell of a pod before another one tells of the policies that were there before it. */
+  async function awaitOlderPolicies(pod: Pod, signal: AbortSignal): Promise<void> {
+    const seen = firstSeen.get(objectKey(pod))
+    if (catchUp === undefined || pod.resourceVersion === '' || (seen !== undefined && clock.now() - seen >= config.watchLag)) return
+    try {
+      await catchUp(pod.namespace, pod.resourceVersion, signal)
+    } catch (error) {
+      throw new PolicyError('ERR_POLICY_BEHIND', `Cannot cover pod "${objectKey(pod)}": it is not sure that all policies older than it are known, wanted an answer of the API server`, { cause: error })
+    }
+  }
+
   /** Everything a pod is to us, from what the API and this node say of it now. */
   function setPod(key: string): void {
     const pod = pods.get(key)
+    if (pod === undefined) firstSeen.delete(key)
+    else if (pod.nodeName === nodeName && !firstSeen.has(key)) firstSeen.set(key, clock.now())
     if (pod !== undefined) attached.see(key, pod)
     const own = attached.of(key)
     for (const { key: target, attachment, pod: known } of own) state.setTarget(target, watchTarget(attachment, known))
@@ -312,7 +331,9 @@ export function createPolicy(deps: PolicyDeps): Policy {
     },
     async cover(attachment, signal) {
       const started = clock.now()
-      hold(attachment, await podOf(attachment, signal))
+      const pod = await podOf(attachment, signal)
+      await awaitOlderPolicies(pod, signal)
+      hold(attachment, pods.get(objectKey(pod)) ?? pod)
       try {
         await reconciler.settled(signal)
       } catch (error) {

@@ -1,0 +1,56 @@
+// Read first: "Resource versions" in the Kubernetes API concepts, KEP-5504 (comparable resource versions).
+import type { Clock } from '@weft/daemon'
+import type { KubeClient } from './client.ts'
+import { isNotFound } from './errors.ts'
+import { compareResourceVersions, identityOf, isRecord, keyOf, type StoredObject } from './object.ts'
+import type { Resource } from './resource.ts'
+import type { Store } from './store.ts'
+
+export interface CatchUpOptions {
+  /** The server is asked for a state that is not older, e.g. the resourceVersion of an object that was created after what is looked for. */
+  readonly version: string
+  /** Where the objects are that matter, if not all of the resource. @default resource.path */
+  readonly path?: string | undefined
+  readonly fieldSelector?: string | undefined
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** How often the store is looked at: an update that changes nothing is told to nobody. */
+const lookMs = 5
+/** After so many looks the server is asked anew: what was waited for may be gone. */
+const looksAtMost = 100
+
+/**
+ * Resolves when a store has everything that the server has of a collection, at a version or later: a watch tells of objects in their order, but watches of different
+ * kinds do not wait for each other. What the server has no more may be in the store still.
+ *
+ * @throws {KubeError} When the server cannot be asked; the signal's reason when it aborts.
+ */
+export async function catchUp<T extends StoredObject>(client: KubeClient, resource: Resource<T>, store: Store<T>, options: CatchUpOptions): Promise<void> {
+  const { clock, signal } = options
+  for (;;) {
+    const wanted = await identities(client, resource, options)
+    for (let look = 0; look < looksAtMost; look += 1) {
+      if (wanted.every(({ key, resourceVersion }) => isThere(store.get(key), resourceVersion))) return
+      await clock.sleep(lookMs, { signal })
+    }
+  }
+}
+
+async function identities<T extends StoredObject>(client: KubeClient, { path, optional }: Resource<T>, options: CatchUpOptions): Promise<readonly { readonly key: string, readonly resourceVersion: string }[]> {
+  const { version, fieldSelector, signal } = options
+  try {
+    const list = await client.request('GET', options.path ?? path, { query: { resourceVersion: version, resourceVersionMatch: 'NotOlderThan', fieldSelector }, signal })
+    const items: readonly unknown[] = isRecord(list) && Array.isArray(list['items']) ? list['items'] : []
+    return items.map(identityOf).map((identity) => ({ key: keyOf(identity), resourceVersion: identity.resourceVersion }))
+  } catch (error) {
+    if (optional === true && isNotFound(error)) return []
+    throw error
+  }
+}
+
+/** Versions that cannot be compared are taken as they come. */
+function isThere(object: StoredObject | undefined, resourceVersion: string): boolean {
+  return object !== undefined && compareResourceVersions(object.resourceVersion, resourceVersion) !== -1
+}
