@@ -63,8 +63,8 @@ describe('cover()', () => {
       const stores = storesOf([namespace('x'), young])
       const asked: string[] = []
       const came = Promise.withResolvers<void>()
-      await using running = runPolicy({ stores, nft, catchUp: async (...args) => {
-        asked.push(args.slice(0, 2).join(' '))
+      await using running = runPolicy({ stores, nft, catchUp: async (of, version) => {
+        asked.push(`${of} ${version}`)
         await came.promise
       } })
       await running.settled()
