@@ -30,7 +30,11 @@ export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
   const { client, clock } = options
   const namespaces = informers.keep(namespaceResource)
   const policies = informers.keep(networkPolicyResource)
-  const clusterKinds = [clusterNetworkPolicyResource, adminNetworkPolicyResource, baselineAdminNetworkPolicyResource].map((resource) => ({ resource, store: informers.keep(resource) }))
+  const clusterKinds = [
+    { resource: clusterNetworkPolicyResource, store: informers.keep(clusterNetworkPolicyResource) },
+    { resource: adminNetworkPolicyResource, store: informers.keep(adminNetworkPolicyResource) },
+    { resource: baselineAdminNetworkPolicyResource, store: informers.keep(baselineAdminNetworkPolicyResource) },
+  ]
   return {
     nodes: informers.keep(nodeResource),
     pods: informers.keep(podResource),
