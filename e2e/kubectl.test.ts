@@ -39,13 +39,14 @@ describe.skipIf(missing !== undefined)(skippable('kubectl on the sandbox', missi
 
   test('apply, rollout, describe, scale and delete a Deployment behind a Service', async () => {
     await kubectl(sandbox.handle, ['apply', '-f', '-'], { stdin: manifest })
-    await kubectl(sandbox.handle, ['rollout', 'status', 'deployment/hello', '--timeout=15s'])
+    await kubectl(sandbox.handle, ['rollout', 'status', 'deployment/hello', '--timeout=45s'])
     await kubectl(sandbox.handle, ['scale', 'deployment/hello', '--replicas=3'])
     await kubectl(sandbox.handle, ['apply', '--server-side', '--force-conflicts', '-f', '-'], { stdin: manifest })
     // The third pod is on its way out, and would never be Ready: `kubectl wait` for all of them is no question to ask.
-    await kubectl(sandbox.handle, ['rollout', 'status', 'deployment/hello', '--timeout=15s'])
-    const { status } = JSON.parse(await kubectl(sandbox.handle, ['get', 'deployment', 'hello', '-o', 'json'])) as { readonly status: object }
-    expect(status).toMatchObject({ readyReplicas: 2, updatedReplicas: 2, availableReplicas: 2 })
+    await kubectl(sandbox.handle, ['rollout', 'status', 'deployment/hello', '--timeout=45s'])
+    // As in Kubernetes, a roll-out is done when enough pods are there; those that are too many may be counted for a moment.
+    await expect.poll(async () => (JSON.parse(await kubectl(sandbox.handle, ['get', 'deployment', 'hello', '-o', 'json'])) as { readonly status: object }).status, { timeout: 30_000 })
+      .toMatchObject({ replicas: 2, readyReplicas: 2, updatedReplicas: 2, availableReplicas: 2 })
     expect(await kubectl(sandbox.handle, ['describe', 'service', 'hello'])).toMatch(/Endpoints:\s+10\.244\./)
     const { code, stdout } = await sandbox.cluster.run({ kind: 'pod', namespace: demoNamespace, name: 'client' }, ['weft-probe', 'ask', '[{"kind":"http","host":"hello.default","port":80,"path":"/hostname"}]'])
     expect({ code, answer: (JSON.parse(stdout) as { ok: boolean }[])[0]!.ok }).toEqual({ code: 0, answer: true })

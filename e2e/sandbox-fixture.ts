@@ -47,7 +47,7 @@ export const kubectlProgram: string = process.env['KUBECTL'] ?? 'kubectl'
 
 /** kubectl against a sandbox, as a user would run it. */
 export async function kubectl(handle: SandboxHandle, args: readonly string[], options: { readonly stdin?: string } = {}): Promise<string> {
-  const running = promisify(execFile)(kubectlProgram, ['--kubeconfig', handle.kubeconfigPath, ...args], { timeout: 20_000 })
+  const running = promisify(execFile)(kubectlProgram, ['--kubeconfig', handle.kubeconfigPath, ...args], { timeout: 60_000 })
   running.child.stdin?.end(options.stdin ?? '')
   const { stdout } = await running
   return stdout
