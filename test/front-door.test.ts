@@ -9,7 +9,7 @@ const pinned = /^NODE_VERSION=(\S+)\nPNPM_VERSION=(\S+)$/m.exec(readFileSync(joi
 const [, nodeVersion, pnpmVersion] = pinned
 
 /** What `./weft` may call besides what a test puts there. */
-const tools = ['dirname', 'sed', 'mkdir', 'cmp', 'cp', 'cat', 'find', 'touch']
+const tools = ['dirname', 'sed', 'mkdir', 'cp', 'cat', 'find', 'touch']
 /** A Node or pnpm that tells its version, and what else it was called with. */
 const program = (name: string, version: string): string => `#!/bin/sh\n[ "$1" = --version ] && { echo ${version}; exit; }\necho "${name} $*" >>"$CALLS"\n`
 const npm = (exit = 0): string => `#!/bin/sh
@@ -32,7 +32,7 @@ describe('./weft on a machine with', () => {
     folder = mkdtempSync(join(tmpdir(), 'front-door-'))
     for (const name of ['bin', 'new', 'weft', 'weft/packages/a/src', 'weft/packages/plugin/shim', 'weft/deploy', 'weft/scripts']) mkdirSync(at(name), { recursive: true })
     copyFileSync(join(root, 'weft'), at('weft/weft'))
-    for (const name of ['pnpm-lock.yaml', 'scripts/build-programs.ts']) writeFileSync(at('weft', name), '')
+    for (const name of ['pnpm-lock.yaml', 'scripts/build-programs.ts']) writeFileSync(at('weft', name), '# of the first run\n')
     for (const name of tools) symlinkSync(execFileSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).trim(), at('bin', name))
     put(at('bin/uname'), '#!/bin/sh\n[ "$1" = -s ] && echo Linux || echo x86_64\n')
     put(at('bin/ldd'), '#!/bin/sh\necho "ldd (Debian GLIBC 2.36-9) 2.36"\n')
@@ -62,6 +62,12 @@ describe('./weft on a machine with', () => {
     mkdirSync(at('weft/.weft/programs/current'), { recursive: true })
     put(at('weft/.weft/programs/current/weft.js'), '')
     expect(weft('down').calls).toEqual([expect.stringMatching(/^node .*weft\.js down$/)])
+  })
+
+  test('another lockfile than at the last run installs again, and builds', () => {
+    weft('up')
+    writeFileSync(at('weft/pnpm-lock.yaml'), 'lockfileVersion: 9.0\n')
+    expect(weft('up').calls.slice(0, 2)).toEqual(['pnpm install --frozen-lockfile', expect.stringMatching(/build-programs\.ts$/)])
   })
 
   test.each<readonly [string, () => void, string]>([
