@@ -7,8 +7,8 @@ export type Ask =
   | { readonly kind: 'http', readonly host: string, readonly port: number, readonly path: string, readonly count?: number, readonly timeoutMs?: number }
   /** One datagram and its reply, `count` times, each from a socket of its own; with `ttl`, the datagram dies at the router that would be one too many. */
   | { readonly kind: 'udp', readonly host: string, readonly port: number, readonly message: string, readonly ttl?: number, readonly count?: number, readonly timeoutMs?: number }
-  /** POST of that many bytes; good when both sides computed the same SHA-256. */
-  | { readonly kind: 'upload', readonly host: string, readonly port: number, readonly bytes: number, readonly timeoutMs?: number }
+  /** POST of that many bytes, spread over a time or at once; good when both sides computed the same SHA-256. */
+  | { readonly kind: 'upload', readonly host: string, readonly port: number, readonly bytes: number, readonly overMs?: number, readonly timeoutMs?: number }
   /** A query through the place's own resolver; answers are records as text (`SRV` as `priority weight port target`). */
   | { readonly kind: 'dns', readonly name: string, readonly type: 'A' | 'AAAA' | 'SRV' | 'PTR', readonly timeoutMs?: number }
   /** The routes of the main table, as the kernel prints them in `/proc/net`: two answers, one a family. */

@@ -8,7 +8,7 @@ export interface HttpCall {
   /** @default 'GET' */
   readonly method?: 'GET' | 'POST' | undefined
   /** Bytes to send; produced piece by piece. */
-  readonly body?: { readonly bytes: number, readonly pieces: Iterable<Uint8Array> } | undefined
+  readonly body?: { readonly bytes: number, readonly pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array> } | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly signal: AbortSignal
 }
@@ -64,8 +64,8 @@ export function formatEndpoint(address: string | undefined, port: number | undef
   return bare.includes(':') ? `[${bare}]:${port}` : `${bare}:${port}`
 }
 
-async function send(socket: Socket, pieces: Iterable<Uint8Array>): Promise<void> {
-  for (const piece of pieces) {
+async function send(socket: Socket, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const piece of pieces) {
     if (socket.destroyed) return
     if (socket.write(piece)) continue
     const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -25,8 +25,8 @@ export type Ask =
   | (Addressed & Repeated & { readonly kind: 'tcp' })
   /** One datagram and its reply, each from a socket of its own. */
   | (Addressed & Repeated & { readonly kind: 'udp', readonly message?: string | undefined, readonly ttl?: number | undefined })
-  /** POST of that many bytes to netexec's `/upload`; good when both sides have the same SHA-256. */
-  | (Addressed & { readonly kind: 'upload', readonly bytes: number })
+  /** POST of that many bytes to netexec's `/upload`, spread over a time or at once; good when both sides have the same SHA-256. */
+  | (Addressed & { readonly kind: 'upload', readonly bytes: number, readonly overMs?: number | undefined })
   /** GET of that many bytes from netexec's `/download`; good when all arrived. */
   | (Addressed & { readonly kind: 'download', readonly bytes: number })
   /** A query through the place's own resolver; answers are records as text (`SRV` as `priority weight port target`). */

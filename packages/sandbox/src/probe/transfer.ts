@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outcome } from './question.ts'
 import { ProbeFailure } from './failure.ts'
 import { callHttp } from './http-client.ts'
@@ -10,19 +11,24 @@ interface Transfer {
 }
 
 const pieceBytes = 65_536
+/** Between the pieces of a transfer that is spread over a time. */
+const paceMs = 50
 
 /**
  * Sends bytes to netexec's `/upload` and compares checksums.
  *
  * @throws {ProbeFailure} OTHER when they differ.
  */
-export async function upload({ host, port, bytes }: Transfer, signal: AbortSignal): Promise<Outcome> {
+export async function upload({ host, port, bytes, overMs }: Transfer & { readonly overMs?: number | undefined }, signal: AbortSignal): Promise<Outcome> {
   const hash = createHash('sha256')
-  const pieces = function* (): Iterable<Uint8Array> {
-    for (let sent = 0; sent < bytes; sent += pieceBytes) {
-      const piece = pattern(sent, Math.min(pieceBytes, bytes - sent))
+  // Words of four bytes.
+  const atOnce = overMs === undefined ? pieceBytes : Math.ceil((bytes * paceMs) / overMs / 4) * 4
+  const pieces = async function* (): AsyncIterable<Uint8Array> {
+    for (let sent = 0; sent < bytes; sent += atOnce) {
+      const piece = pattern(sent, Math.min(atOnce, bytes - sent))
       hash.update(piece)
       yield piece
+      if (overMs !== undefined) await sleep(paceMs)
     }
   }
   const { status, body, local, peer } = await callHttp({ host, port, path: '/upload', method: 'POST', body: { bytes, pieces: pieces() }, signal })

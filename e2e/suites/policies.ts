@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Answer, type Ask, Asker, type Cluster, demoNamespace, type LoadReport, type Place, policyNamespace } from '@weft/checks'
+import { expect, test } from 'vitest'
+import { within } from './load.ts'
+
+interface PolicyOptions {
+  /** The cluster with the demo, once it runs. */
+  readonly cluster: () => Cluster
+}
+
+/** `guarded` and `visitor` are of one namespace, on the last node and on the first; `client` is of another, on the first. */
+const client: Place = { kind: 'pod', namespace: demoNamespace, name: 'client' }
+const visitor: Place = { kind: 'pod', namespace: policyNamespace, name: 'visitor' }
+const httpPort = 8080
+const networkPolicies = `/apis/networking.k8s.io/v1/namespaces/${policyNamespace}/networkpolicies`
+const clusterPolicies = '/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies'
+const nameOf = (name: string): object => ({ matchLabels: { 'kubernetes.io/metadata.name': name } })
+
+/** What users of policies count on, over real connections between pods of two nodes. */
+export function enforcesOn({ cluster }: PolicyOptions): void {
+  const ask = (from: Place, question: Ask): Promise<Answer> => new Asker(cluster(), AbortSignal.timeout(60_000)).try(from, question)
+  const reaches = async (from: Place, host: string): Promise<boolean> => (await ask(from, { kind: 'http', host, port: httpPort, path: '/hostname', timeoutMs: 700 })).ok
+  const becomes = async (what: string, want: readonly boolean[], look: () => Promise<readonly boolean[]>): Promise<void> => {
+    expect(await within(10_000, async () => String(await look()) === String(want)), what).toBe(true)
+  }
+
+  test('NP-80 a namespace that is labelled reaches a Service by its name, others do not', async () => {
+    const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'guarded' }, spec: { selector: { app: 'guarded' }, ports: [{ port: httpPort, targetPort: 'http' }] } }
+    const policy = networkPolicy('production', { podSelector: { matchLabels: { app: 'guarded' } }, ingress: [{ from: [{ namespaceSelector: { matchLabels: { purpose: 'production' } } }] }] })
+    const name = `guarded.${policyNamespace}.svc.cluster.local`
+    const label = async (value: string | null): Promise<unknown> => await cluster().kube.request('PATCH', `/api/v1/namespaces/${demoNamespace}`, { body: { metadata: { labels: { purpose: value } } }, contentType: 'application/merge-patch+json' })
+    const both = async (): Promise<readonly boolean[]> => await Promise.all([client, visitor].map((from) => reaches(from, name)))
+    try {
+      await create(`/api/v1/namespaces/${policyNamespace}/services`, service)
+      await becomes('the Service answers both', [true, true], both)
+      await create(networkPolicies, policy)
+      await becomes('nobody is of production', [false, false], both)
+      await label('production')
+      await becomes('the labelled namespace gets through', [true, false], both)
+    } finally {
+      await label(null)
+      await remove(`${networkPolicies}/production`)
+      await remove(`/api/v1/namespaces/${policyNamespace}/services/guarded`)
+    }
+  })
+
+  test('CNP-2, CNP-21 Admin policies, NetworkPolicies and Baseline policies decide in their order', async () => {
+    const host = await addressOf('guarded')
+    const subject = { pods: { namespaceSelector: nameOf(policyNamespace), podSelector: { matchLabels: { app: 'guarded' } } } }
+    const both = async (): Promise<readonly boolean[]> => await Promise.all([client, visitor].map((from) => reaches(from, host)))
+    const ofAdmin = async (action: string): Promise<void> => await replace(clusterPolicies, clusterPolicy('e2e-admin', { tier: 'Admin', priority: 10, subject, ingress: [{ action, from: [{ namespaces: nameOf(demoNamespace) }] }] }))
+    try {
+      await create(clusterPolicies, clusterPolicy('e2e-baseline', { tier: 'Baseline', priority: 10, subject, ingress: [{ action: 'Deny', from: [{ namespaces: {} }] }] }))
+      await becomes('Baseline denies where nobody else speaks', [false, false], both)
+      await create(networkPolicies, networkPolicy('open', { podSelector: { matchLabels: { app: 'guarded' } }, ingress: [{}] }))
+      await becomes('a NetworkPolicy is asked before it', [true, true], both)
+      await ofAdmin('Deny')
+      await becomes('an Admin policy before both', [false, true], both)
+      await ofAdmin('Pass')
+      await becomes('what it passes is the NetworkPolicy\'s', [true, true], both)
+      await remove(`${networkPolicies}/open`)
+      await becomes('and the Baseline\'s without one', [false, false], both)
+      await ofAdmin('Accept')
+      await becomes('unless it is accepted', [true, false], both)
+    } finally {
+      for (const name of ['e2e-admin', 'e2e-baseline']) await remove(`${clusterPolicies}/${name}`)
+      await remove(`${networkPolicies}/open`)
+    }
+  })
+
+  test('NP-16, NP-82 a long connection ends when a policy forbids it, and one that stays allowed goes on', async () => {
+    const host = await addressOf('guarded')
+    const upload: Ask = { kind: 'upload', host, port: httpPort, bytes: 200_000, overMs: 8000, timeoutMs: 14_000 }
+    try {
+      const [forbidden, allowed] = [ask(client, upload), ask(visitor, upload)]
+      await sleep(2000)
+      await create(clusterPolicies, clusterPolicy('e2e-deny', { tier: 'Admin', priority: 10, subject: { namespaces: nameOf(policyNamespace) }, ingress: [{ action: 'Deny', from: [{ namespaces: nameOf(demoNamespace) }] }] }))
+      // Others come and go meanwhile.
+      await create(networkPolicies, networkPolicy('own', { podSelector: {}, ingress: [{ from: [{ podSelector: {} }] }] }))
+      expect([(await allowed).ok, (await forbidden).error]).toEqual([true, 'TIMEOUT'])
+    } finally {
+      await remove(`${clusterPolicies}/e2e-deny`)
+      await remove(`${networkPolicies}/own`)
+    }
+  }, 40_000)
+
+  test('P4, P5 an agent that is killed again and again opens nothing and closes nothing', async (context) => {
+    const { killAgent, nodes } = cluster()
+    if (killAgent === undefined) return context.skip('nobody here may end agents')
+    const host = await addressOf('guarded')
+    try {
+      await create(networkPolicies, networkPolicy('visitor', { podSelector: { matchLabels: { app: 'guarded' } }, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'visitor' } } }] }] }))
+      await becomes('the policy is in force', [false, true], async () => await Promise.all([client, visitor].map((from) => reaches(from, host))))
+      const load: Ask = { kind: 'load', protocol: 'tcp', host, port: httpPort, rate: 100, durationMs: 8000 }
+      const reports = [client, visitor].map(async (from) => JSON.parse((await ask(from, load)).answers[0]!) as LoadReport)
+      for (let turn = 0; turn < 4; turn += 1) {
+        await killAgent(nodes.at(-1)!.name)
+        await sleep(1800)
+      }
+      const [stranger, guest] = await Promise.all(reports) as [LoadReport, LoadReport]
+      expect([stranger.sent, stranger.answered, guest.sent, guest.answered]).toEqual([800, 0, 800, 800])
+    } finally {
+      await remove(`${networkPolicies}/visitor`)
+    }
+  }, 60_000)
+
+  async function addressOf(name: string): Promise<string> {
+    const { status } = await cluster().kube.request<{ readonly status: { readonly podIP: string } }>('GET', `/api/v1/namespaces/${policyNamespace}/pods/${name}`)
+    return status.podIP
+  }
+  async function create(path: string, body: object): Promise<void> {
+    await cluster().kube.request('POST', path, { body })
+  }
+  /** Creates it, or gives it another content. */
+  async function replace(path: string, body: { readonly metadata: { readonly name: string }, readonly spec: object }): Promise<void> {
+    const known = await cluster().kube.request<{ readonly metadata: object }>('GET', `${path}/${body.metadata.name}`).catch(() => undefined)
+    if (known === undefined) await create(path, body)
+    else await cluster().kube.request('PUT', `${path}/${body.metadata.name}`, { body: { ...known, spec: body.spec } })
+  }
+  async function remove(path: string): Promise<void> {
+    await cluster().kube.request('DELETE', path).catch(() => undefined)
+  }
+}
+
+function networkPolicy(name: string, spec: object): object {
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name }, spec: { policyTypes: ['Ingress'], ...spec } }
+}
+
+function clusterPolicy(name: string, spec: object): { readonly metadata: { readonly name: string }, readonly spec: object } {
+  return Object.assign({ apiVersion: 'policy.networking.k8s.io/v1alpha2', kind: 'ClusterNetworkPolicy' }, { metadata: { name }, spec })
+}
