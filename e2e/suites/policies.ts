@@ -20,9 +20,7 @@ const nameOf = (name: string): object => ({ matchLabels: { 'kubernetes.io/metada
 export function enforcesOn({ cluster }: PolicyOptions): void {
   const ask = (from: Place, question: Ask): Promise<Answer> => new Asker(cluster(), AbortSignal.timeout(60_000)).try(from, question)
   const reaches = async (from: Place, host: string): Promise<boolean> => (await ask(from, { kind: 'http', host, port: httpPort, path: '/hostname', timeoutMs: 700 })).ok
-  const becomes = async (what: string, want: readonly boolean[], look: () => Promise<readonly boolean[]>): Promise<void> => {
-    expect(await within(10_000, async () => String(await look()) === String(want)), what).toBe(true)
-  }
+  const becomes = (want: readonly boolean[], look: () => Promise<readonly boolean[]>): Promise<boolean> => within(10_000, async () => String(await look()) === String(want))
 
   test('NP-80 a namespace that is labelled reaches a Service by its name, others do not', async () => {
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'guarded' }, spec: { selector: { app: 'guarded' }, ports: [{ port: httpPort, targetPort: 'http' }] } }
@@ -32,11 +30,11 @@ export function enforcesOn({ cluster }: PolicyOptions): void {
     const both = async (): Promise<readonly boolean[]> => await Promise.all([client, visitor].map((from) => reaches(from, name)))
     try {
       await create(`/api/v1/namespaces/${policyNamespace}/services`, service)
-      await becomes('the Service answers both', [true, true], both)
+      expect(await becomes([true, true], both), 'the Service answers both').toBe(true)
       await create(networkPolicies, policy)
-      await becomes('nobody is of production', [false, false], both)
+      expect(await becomes([false, false], both), 'nobody is of production').toBe(true)
       await label('production')
-      await becomes('the labelled namespace gets through', [true, false], both)
+      expect(await becomes([true, false], both), 'the labelled namespace gets through').toBe(true)
     } finally {
       await label(null)
       await remove(`${networkPolicies}/production`)
@@ -51,17 +49,17 @@ export function enforcesOn({ cluster }: PolicyOptions): void {
     const ofAdmin = async (action: string): Promise<void> => await replace(clusterPolicies, clusterPolicy('e2e-admin', { tier: 'Admin', priority: 10, subject, ingress: [{ action, from: [{ namespaces: nameOf(demoNamespace) }] }] }))
     try {
       await create(clusterPolicies, clusterPolicy('e2e-baseline', { tier: 'Baseline', priority: 10, subject, ingress: [{ action: 'Deny', from: [{ namespaces: {} }] }] }))
-      await becomes('Baseline denies where nobody else speaks', [false, false], both)
+      expect(await becomes([false, false], both), 'Baseline denies where nobody else speaks').toBe(true)
       await create(networkPolicies, networkPolicy('open', { podSelector: { matchLabels: { app: 'guarded' } }, ingress: [{}] }))
-      await becomes('a NetworkPolicy is asked before it', [true, true], both)
+      expect(await becomes([true, true], both), 'a NetworkPolicy is asked before it').toBe(true)
       await ofAdmin('Deny')
-      await becomes('an Admin policy before both', [false, true], both)
+      expect(await becomes([false, true], both), 'an Admin policy before both').toBe(true)
       await ofAdmin('Pass')
-      await becomes('what it passes is the NetworkPolicy\'s', [true, true], both)
+      expect(await becomes([true, true], both), 'what it passes is the NetworkPolicy\'s').toBe(true)
       await remove(`${networkPolicies}/open`)
-      await becomes('and the Baseline\'s without one', [false, false], both)
+      expect(await becomes([false, false], both), 'and the Baseline\'s without one').toBe(true)
       await ofAdmin('Accept')
-      await becomes('unless it is accepted', [true, false], both)
+      expect(await becomes([true, false], both), 'unless it is accepted').toBe(true)
     } finally {
       for (const name of ['e2e-admin', 'e2e-baseline']) await remove(`${clusterPolicies}/${name}`)
       await remove(`${networkPolicies}/open`)
@@ -90,7 +88,7 @@ export function enforcesOn({ cluster }: PolicyOptions): void {
     const host = await addressOf('guarded')
     try {
       await create(networkPolicies, networkPolicy('visitor', { podSelector: { matchLabels: { app: 'guarded' } }, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'visitor' } } }] }] }))
-      await becomes('the policy is in force', [false, true], async () => await Promise.all([client, visitor].map((from) => reaches(from, host))))
+      expect(await becomes([false, true], async () => await Promise.all([client, visitor].map((from) => reaches(from, host)))), 'the policy is in force').toBe(true)
       const load: Ask = { kind: 'load', protocol: 'tcp', host, port: httpPort, rate: 100, durationMs: 8000 }
       const reports = [client, visitor].map(async (from) => JSON.parse((await ask(from, load)).answers[0]!) as LoadReport)
       for (let turn = 0; turn < 4; turn += 1) {
