@@ -1,5 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { bindMount, hideFolder, NetlinkError, setMountAttributes } from '@weft/netlink'
+
+/** What is mounted, and how that is changed. */
+export interface Mounts {
+  /** Text of `/proc/self/mountinfo`. */
+  info(): string
+  setAttributes(path: string, attributes: ReadonlySet<string>): void
+  hideFolder(path: string): void
+}
+
+const ownMounts: Mounts = { info: () => readFileSync('/proc/self/mountinfo', 'utf8'), setAttributes: setMountAttributes, hideFolder }
 
 /** Devices that every container has. */
 const containerDevices: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
@@ -12,16 +23,30 @@ const containerDevices: readonly string[] = ['null', 'zero', 'full', 'random', '
  *
  * @throws {NetlinkError} If something can neither be made read-only nor hidden.
  */
-export function sealMachineTree(tree: string): void {
-  for (const [path, attributes] of mountsAt(tree, readFileSync('/proc/self/mountinfo', 'utf8'))) {
+export function sealMachineTree(tree: string, mounts: Mounts = ownMounts): void {
+  for (const [path, attributes] of mountsAt(tree, mounts.info())) {
     try {
-      setMountAttributes(path, new Set([...attributes, 'ro', 'nodev']))
+      mounts.setAttributes(path, new Set([...attributes, 'ro', 'nodev']))
     } catch (error) {
       // Another mount hides it: containers do not reach it either.
       if (error instanceof NetlinkError && ['ENOENT', 'EINVAL', 'ENOTDIR'].includes(error.code)) continue
       if (path === tree) throw error
-      hideFolder(path)
+      hide(path, { tree, mounts })
     }
+  }
+}
+
+/**
+ * Hides a mount. What lies in a folder of another user's that lets nobody through, as `/var/lib/docker` does, is hidden with
+ * the folder: its owner may open it later.
+ */
+function hide(path: string, { tree, mounts }: { readonly tree: string, readonly mounts: Mounts }): void {
+  try {
+    mounts.hideFolder(path)
+  } catch (error) {
+    const above = dirname(path)
+    if (!(error instanceof NetlinkError) || error.code !== 'EACCES' || above === tree) throw error
+    hide(above, { tree, mounts })
   }
 }
 
