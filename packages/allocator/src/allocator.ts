@@ -161,7 +161,7 @@ export class Allocator implements AsyncDisposable {
 
   /** The runtime has its answer. A failure to write this down is harmless and only rejects the promise. */
   confirm(key: AttachmentKey): Promise<void> {
-    return this.#setState(key, 'attached')
+    return this.find(key)?.state === 'pending' ? this.#setState(key, 'attached') : Promise.resolve()
   }
 
   /**

@@ -1,7 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Allocator } from '@weft/allocator'
@@ -10,47 +7,23 @@ import { silentLogger, skippable } from '@weft/daemon/testing'
 import { readSysctls } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { eventually, hostLinks, networkConfig, prepareNode } from '../test/node-fixture.ts'
-import { installPlugin, type InstalledPlugin, type PluginOutput, programs } from '@weft/plugin/testing'
+import { AgentProcess } from '../test/agent-process.ts'
+import { eventually, hostLinks } from '../test/node-fixture.ts'
+import { programs } from '@weft/plugin/testing'
 
 const [[, program]] = await programs()
 
 const reason = whyNoKernelTests()
 
 describe.skipIf(reason !== undefined)(skippable('an agent in a process of its own', reason), () => {
-  let folder: string
+  let agent: AgentProcess
   let node: TestNamespace
-  let plugin: InstalledPlugin
-  let agent: ChildProcess
 
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'weft-crash-'))
-    node = await prepareNode()
-    plugin = await installPlugin(folder, program)
-    await start()
+    agent = await AgentProcess.create(program)
+    ;({ node } = agent)
   })
-  afterEach(async () => {
-    await kill()
-    await node[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true })
-  })
-
-  async function start(): Promise<void> {
-    // NET_ADMIN alone: no right to enter a pod's namespace (C12).
-    agent = spawn('nsenter', [`--net=${node.path}`, 'setpriv', '--bounding-set=-all,+net_admin', '--inh-caps=-all', '--no-new-privs', process.execPath, '-C', 'dev', new URL('../test/agent-child.ts', import.meta.url).pathname, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
-    await Promise.race([new Promise((resolve) => agent.stdout!.once('data', resolve)), new Promise((_, reject) => agent.once('close', () => reject(new Error('the agent ended'))))])
-  }
-
-  async function kill(): Promise<void> {
-    if (agent.exitCode !== null || agent.signalCode !== null) return
-    const ended = new Promise((resolve) => agent.once('close', resolve))
-    agent.kill('SIGKILL')
-    await ended
-  }
-
-  function call(command: string, containerId: string, netns: string): Promise<PluginOutput> {
-    return plugin.run({ netns: node.path, environment: { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: 'eth0' }, stdin: networkConfig() })
-  }
+  afterEach(() => agent[Symbol.asyncDispose]())
 
   it('has no right but NET_ADMIN (C12)', () => {
     expect(/^CapEff:\s*(\w+)$/m.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))?.[1]).toBe('0000000000001000')
@@ -58,7 +31,7 @@ describe.skipIf(reason !== undefined)(skippable('an agent in a process of its ow
 
   it('wires pods whose host end heeds no router and no redirect (CVE-2020-10749)', async () => {
     await using pod = await TestNamespace.create()
-    expect(await call('ADD', 'a', pod.path)).toMatchObject({ exitCode: 0 })
+    expect(await agent.call('ADD', 'a', pod.path)).toMatchObject({ exitCode: 0 })
     const [link] = hostLinks(node)
     const names = [`net.ipv6.conf.${link}.accept_ra`, `net.ipv6.conf.${link}.accept_redirects`, `net.ipv4.conf.${link}.accept_redirects`, `net.ipv6.conf.${link}.addr_gen_mode`]
     expect(Object.values(await readSysctls(node.path, names))).toEqual(['0', '0', '0', '1'])
@@ -71,29 +44,29 @@ describe.skipIf(reason !== undefined)(skippable('an agent in a process of its ow
     // From before the first system call of a burst to after its last answer.
     for (const [round, afterMs] of [1, 4, 8, 13, 22].entries()) {
       const ids = pods.map((_, index) => `r${round}-${index}`)
-      const adding = Promise.all(pods.map((pod, index) => call('ADD', ids[index]!, pod.path)))
+      const adding = Promise.all(pods.map((pod, index) => agent.call('ADD', ids[index]!, pod.path)))
       await sleep(afterMs)
-      await kill()
+      await agent.kill()
       const first = await adding
       expect(first.map(({ ms }) => ms < 2500)).toEqual([true, true, true, true])
       interrupted += first.filter(({ exitCode }) => exitCode !== 0).length
-      await start()
+      await agent.start()
       // A runtime that was not told of a success comes again; one that was does not.
-      const again = await Promise.all(pods.map(async (pod, index) => first[index]!.exitCode === 0 ? first[index]! : await call('ADD', ids[index]!, pod.path)))
+      const again = await Promise.all(pods.map(async (pod, index) => first[index]!.exitCode === 0 ? first[index]! : await agent.call('ADD', ids[index]!, pod.path)))
       expect(again.map(({ exitCode, stdout }) => exitCode === 0 ? '' : stdout)).toEqual(['', '', '', ''])
       for (const pod of pods) expect(await pod.echoes('172.30.1.11')).toBe(true)
-      const deleting = Promise.all(pods.map((pod, index) => call('DEL', ids[index]!, pod.path)))
+      const deleting = Promise.all(pods.map((pod, index) => agent.call('DEL', ids[index]!, pod.path)))
       await sleep(afterMs)
-      await kill()
+      await agent.kill()
       expect((await deleting).map(({ exitCode }) => exitCode)).toEqual([0, 0, 0, 0])
-      await start()
+      await agent.start()
       await eventually('links go', () => hostLinks(node).length === 0)
     }
     expect(interrupted).toBeGreaterThan(0)
     for (const pod of pods) await pod[Symbol.asyncDispose]()
     await sleep(100)
-    await kill()
-    await using addresses = await Allocator.open({ storePath: join(folder, 'attachments.db'), logger: silentLogger, registry: createRegistry() })
+    await agent.kill()
+    await using addresses = await Allocator.open({ storePath: join(agent.folder, 'attachments.db'), logger: silentLogger, registry: createRegistry() })
     expect(addresses.attachments()).toEqual([])
     expect(node.route.routes({ protocol: 87 })).toEqual([])
   }, 120_000)

@@ -163,6 +163,7 @@ export class SimulatedNode {
     const agent = this.#agent
     const reply = agent === undefined || agent.life.dead ? undefined : await Promise.race([agent.server.handle(call, []), this.#death(agent.life)])
     if (reply !== undefined && agent?.life.dead === false) {
+      reply.sent?.()
       const answer: { readonly code?: number, readonly msg?: string, readonly ips?: readonly { readonly address: string }[] } = reply.stdout === '' ? {} : JSON.parse(reply.stdout)
       return { code: answer.code ?? 0, message: answer.msg ?? '', ips: (answer.ips ?? []).map(({ address }) => address) }
     }

@@ -26,7 +26,7 @@ function handler(del: () => Promise<void>): CallHandler<undefined> {
   }
   const registry = createRegistry()
   return new CallHandler({
-    verbs: { readConfig: () => undefined, add: unasked, check: unasked, del, gc: unasked, status: unasked },
+    verbs: { readConfig: () => undefined, add: unasked, answered: unasked, check: unasked, del, gc: unasked, status: unasked },
     metrics: {
       verbs: new Counter({ name: 'verbs', help: 'x', labelNames: ['verb', 'result'], registers: [registry] }), seconds: new Histogram({ name: 'seconds', help: 'x', labelNames: ['verb'], registers: [registry] }),
       spooled: new Counter({ name: 'spooled', help: 'x', registers: [registry] }),

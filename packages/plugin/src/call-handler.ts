@@ -10,6 +10,11 @@ import type { PluginMetrics, PluginVerbs } from './plugin-verbs.ts'
 import type { Spool } from './spool.ts'
 import { type CniVersion, cniVersions } from './version.ts'
 
+/** A reply, and what is to be done when it is on its way. */
+export interface Answer extends ReplyFrame {
+  readonly sent?: (() => void) | undefined
+}
+
 export interface CallHandlerOptions<Config> {
   readonly verbs: PluginVerbs<Config>
   readonly spool: Spool
@@ -44,7 +49,7 @@ export class CallHandler<Config> {
    *
    * @param fds Taken over: all are closed when the answer is there.
    */
-  async handle(call: CallFrame, fds: readonly number[]): Promise<ReplyFrame> {
+  async handle(call: CallFrame, fds: readonly number[]): Promise<Answer> {
     const { clock, metrics, logger } = this.#options
     const verb = call.environment.get('CNI_COMMAND') ?? ''
     const began = clock.now()
@@ -54,7 +59,7 @@ export class CallHandler<Config> {
       if (request.command !== 'VERSION') version = request.base.cniVersion
       const stdout = await this.#dispatch(request, fds)
       metrics.verbs.inc({ verb, result: 'ok' })
-      return { exitCode: 0, stdout }
+      return { exitCode: 0, stdout, ...request.command === 'ADD' ? { sent: () => this.#options.verbs.answered(request) } : {} }
     } catch (error) {
       const failure = toCniError(error)
       metrics.verbs.inc({ verb: knownVerb(verb), result: failure.code })

@@ -1,9 +1,9 @@
 import { type Clock, Deadlines, type Logger } from '@weft/daemon'
 import { messageOf } from '@weft/daemon/message-of'
 import { type FdRequest, UnixFdServer } from '@weft/netlink'
-import { CallHandler } from './call-handler.ts'
+import { type Answer, CallHandler } from './call-handler.ts'
 import { closeAll } from './descriptors.ts'
-import { type CallFrame, decodeCall, encodeReply, type ReplyFrame } from './frame.ts'
+import { type CallFrame, decodeCall, encodeReply } from './frame.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import type { PluginMetrics, PluginVerbs } from './plugin-verbs.ts'
 import { Spool } from './spool.ts'
@@ -53,7 +53,7 @@ export class PluginServer<Config> {
   }
 
   /** Carries out one call, however it came. */
-  async handle(call: CallFrame, fds: readonly number[]): Promise<ReplyFrame> {
+  async handle(call: CallFrame, fds: readonly number[]): Promise<Answer> {
     return await this.#handler.handle(call, fds)
   }
 
@@ -96,7 +96,9 @@ export class PluginServer<Config> {
       closeAll(request.fds)
       return await request.reply(encodeReply({ exitCode: 1, stdout: `${JSON.stringify({ cniVersion: '1.1.0', code: 6, msg: messageOf(error) })}\n` }))
     }
-    await request.reply(encodeReply(await this.handle(call, request.fds)))
+    const { sent, ...reply } = await this.handle(call, request.fds)
+    await request.reply(encodeReply(reply))
+    sent?.()
   }
 
   /** A plugin may have missed the agent by a moment and spooled; the timeout of the runtime does not matter to a DEL. */

@@ -13,6 +13,8 @@ export interface PluginVerbs<Config> {
   readConfig(config: PluginConfig): Config
   /** @param fds What the shim opened, see {@link takePodNetns}'s callers; the verb closes all of them. */
   add(request: AttachmentRequest<Config>, fds: readonly number[], signal: AbortSignal): Promise<CniResult>
+  /** The runtime has the result of ADD, as far as can be known. */
+  answered(request: AttachmentRequest<Config>): void
   /** @param fds As with ADD. */
   check(request: AttachmentRequest<Config>, fds: readonly number[]): Promise<void>
   del(request: DetachRequest): Promise<void>

@@ -5,7 +5,7 @@ import { linkIdentity } from '../link-name.ts'
 import { formatData } from '../model.ts'
 import { type PodRequest, parseRequestedIp } from '../network-config.ts'
 import { orAborted } from '../or-aborted.ts'
-import type { AddressReservation } from '../ports.ts'
+import type { AddressReservation, AttachmentKey } from '../ports.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { wirePod, type WirePlan } from '../wire.ts'
 import { podGateway, podRoutes } from '../pod-route.ts'
@@ -49,9 +49,12 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     await teardown.remove({ containerId, ifname }, identity.hostIfname).catch((failure: unknown) => logger.error({ error: String(failure), containerId, ifname }, 'attachment not undone'))
     throw addressError(error)
   }
-  // The runtime has its answer with or without this line on disk; without it a repeated ADD starts over.
-  ports.address.confirm({ containerId, ifname }).catch((error: unknown) => logger.warn({ error: String(error), containerId }, 'attachment not confirmed'))
   return result({ request, attachment, plan: { ...plan, ips: attachment.ips }, netns })
+}
+
+/** The runtime has its answer with or without this on disk; before it is sent a repeated ADD starts over. */
+export function confirm({ ports, logger }: VerbContext, { containerId, ifname }: AttachmentKey): void {
+  ports.address.confirm({ containerId, ifname }).catch((error: unknown) => logger.warn({ error: String(error), containerId }, 'attachment not confirmed'))
 }
 
 /** An ADD that the agent did not live to answer, or a DEL whose link is not gone yet, must be over before this one starts. */

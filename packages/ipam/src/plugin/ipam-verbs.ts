@@ -40,12 +40,14 @@ export function ipamVerbs({ allocator, ranges: ownRanges, logger }: IpamVerbsDep
           ranges: config.ranges, families: config.ranges.map(([range]) => range!.subnet.family),
         }, { signal })
         await committed
-        const result = await resultOf(request, addresses)
-        allocator.confirm(request).catch((error: unknown) => logger.warn({ error: messageOf(error), containerId }, 'attachment not confirmed'))
-        return result
+        return await resultOf(request, addresses)
       } catch (error) {
         throw inWordsOfCni(error)
       }
+    },
+
+    answered({ containerId, ifname }) {
+      allocator.confirm({ containerId, ifname }).catch((error: unknown) => logger.warn({ error: messageOf(error), containerId }, 'attachment not confirmed'))
     },
 
     async check(request, fds) {
