@@ -3,7 +3,7 @@ import { backoff, type Clock, type Logger } from '@weft/daemon'
 import type { Nft } from '@weft/nftables'
 
 export interface FollowEditsOptions {
-  readonly nft: Nft
+  readonly nft: Pick<Nft, 'watch'>
   /** Called for every edit of our table by another program, and when edits may have been missed. */
   readonly recheck: () => void
   readonly clock: Clock

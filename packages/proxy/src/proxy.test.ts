@@ -218,6 +218,29 @@ describe('createProxy()', () => {
     await following
   })
 
+  test('fault 24 events that were lost, and a subscription that breaks, make the table be compared', async () => {
+    const clock = new ManualClock()
+    let rechecks = 0
+    let subscriptions = 0
+    const watch = async (): ReturnType<FakeNft['watch']> => {
+      subscriptions += 1
+      const first = subscriptions === 1
+      return await Promise.resolve((async function* () {
+        if (first) yield 'overrun' as const
+        if (first) throw new Error('ENOBUFS')
+        await new Promise(() => undefined)
+      })())
+    }
+    const stop = new AbortController()
+    void followEdits({ nft: { watch }, recheck: () => void (rechecks += 1), clock, logger: silentLogger, signal: stop.signal })
+    await clock.advance(0)
+    expect([subscriptions, rechecks]).toEqual([1, 1])
+    // What happened between two subscriptions nobody told.
+    await clock.advance(1000)
+    expect([subscriptions, rechecks]).toEqual([2, 2])
+    stop.abort()
+  })
+
   test('a commit that fails is followed by a comparison', async () => {
     const nft = new FakeNft()
     let failures = 0
