@@ -55,13 +55,13 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
     ...meta,
     serviceName: meta.labels['kubernetes.io/service-name'] ?? '',
     family,
-    endpoints: type === 'FQDN' ? [] : root.get('endpoints').list().map((endpoint) => {
+    endpoints: type === 'FQDN' ? [] : root.get('endpoints').map((endpoint) => {
       const conditions = endpoint.get('conditions')
       const target = endpoint.get('targetRef')
       const hints = endpoint.get('hints')
       const ready = conditions.get('ready').booleanOr(true)
       return {
-        addresses: endpoint.get('addresses').list().map((entry) => {
+        addresses: endpoint.get('addresses').map((entry) => {
           const address = entry.endpointIp()
           if (address.family !== family) throw entry.fail(`is ${String(entry.value)}, wanted an address of type ${type}`)
           return address
@@ -91,12 +91,8 @@ function readTime(text: string): number | undefined {
   return Number.isNaN(time) ? undefined : time
 }
 
-// Most endpoints have none, and there may be hundreds of thousands.
-const noNames: readonly string[] = []
-
 function namesIn(field: Field): readonly string[] {
-  const items = field.list()
-  return items.length === 0 ? noNames : items.map((item) => item.get('name').name())
+  return field.map((item) => item.get('name').name())
 }
 
 export const endpointSliceResource: ObjectResource<EndpointSlice> = { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }

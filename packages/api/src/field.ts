@@ -1,6 +1,9 @@
 import { type Cidr, cidrFrom, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
 import { InvalidObjectError } from './invalid-object.ts'
 
+const noItems: readonly never[] = Object.freeze([])
+const noStrings: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>)
+
 /** Name of a field in its object, or index of an item in its list. */
 type Step = string | number
 
@@ -50,6 +53,12 @@ export class Field {
     const items = this.items()
     for (const item of items) item.required()
     return items
+  }
+
+  /** What `read` makes of each item of a list. Lists that are empty, as most are, are all the same one: there may be hundreds of thousands of objects. */
+  map<T>(read: (item: Field) => T): readonly T[] {
+    const items = this.list()
+    return items.length === 0 ? noItems : items.map(read)
   }
 
   /** The items of a list, of which some may be null. */
@@ -115,11 +124,13 @@ export class Field {
   /** A map of strings to strings, such as labels. Absent is empty. */
   stringMap(): Readonly<Record<string, string>> {
     // No prototype: labels such as `constructor` and `__proto__` are keys like any other.
-    const map: Record<string, string> = Object.create(null) as Record<string, string>
-    if (!this.present) return map
+    if (!this.present) return noStrings
     const value = this.value
     if (typeof value !== 'object' || Array.isArray(value)) throw this.fail('is not a map')
-    for (const [key, text] of Object.entries(value as object)) {
+    const entries = Object.entries(value as object)
+    if (entries.length === 0) return noStrings
+    const map: Record<string, string> = Object.create(null) as Record<string, string>
+    for (const [key, text] of entries) {
       if (typeof text !== 'string') throw this.fail(`has a value for ${show(key)} that is not a string`)
       map[key] = text
     }

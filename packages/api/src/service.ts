@@ -61,8 +61,8 @@ export function toService(object: unknown): Service {
     type,
     headless,
     clusterIps: clusterIps.map((ip) => ip.endpointIp()),
-    families: spec.get('ipFamilies').list().map((family) => (family.oneOf(['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6)),
-    ports: spec.get('ports').list().map((port) => ({
+    families: spec.get('ipFamilies').map((family) => (family.oneOf(['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6)),
+    ports: spec.get('ports').map((port) => ({
       name: port.get('name').stringOr(''),
       protocol: port.get('protocol').present ? port.get('protocol').oneOf(protocols) : 'TCP',
       port: port.get('port').port(),
@@ -70,11 +70,11 @@ export function toService(object: unknown): Service {
       nodePort: port.get('nodePort').present && port.get('nodePort').value !== 0 ? port.get('nodePort').port() : undefined,
     })),
     externalName: spec.get('externalName').stringOr(''),
-    externalIps: spec.get('externalIPs').list().map((ip) => ip.endpointIp()),
+    externalIps: spec.get('externalIPs').map((ip) => ip.endpointIp()),
     loadBalancerIps: root.get('status').get('loadBalancer').get('ingress').list()
       .filter((ingress) => ingress.get('ip').optionalString() !== undefined && ingress.get('ipMode').stringOr('VIP') === 'VIP')
       .map((ingress) => ingress.get('ip').endpointIp()),
-    loadBalancerSourceRanges: spec.get('loadBalancerSourceRanges').list().map((range) => range.cidr()),
+    loadBalancerSourceRanges: spec.get('loadBalancerSourceRanges').map((range) => range.cidr()),
     internalTrafficPolicy: spec.get('internalTrafficPolicy').present ? spec.get('internalTrafficPolicy').oneOf(policies) : 'Cluster',
     externalTrafficPolicy: spec.get('externalTrafficPolicy').optionalString() === undefined ? 'Cluster' : spec.get('externalTrafficPolicy').oneOf(policies),
     healthCheckNodePort: healthCheckNodePort.present && healthCheckNodePort.value !== 0 ? healthCheckNodePort.port() : undefined,

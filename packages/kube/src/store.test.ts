@@ -85,6 +85,21 @@ describe('Store', () => {
     expect([...store.indexKeys('app')]).toEqual(['y'])
   })
 
+  test('by() lists few and many alike while they come, change and go', () => {
+    const store = new Store<Thing>({ indexes: { owner: ({ labels }) => labels['owner'] } })
+    const names = Array.from({ length: 40 }, (_, index) => `t${index}`)
+    const listed = (): readonly string[] => store.by('owner', 'a').map(({ name }) => name).toSorted()
+    for (const [index, name] of names.entries()) {
+      store.put(thing(name, '1', { owner: 'a' }))
+      expect(listed()).toEqual(names.slice(0, index + 1).toSorted())
+    }
+    const before = store.by('owner', 'a')
+    store.put(thing('t0', '2', { owner: 'b' }))
+    expect([before.length, listed().length, store.by('owner', 'b').length, [...store.indexKeys('owner')].toSorted()]).toEqual([40, 39, 1, ['a', 'b']])
+    for (const name of names) store.remove(`shop/${name}`)
+    expect([listed(), [...store.indexKeys('owner')]]).toEqual([[], []])
+  })
+
   test('addIndex() covers what is there already', () => {
     const store = storeOf([thing('a', '1', { app: 'x', tier: 'x' })])
     store.addIndex('label', ({ labels }) => Object.values(labels))

@@ -1,6 +1,7 @@
 import { formatIp } from '@weft/ip'
 import { ipKey, kinds, type ServiceModel, type VirtualPort } from './model.ts'
 import { ProxyError } from './proxy-error.ts'
+import { SmallMap } from './small-map.ts'
 
 /** A port that a Service asks for and does not get. */
 export interface Refusal {
@@ -28,9 +29,9 @@ interface Claim {
 
 interface Address {
   /** Services that have it as cluster IP. */
-  readonly owners: Set<string>
+  owners: readonly string[]
   /** protocol.port -> who asks for it, nearly always one. */
-  readonly claims: Map<string, Claim[]>
+  readonly claims: SmallMap<readonly Claim[]>
 }
 
 /**
@@ -81,8 +82,8 @@ export class VirtualPorts {
     const refused: Refusal[] = []
     for (const [ip, address] of this.#addresses) {
       yield
-      for (const [port, claims] of address.claims) {
-        const isContested = claims.length > 1 || (address.owners.size > 0 && !address.owners.has(claims[0]!.key))
+      for (const [port, claims] of address.claims.entries()) {
+        const isContested = claims.length > 1 || (address.owners.length > 0 && !address.owners.includes(claims[0]!.key))
         if (isContested) this.#refuse({ ip, port }, { refused, settled: [] })
       }
     }
@@ -116,16 +117,23 @@ export class VirtualPorts {
   }
 
   #claim({ key, vips, ports }: ServiceModel): void {
-    for (const vip of vips) this.#address(ipKey(vip)).owners.add(key)
+    for (const vip of vips) {
+      const address = this.#address(ipKey(vip))
+      if (!address.owners.includes(key)) address.owners = [...address.owners, key]
+    }
     for (const port of ports) {
-      const claims = this.#address(ipKey(port.ip)).claims.getOrInsertComputed(portKey(port), () => [])
+      const { claims } = this.#address(ipKey(port.ip))
+      const known = claims.get(portKey(port)) ?? []
       // A Service that asks twice for one port (which the API server refuses) gets what it asked for first.
-      if (!claims.some((claim) => claim.key === key)) claims.push({ key, port })
+      if (!known.some((claim) => claim.key === key)) claims.set(portKey(port), [...known, { key, port }])
     }
   }
 
   #withdraw({ key, vips, ports }: ServiceModel): void {
-    for (const vip of vips) this.#addresses.get(ipKey(vip))?.owners.delete(key)
+    for (const vip of vips) {
+      const address = this.#addresses.get(ipKey(vip))
+      if (address !== undefined) address.owners = address.owners.filter((owner) => owner !== key)
+    }
     for (const port of ports) {
       const claims = this.#addresses.get(ipKey(port.ip))?.claims
       const kept = claims?.get(portKey(port))?.filter((claim) => claim.key !== key)
@@ -134,12 +142,12 @@ export class VirtualPorts {
     }
     for (const ip of [...vips, ...ports.map((port) => port.ip)]) {
       const address = this.#addresses.get(ipKey(ip))
-      if (address?.owners.size === 0 && address.claims.size === 0) this.#addresses.delete(ipKey(ip))
+      if (address?.owners.length === 0 && address.claims.size === 0) this.#addresses.delete(ipKey(ip))
     }
   }
 
   #address(ip: string): Address {
-    return this.#addresses.getOrInsertComputed(ip, () => ({ owners: new Set<string>(), claims: new Map<string, Claim[]>() }))
+    return this.#addresses.getOrInsertComputed(ip, () => ({ owners: nobody, claims: new SmallMap() }))
   }
 
   #winnerAt({ ip, port }: Place): Claim | undefined {
@@ -171,14 +179,18 @@ interface Place {
   readonly port: string
 }
 
+const nobody: readonly string[] = []
+/** The text of each protocol and port, once however many addresses have it. */
+const portKeys = new Map<string, Map<number, string>>()
+
 function portKey({ protocol, port }: VirtualPort): string {
-  return `${protocol}.${port}`
+  return portKeys.getOrInsertComputed(protocol, () => new Map<number, string>()).getOrInsertComputed(port, () => `${protocol}.${port}`)
 }
 
 function winner({ owners }: Address, claims: readonly Claim[]): Claim | undefined {
   let best: Claim | undefined
   for (const claim of claims) {
-    if (owners.size > 0 && !owners.has(claim.key)) continue
+    if (owners.length > 0 && !owners.includes(claim.key)) continue
     if (best === undefined || precedes(claim, best)) best = claim
   }
   return best
