@@ -103,7 +103,13 @@ async function create({ kube }: Cluster, manifest: Manifest, { signal, deadline 
   }
 }
 
+/** Whether a namespace that was there is not to be used: it goes, or went just now. */
 async function isGoing(kube: Cluster['kube'], namespace: string): Promise<boolean> {
-  const { status } = await kube.request<{ readonly status?: { readonly phase?: string } }>('GET', `/api/v1/namespaces/${namespace}`)
-  return status?.phase === 'Terminating'
+  try {
+    const { status } = await kube.request<{ readonly status?: { readonly phase?: string } }>('GET', `/api/v1/namespaces/${namespace}`)
+    return status?.phase === 'Terminating'
+  } catch (error) {
+    if (isNotFound(error)) return true
+    throw error
+  }
 }

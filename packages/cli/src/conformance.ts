@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, existsSync } from 'node:fs'
 import { glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { readDescriptor } from '@weft/checks'
 import { type JunitCase, readJunit } from './junit.ts'
 import { root, stateDir } from './paths.ts'
@@ -34,6 +34,9 @@ export async function runConformance({ cluster, binary, focus, onStart }: Confor
   const log = join(folder, 'log')
   onStart(log)
   const args = ['--ginkgo.no-color', '--ginkgo.timeout=6h', `--ginkgo.focus=${focus}`, '--kubeconfig', kubeconfig, '--provider', 'skeleton', '--num-nodes', String(Object.keys(nodes).length), '--dump-logs-on-failure=false', '--report-dir', folder]
+  // The one it was built with, if it lies beside it; else that of PATH.
+  const kubectl = join(dirname(binary), 'kubectl')
+  if (existsSync(kubectl)) args.push('--kubectl-path', kubectl)
   const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const output = createWriteStream(log)
   child.stdout.pipe(output, { end: false })

@@ -75,15 +75,35 @@ async function untilEnded(kube: KubeConnection, labelSelector: string, { signal,
 }
 
 /**
- * Remembers whom the Service of DNS chose, and on which ports, before it becomes ours.
+ * Remembers whom the Service of DNS chose, and on which ports, before it becomes ours; and lets it choose those who answer now by all of
+ * their labels: ours carry the one that everybody knows DNS by, and must not be asked on ports of others.
  *
  * @returns Whether somebody else answers behind it: it must not become ours before our servers answer.
  */
 export async function rememberDnsService(kube: KubeConnection, { signal }: { readonly signal: AbortSignal }): Promise<boolean> {
   const service = await find(kube, servicePath, signal)
-  if (service?.spec.selector === undefined || service.spec.selector['app.kubernetes.io/name'] === 'weft') return false
-  if (service.metadata.annotations?.[annotation] === undefined) await patchObject(kube, servicePath, { metadata: { annotations: { [annotation]: JSON.stringify({ selector: service.spec.selector, ports: service.spec.ports }) } } }, { type: 'merge', signal })
-  return true
+  if (service?.spec.selector === undefined || isOurs(service.spec.selector)) return false
+  const before = service.metadata.annotations?.[annotation] ?? JSON.stringify({ selector: service.spec.selector, ports: service.spec.ports })
+  const selector = await exactLabels(kube, (JSON.parse(before) as DnsBefore).selector, signal)
+  await patchObject(kube, servicePath, { metadata: { annotations: { [annotation]: before } }, ...(selector === undefined ? {} : { spec: { selector } }) }, { type: 'merge', signal })
+  return selector !== undefined
+}
+
+interface DnsBefore {
+  readonly selector: Labels
+  readonly ports: readonly object[]
+}
+
+function isOurs(labels: Labels): boolean {
+  return labels['app.kubernetes.io/name'] === 'weft'
+}
+
+/** Labels that all pods of a selector have and ours have not; undefined when there are none. */
+async function exactLabels(kube: KubeConnection, selector: Labels, signal: AbortSignal): Promise<Labels | undefined> {
+  const { items } = await listObjects(kube, '/api/v1/namespaces/kube-system/pods', { labelSelector: labelsText(selector), signal })
+  const [first, ...others] = (items as readonly { readonly metadata: { readonly labels: Labels } }[]).map(({ metadata }) => metadata.labels).filter((labels) => !isOurs(labels))
+  const common = Object.entries(first ?? {}).filter(([key, value]) => others.every((labels) => labels[key] === value))
+  return common.length > Object.keys(selector).length ? Object.fromEntries(common) : undefined
 }
 
 /**
@@ -103,29 +123,68 @@ export async function untilDnsIsOurs(kube: KubeConnection, { signal, clock, time
 }
 
 /**
- * Gives kube-proxy and CoreDNS their work back.
+ * Gives kube-proxy and CoreDNS their work back, and waits until they do it: nobody else will in a moment. The Service of DNS comes
+ * last, when somebody stands behind it; `releaseDnsService` ends that when our servers have.
  *
  * @returns What was given back; the Service of DNS is among it when it was somebody's before.
+ * @throws {InstallError} `ERR_INSTALL_TIMEOUT` when one of them does not start; run again, that one is not waited for.
  */
-export async function giveBack(kube: KubeConnection, { signal }: { readonly signal: AbortSignal }): Promise<readonly string[]> {
+export async function giveBack(kube: KubeConnection, options: Pick<TakeOverOptions, 'signal' | 'clock' | 'timeoutMs'>): Promise<readonly string[]> {
+  const { signal } = options
   const done: string[] = []
-  const each = async (path: string, name: string, patchOf: (before: string) => object): Promise<void> => {
-    const object = await find(kube, path, signal)
-    const before = object?.metadata.annotations?.[annotation]
-    if (before === undefined) return
-    await patchObject(kube, path, [
-      { op: 'remove', path: `/metadata/annotations/${annotation.replace('/', '~1')}` },
-      ...Object.entries(patchOf(before)).map(([field, value]: [string, unknown]) => ({ op: 'add', path: field, value })),
-    ], { type: 'json', signal })
-    done.push(name)
+  const each = async (path: string, name: string, patchOf: (before: string) => Readonly<Record<string, unknown>>): Promise<boolean> => {
+    const isDone = await restore(kube, path, patchOf, signal)
+    if (isDone) done.push(name)
+    return isDone
   }
-  await each(kubeProxyPath, 'kube-proxy', (before) => ({ '/spec/template/spec/nodeSelector': JSON.parse(before) as unknown }))
-  await each(coreDnsPath, 'CoreDNS', (before) => ({ '/spec/replicas': Number(before) }))
-  await each(servicePath, 'Service kube-dns', (before) => {
-    const { selector, ports } = JSON.parse(before) as Workload['spec']
+  if (await each(kubeProxyPath, 'kube-proxy', (before) => ({ '/spec/template/spec/nodeSelector': JSON.parse(before) as unknown }))) {
+    await untilWorking(kube, kubeProxyPath, options, ({ numberReady = 0, desiredNumberScheduled = 0 }) => numberReady > 0 && numberReady >= desiredNumberScheduled)
+  }
+  if (await each(coreDnsPath, 'CoreDNS', (before) => ({ '/spec/replicas': Number(before) }))) {
+    await untilWorking(kube, coreDnsPath, options, ({ availableReplicas = 0 }) => availableReplicas > 0)
+  }
+  const before = (await find(kube, servicePath, signal))?.metadata.annotations?.[annotation]
+  if (before === undefined) return done
+  const { selector, ports } = JSON.parse(before) as DnsBefore
+  const exact = await exactLabels(kube, selector, signal)
+  if (exact !== undefined) await patchObject(kube, servicePath, [{ op: 'add', path: '/spec/selector', value: exact }, { op: 'add', path: '/spec/ports', value: ports }], { type: 'json', signal })
+  return [...done, 'Service kube-dns']
+}
+
+/** The Service of DNS chooses as it did before us. */
+export async function releaseDnsService(kube: KubeConnection, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  await restore(kube, servicePath, (before) => {
+    const { selector, ports } = JSON.parse(before) as DnsBefore
     return { '/spec/selector': selector, '/spec/ports': ports }
-  })
-  return done
+  }, signal)
+}
+
+/** @returns False when there is nothing to give back. */
+async function restore(kube: KubeConnection, path: string, patchOf: (before: string) => Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<boolean> {
+  const before = (await find(kube, path, signal))?.metadata.annotations?.[annotation]
+  if (before === undefined) return false
+  await patchObject(kube, path, [
+    { op: 'remove', path: `/metadata/annotations/${annotation.replace('/', '~1')}` },
+    ...Object.entries(patchOf(before)).map(([field, value]) => ({ op: 'add', path: field, value })),
+  ], { type: 'json', signal })
+  return true
+}
+
+interface WorkloadStatus {
+  readonly observedGeneration?: number
+  readonly numberReady?: number
+  readonly desiredNumberScheduled?: number
+  readonly availableReplicas?: number
+}
+
+async function untilWorking(kube: KubeConnection, path: string, { signal, clock, timeoutMs }: Pick<TakeOverOptions, 'signal' | 'clock' | 'timeoutMs'>, works: (status: WorkloadStatus) => boolean): Promise<void> {
+  const deadline = clock.now() + timeoutMs
+  for (;;) {
+    const { metadata, status = {} } = await getObject<{ readonly metadata: { readonly generation?: number }, readonly status?: WorkloadStatus }>(kube, path, { signal })
+    if ((status.observedGeneration ?? 0) >= (metadata.generation ?? 0) && works(status)) return
+    if (clock.now() > deadline) throw new InstallError('ERR_INSTALL_TIMEOUT', `Cannot give back "${path}": its pods are not Ready after ${timeoutMs / 1000} s; mend them, or run the same command again to go on without`)
+    await clock.sleep(pollMs, { signal })
+  }
 }
 
 /** As of `kubectl -l`. */

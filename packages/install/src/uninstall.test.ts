@@ -10,7 +10,7 @@ const onProgress = (): void => undefined
 describe('uninstall()', () => {
   let cluster: FakeCluster
   const remove = async (): ReturnType<typeof uninstall> => await uninstall(cluster.kube, { signal, clock: cluster.clock, timeoutMs: 10_000, onProgress })
-  const objectsLeft = (): readonly string[] => ['/api/v1/configmaps', '/api/v1/serviceaccounts', '/api/v1/services', '/apis/apps/v1/daemonsets', '/apis/apps/v1/deployments', '/apis/rbac.authorization.k8s.io/v1/clusterroles', '/apis/policy/v1/poddisruptionbudgets', '/api/v1/pods']
+  const objectsLeft = (): readonly string[] => ['/api/v1/configmaps', '/api/v1/serviceaccounts', '/api/v1/services', '/apis/apps/v1/daemonsets', '/apis/apps/v1/deployments', '/apis/rbac.authorization.k8s.io/v1/clusterroles', '/apis/policy/v1/poddisruptionbudgets', '/apis/coordination.k8s.io/v1/leases', '/api/v1/pods']
     .flatMap((collection) => cluster.server.api.objects(collection).map(({ metadata: { name } }) => `${collection}/${name}`))
 
   beforeEach(async () => {
@@ -20,6 +20,7 @@ describe('uninstall()', () => {
   afterEach(async () => cluster[Symbol.asyncDispose]())
 
   test('every node is cleaned after its agent ended, objects go, definitions of custom resources stay', async () => {
+    cluster.server.api.put('/apis/coordination.k8s.io/v1/leases', { metadata: { name: 'weft-controller', namespace: 'kube-system' } })
     expect(await remove()).toEqual({ nodes: [{ node: 'a', ok: true, output: expect.any(String) }, { node: 'b', ok: true, output: expect.any(String) }], givenBack: [] })
     expect(objectsLeft()).toEqual([])
     expect(cluster.server.api.objects('/apis/apiextensions.k8s.io/v1/customresourcedefinitions')).toHaveLength(customResources.length)

@@ -1,11 +1,11 @@
 import { nodeResource } from '@weft/api'
 import type { Clock } from '@weft/daemon'
-import { getObject, isNotFound, type KubeConnection, listObjects, patchObject } from '@weft/kube'
+import { deleteObject, getObject, isNotFound, type KubeConnection, listObjects, patchObject } from '@weft/kube'
 import { manifests, valuesSchema } from '@weft/manifests'
 import { InstallError } from './errors.ts'
 import { type NodeOutcome, type NodeProgram, runOnNodes } from './node-pods.ts'
 import { deleteAll, pathOf } from './objects.ts'
-import { giveBack, nowhere } from './takeover.ts'
+import { giveBack, nowhere, releaseDnsService } from './takeover.ts'
 
 export interface UninstallOptions {
   readonly signal: AbortSignal
@@ -21,6 +21,8 @@ export interface Uninstalled {
 }
 
 const pollMs = 300
+/** Made by the controllers, not by an installation. */
+const leasePath = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/weft-controller'
 /** Of the node, writable: what an installation writes on it. The nodes have the agent's image, and its volumes say where the node keeps plugins. */
 function cleanProgram({ spec: { template: { spec: { containers, volumes = [] } } } }: AgentSet): NodeProgram {
   const folderOf = (volume: string): string => {
@@ -55,13 +57,14 @@ export async function uninstall(kube: KubeConnection, { signal, clock, timeoutMs
   const objects = manifests(valuesSchema.parse({ apiServers: ['https://127.0.0.1'] })).filter(({ kind }) => kind !== 'CustomResourceDefinition')
   const agentSet = objects.find(({ kind }) => kind === 'DaemonSet')!
   onProgress('giving back what others did before')
-  const givenBack = await giveBack(kube, { signal })
+  const givenBack = await giveBack(kube, { signal, clock, timeoutMs })
 
   onProgress('ending programs')
   const agents = await findObject<AgentSet>(kube, pathOf(agentSet))
   if (agents !== undefined) await patchObject(kube, pathOf(agentSet), { spec: { template: { spec: { nodeSelector: nowhere } } } }, { type: 'merge', signal })
   await deleteAll(kube, objects.filter(({ kind }) => kind === 'Deployment'), { signal })
   await untilGone(kube, { signal, clock, timeoutMs })
+  await releaseDnsService(kube, { signal })
 
   const nodes = (await listObjects(kube, nodeResource.path, { signal })).items.map(nodeResource.trim).map(({ name }) => name)
   // Without an agent nothing was ever started here, or all nodes are clean already.
@@ -74,6 +77,7 @@ export async function uninstall(kube: KubeConnection, { signal, clock, timeoutMs
   const dnsService = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'kube-dns')!
   const isOurs = (await findObject<SelectingService>(kube, pathOf(dnsService)))?.spec.selector?.['app.kubernetes.io/name'] === 'weft'
   await deleteAll(kube, objects.filter((object) => object !== dnsService || isOurs), { signal })
+  await deleteObject(kube, leasePath, { signal })
   return { nodes: outcomes, givenBack }
 }
 
