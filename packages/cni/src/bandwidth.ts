@@ -50,9 +50,22 @@ function readLimit(direction: string, bitsPerSecond: number | null | undefined, 
 /** What one end of a link may send; a bucket that holds no whole frame would let nothing pass. */
 export function limitRequests(ifIndex: number, limit: RateLimit | undefined, mtu: number): readonly ReturnType<typeof requests.replaceTbf>[] {
   if (limit === undefined) return []
-  const bytesPerSecond = Math.max(1, Math.round(limit.bitsPerSecond / 8))
-  const burstBytes = Math.max(Math.round(limit.burstBits / 8), mtu + ethernetHeader)
+  const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
   return [requests.replaceTbf({ ifIndex, bytesPerSecond: BigInt(bytesPerSecond), burstBytes, limitBytes: Math.min(largestLimit, Math.round(bytesPerSecond * longestWaitSeconds) + burstBytes) })]
+}
+
+/** Whether a link's bucket is the one that a limit makes; the kernel tells its size as a time. */
+export function isBucketOf(bucket: { readonly bytesPerSecond: bigint, readonly burstBytes: number } | undefined, limit: RateLimit, mtu: number): boolean {
+  if (bucket === undefined) return false
+  const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
+  return bucket.bytesPerSecond === BigInt(bytesPerSecond) && Math.abs(bucket.burstBytes - burstBytes) <= Math.max(roughBytes, burstBytes * roughShare)
+}
+
+const roughBytes = 64
+const roughShare = 0.01
+
+function inBytes({ bitsPerSecond, burstBits }: RateLimit, mtu: number): { readonly bytesPerSecond: number, readonly burstBytes: number } {
+  return { bytesPerSecond: Math.max(1, Math.round(bitsPerSecond / 8)), burstBytes: Math.max(Math.round(burstBits / 8), mtu + ethernetHeader) }
 }
 
 const ethernetHeader = 14

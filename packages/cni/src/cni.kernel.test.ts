@@ -23,6 +23,11 @@ function resultOf(stdout: string): Result {
   return result
 }
 
+/** For `JSON.stringify`. */
+function bigints(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value
+}
+
 function errorOf(stdout: string): { readonly code: number, readonly msg: string } {
   const error: { readonly code: number, readonly msg: string } = JSON.parse(stdout)
   return error
@@ -272,6 +277,18 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     expect(pour(node.namespace, '10.244.1.2', 7000, 1_000_000)).toBeGreaterThan(800)
     expect(pour(limited.namespace, '10.244.1.3', 7000, 1_000_000)).toBeGreaterThan(800)
     const check = async (): Promise<string> => (await node.call('CHECK', { containerId: 'limited', netns: limited.namespace.path, config: { ...config, prevResult: limited.result } })).stdout
+    expect(await check()).toBe('')
+    const hostIndex = (): number => node.namespace.route.link(linkIdentity('limited', 'eth0').hostIfname).index
+    const bucket = (): unknown => node.namespace.route.tokenBuckets().find(({ ifIndex }) => ifIndex === hostIndex())
+    const before = bucket()
+    expect(before).toEqual({ ifIndex: hostIndex(), bytesPerSecond: 1_000_000n, burstBytes: expect.closeTo(50_000, -2) as unknown })
+    // Somebody gives it more, somebody else takes it away: both are put back.
+    for (const change of [['replace', 'dev', linkIdentity('limited', 'eth0').hostIfname, 'root', 'tbf', 'rate', '900mbit', 'burst', '50kb', 'latency', '20ms'], ['del', 'dev', linkIdentity('limited', 'eth0').hostIfname, 'root']]) {
+      node.namespace.exec('tc', ['qdisc', ...change])
+      expect(errorOf(await check()).msg).toContain(`limit of bandwidth is ${change[0] === 'del' ? 'missing' : 'another'} on weft`)
+      node.cni.recheck()
+      await eventually('the limit is put back', () => JSON.stringify(bucket(), bigints) === JSON.stringify(before, bigints))
+    }
     expect(await check()).toBe('')
     limited.namespace.exec('tc', ['qdisc', 'del', 'dev', 'eth0', 'root'])
     expect(errorOf(await check()).msg).toContain('limit of bandwidth is missing on eth0')

@@ -2,6 +2,7 @@ import { routeProtocols } from '@weft/api'
 import { firstIp, formatIp } from '@weft/ip'
 import { ensureDone, type RouteSocket } from '@weft/netlink'
 import { messageOf } from '@weft/daemon/message-of'
+import { isBucketOf } from './bandwidth.ts'
 import { parseData } from './model.ts'
 import type { NodeAddresses, StoredAttachment } from './ports.ts'
 import { hostRequests } from './wire.ts'
@@ -23,13 +24,15 @@ export interface HostSideOutcome {
 export function mendHostSide(route: RouteSocket, attachments: readonly StoredAttachment[], node: NodeAddresses): HostSideOutcome {
   const links = new Map(route.links({ kind: 'veth' }).map((link) => [link.name, link]))
   const routes = new Map(route.routes({ table: mainTable, protocol: routeProtocols.cni }).map((entry) => [formatIp(firstIp(entry.destination)), entry]))
+  const limited = attachments.some(({ data }) => parseData(data).bandwidth?.ingress !== undefined)
+  const buckets = new Map(limited ? route.tokenBuckets().map((bucket) => [bucket.ifIndex, bucket]) : [])
   const mended: string[] = []
   const errors: Error[] = []
   for (const attachment of attachments) {
     const link = links.get(attachment.hostIfname)
     if (link === undefined || attachment.state === 'releasing') continue
     const { podMac, bandwidth } = parseData(attachment.data)
-    const whole = link.up && (bandwidth?.ingress === undefined || link.qdisc === 'tbf') && attachment.ips.every((ip) => {
+    const whole = link.up && (bandwidth?.ingress === undefined || isBucketOf(buckets.get(link.index), bandwidth.ingress, link.mtu)) && attachment.ips.every((ip) => {
       const entry = routes.get(formatIp(ip))
       return entry?.ifIndex === link.index && entry.source?.bits === node[ip.family]?.bits
     })

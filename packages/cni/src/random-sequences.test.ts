@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { FakeKernel } from '../test/fake-kernel.ts'
+import { randomFrom } from '../test/random.ts'
 import { SimulatedNode } from '../test/simulated-node.ts'
 import { linkIdentity } from './link-name.ts'
 
@@ -25,17 +26,6 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 interface Runtime {
   readonly attached: Map<string, { readonly ips: readonly string[], readonly life: number }>
   readonly unsure: Set<string>
-}
-
-/** A small random generator (mulberry32), so that a seed names a sequence. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0
-  return (below) => {
-    state = (state + 0x6d2b_79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
 }
 
 async function add(node: SimulatedNode, runtime: Runtime, id: string, random: (below: number) => number): Promise<void> {

@@ -2,7 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs'
 import { routeProtocols } from '@weft/api'
 import { cidrFrom, formatIp, type IpAddress, type MacAddress } from '@weft/ip'
 import { ensureDone, isAlreadyExists, isNotFound, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
-import { type Bandwidth, limitRequests, type RateLimit } from './bandwidth.ts'
+import { type Bandwidth, isBucketOf, limitRequests, type RateLimit } from './bandwidth.ts'
 import { CniError } from '@weft/plugin'
 import type { LinkIdentity } from './link-name.ts'
 import { everywhere, podGateway } from './pod-route.ts'
@@ -159,19 +159,19 @@ export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, h
   const podLink = pod.findLink(ifname)
   const hostLink = node.findLink(hostIfname)
   return [
-    ...linkDifferences(ifname, podLink, bandwidth?.egress),
-    ...linkDifferences(hostIfname, hostLink, bandwidth?.ingress),
+    ...linkDifferences(pod, ifname, podLink, bandwidth?.egress),
+    ...linkDifferences(node, hostIfname, hostLink, bandwidth?.ingress),
     ...podLink === undefined ? [] : podDifferences(pod, podLink, { ips, podMac }),
     ...hostLink === undefined ? [] : hostDifferences(node, hostLink, ips),
   ]
 }
 
-function linkDifferences(name: string, link: Link | undefined, limit: RateLimit | undefined): readonly string[] {
+function linkDifferences(socket: RouteSocket, name: string, link: Link | undefined, limit: RateLimit | undefined): readonly string[] {
   if (link === undefined) return [`interface ${name} is missing`]
   return [
     ...link.kind === 'veth' ? [] : [`interface ${name} is of kind ${link.kind ?? 'unknown'}, wanted veth`],
     ...link.up ? [] : [`interface ${name} is down`],
-    ...limit === undefined || link.qdisc === 'tbf' ? [] : [`limit of bandwidth is missing on ${name}`],
+    ...limit === undefined || isBucketOf(socket.tokenBuckets().find(({ ifIndex }) => ifIndex === link.index), limit, link.mtu) ? [] : [`limit of bandwidth is ${link.qdisc === 'tbf' ? 'another' : 'missing'} on ${name}`],
   ]
 }
 

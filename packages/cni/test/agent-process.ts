@@ -74,8 +74,8 @@ export class AgentProcess implements AsyncDisposable {
     if (this.#known) await new Promise((resolve) => this.#agent!.once('close', resolve))
   }
 
-  async call(command: string, containerId: string, netns: string): Promise<PluginOutput> {
-    return await this.#plugin.run({ netns: this.node.path, environment: { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: 'eth0' }, stdin: networkConfig() })
+  async call(command: string, containerId: string, netns: string, config: Readonly<Record<string, unknown>> = {}): Promise<PluginOutput> {
+    return await this.#plugin.run({ netns: this.node.path, environment: { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_NETNS: netns, CNI_IFNAME: 'eth0' }, stdin: networkConfig(config) })
   }
 
   /**

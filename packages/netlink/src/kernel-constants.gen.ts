@@ -18,6 +18,7 @@ export const RTM_NEWRULE = 32
 export const RTM_DELRULE = 33
 export const RTM_GETRULE = 34
 export const RTM_NEWQDISC = 36
+export const RTM_GETQDISC = 38
 
 // multicast groups
 export const RTNLGRP_LINK = 1

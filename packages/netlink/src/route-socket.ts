@@ -11,6 +11,8 @@ import type { NetlinkMessage, NetlinkRequest } from './message.ts'
 import { decodeFdbEntry, decodeNeighbour, listFdbRequest, listNeighboursRequest } from './neighbour.ts'
 import type { FdbEntry, FdbSpec, Neighbour, NeighbourSpec } from './neighbour.ts'
 import { requests } from './requests.ts'
+import { decodeTokenBucket, listQdiscsRequest } from './qdisc.ts'
+import type { TokenBucket } from './qdisc.ts'
 import { decodeRoute, getRouteRequest, listRoutesRequest } from './route.ts'
 import type { Route, RouteFilter, RouteSpec } from './route.ts'
 import { decodeRule, listRulesRequest } from './rule.ts'
@@ -143,6 +145,11 @@ export class RouteSocket implements Disposable {
       if (error instanceof NetlinkError && (error.code === 'ENETUNREACH' || error.code === 'EHOSTUNREACH')) return undefined
       throw error
     }
+  }
+
+  /** Token buckets of all links of this namespace. */
+  tokenBuckets(): TokenBucket[] {
+    return this.socket.dump(listQdiscsRequest()).map(decodeTokenBucket).filter((bucket) => bucket !== undefined)
   }
 
   addRoute(spec: RouteSpec): void {
