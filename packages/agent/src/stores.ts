@@ -15,8 +15,8 @@ export interface Stores {
   /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
   readonly serviceCidrs: Store<ServiceCidr>
-  /** Resolves when what decides which policies a namespace's pods have is here as the API server had it at a version. */
-  catchUp(namespace: string, version: string, signal: AbortSignal): Promise<void>
+  /** Resolves when what decides which policies a namespace's pods have is here as the API server had it at a version, or has it now. */
+  catchUp(namespace: string, version: string | undefined, signal: AbortSignal): Promise<void>
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
 }

@@ -7,8 +7,8 @@ import type { Resource } from './resource.ts'
 import type { Store } from './store.ts'
 
 export interface CatchUpOptions {
-  /** The server is asked for a state that is not older, e.g. the resourceVersion of an object that was created after what is looked for. */
-  readonly version: string
+  /** The server is asked for a state that is not older, e.g. the resourceVersion of an object that was created after what is looked for. @default the newest */
+  readonly version?: string | undefined
   /** Where the objects are that matter, if not all of the resource. @default resource.path */
   readonly path?: string | undefined
   readonly fieldSelector?: string | undefined
@@ -22,7 +22,7 @@ const lookMs = 5
 const looksAtMost = 100
 
 /**
- * Resolves when a store has everything that the server has of a collection, at a version or later: a watch tells of objects in their order, but watches of different
+ * Resolves when a store has everything that the server has of a collection, now or at a version or later: a watch tells of objects in their order, but watches of different
  * kinds do not wait for each other. What the server has no more may be in the store still.
  *
  * @throws {KubeError} When the server cannot be asked; the signal's reason when it aborts.
@@ -41,7 +41,7 @@ export async function catchUp<T extends StoredObject>(client: KubeClient, resour
 async function identities<T extends StoredObject>(client: KubeClient, { path, optional }: Resource<T>, options: CatchUpOptions): Promise<readonly { readonly key: string, readonly resourceVersion: string }[]> {
   const { version, fieldSelector, signal } = options
   try {
-    const list = await client.request('GET', options.path ?? path, { query: { resourceVersion: version, resourceVersionMatch: 'NotOlderThan', fieldSelector }, signal })
+    const list = await client.request('GET', options.path ?? path, { query: { ...(version === undefined ? {} : { resourceVersion: version, resourceVersionMatch: 'NotOlderThan' }), fieldSelector }, signal })
     const items: readonly unknown[] = isRecord(list) && Array.isArray(list['items']) ? list['items'] : []
     return items.map(identityOf).map((identity) => ({ key: keyOf(identity), resourceVersion: identity.resourceVersion }))
   } catch (error) {

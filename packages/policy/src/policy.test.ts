@@ -4,8 +4,10 @@ import { baseChain, diffTable, eq, formatTable, notrack, rule, table, udp } from
 import { FakeNft, type Trace } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
 import { describe, expect, test } from 'vitest'
-import { clusterPolicy, dnsObjects, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
+import { clusterPolicy, dnsObjects, namespace, networkPolicy, node, nodeName, pod, storesOf } from '../test/cluster.ts'
+import { clusterOf } from '../test/evaluated.ts'
 import { attachment, kernelOf, runPolicy, stateOf } from '../test/running.ts'
+import { createEvaluator } from './evaluator/index.ts'
 import { PolicyError } from './policy-error.ts'
 
 const a = '10.244.1.2'
@@ -264,6 +266,47 @@ describe('a policy that goes', () => {
     expect(running.policy.dump()).toBe(formatTable(stateOf([]).table()))
   })
 
+  test.each([[true, 'drop'], [false, 'accept']] as const)('CVE-2024-7598: that its namespace is being deleted (%s) is asked before it is forgotten, for its watch may be behind', async (deleting, verdict) => {
+    const nft = new FakeNft()
+    const stores = storesOf([...world, denyAll, networkPolicy('x/more', {})])
+    const asked: (string | undefined)[][] = []
+    await using running = runPolicy({ stores, nft, adopt: [attachment('x/a', [a])], catchUp: async (name, version) => {
+      asked.push([name, version])
+      await Promise.resolve()
+      stores.namespaces.put(toNamespace(namespace('x', {}, deleting)))
+    } })
+    await running.settled()
+    for (const key of ['x/deny', 'x/more']) stores.policies.remove(key)
+    await running.settled()
+    await running.settled()
+    expect([asked, reach(nft, client, a)]).toEqual([[['x', undefined]], verdict])
+  })
+
+  test.each([['is being deleted', namespace('x', {}, true)], ['is gone', undefined]])('CVE-2024-7598: its pods are closed by an agent that starts when it is gone and its namespace %s', async (_, left) => {
+    const nft = new FakeNft()
+    const both = [attachment('x/a', [a]), attachment('x/open', ['10.244.1.3'])]
+    const pods = [pod('x/a', { ips: [a], labels: { app: 'a' } }), pod('x/open', { ips: ['10.244.1.3'] })]
+    const inOfA = networkPolicy('x/in', { podSelector: { matchLabels: { app: 'a' } }, ingress: [{ ports: [{ port: 80 }] }] })
+    {
+      await using first = runPolicy({ stores: storesOf([namespace('x'), ...pods, inOfA]), nft, adopt: both })
+      await first.settled()
+      expect([reach(nft, client, a, 80), reach(nft, client, a, 81)]).toEqual(['accept', 'drop'])
+    }
+    for (let start = 0; start < 2; start += 1) {
+      await using next = runPolicy({ stores: storesOf([...(left === undefined ? [] : [left]), ...pods]), nft, adopt: both })
+      await next.settled()
+      // What it may have allowed nobody knows; where it said nothing, nothing changes.
+      expect([reach(nft, client, a, 80), reach(nft, client, a, 81), reach(nft, a, client), reach(nft, client, '10.244.1.3')]).toEqual(['drop', 'drop', 'accept', 'accept'])
+      // The kubelet's last words about it change nothing.
+      next.stores.pods.put(toPod(pod('x/a', { ips: [a], labels: { app: 'a' }, deleting: true })))
+      await next.settled()
+      expect(reach(nft, client, a, 80)).toBe('drop')
+    }
+    await using last = runPolicy({ stores: storesOf([namespace('x'), ...pods]), nft, adopt: both })
+    await last.settled()
+    expect(reach(nft, client, a, 81)).toBe('accept')
+  })
+
   test('CVE-2024-7598: is gone with a namespace that was made anew', async () => {
     const nft = new FakeNft()
     const stores = storesOf([...world, denyAll])
@@ -337,6 +380,20 @@ describe('the cluster DNS', () => {
     ['other networks', { to: [{ ipBlock: { cidr: '203.0.113.0/24' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
   ])('a rule that means %s does not', (_, rule) => {
     expect(ask(egress(rule))).toBe('drop')
+  })
+
+  test('CNP-14: a Deny on nodes closes everything of them but the servers on them, in the kernel and in the evaluator', () => {
+    const objects = [...world, ...dnsObjects(), node(nodeName, ['172.30.1.11']), node('node-2', ['172.30.1.12']), clusterPolicy('no-nodes', { tier: 'Admin', priority: 1, egress: [{ action: 'Deny', to: [{ nodes: {} }] }] })]
+    const judge = createEvaluator(clusterOf(objects))
+    const nft = kernelOf(stateOf(objects))
+    for (const to of ['172.30.1.11', '172.30.1.12']) {
+      const say = (protocol: 'udp' | 'tcp' | 'icmp', dport?: number): readonly [string, boolean] => [
+        nft.trace({ saddr: a, daddr: to, protocol, ...(dport === undefined ? { icmpType: 'echo-request' } : { dport, sport: 5353 }), iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict,
+        judge({ from: parseIp(a), to: parseIp(to), ...(protocol === 'icmp' ? { protocol: 'ICMP' } : { protocol: protocol === 'udp' ? 'UDP' : 'TCP', port: dport! }) }).egress.allowed,
+      ]
+      expect([say('udp', 10_053), say('tcp', 10_053)]).toEqual([['accept', true], ['accept', true]])
+      expect([say('tcp', 22), say('udp', 53), say('icmp')]).toEqual([['drop', false], ['drop', false], ['drop', false]])
+    }
   })
 
   test('only its own ports of the node are open', () => {

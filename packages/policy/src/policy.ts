@@ -3,7 +3,7 @@ import type { IpAddress } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
-import { countRules, diffTable, formatTable, type Nft, partsOf, type Transaction } from '@weft/nftables'
+import { countRules, diffTable, formatTable, type Nft, partsOf, type Table, type Transaction } from '@weft/nftables'
 import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
 import { createEvaluator } from './evaluator/index.ts'
@@ -35,9 +35,9 @@ export interface PolicyDeps {
   /** Close addresses of the node's podCIDRs that no pod of the API has: where nobody calls {@link Policy.cover}, a pod is known by its address only some time after it has started. */
   readonly closesRanges?: boolean | undefined
   /**
-   * Resolves when the stores have all policies about a namespace, and its labels, as they were when the API server had a version; rejects when that cannot be told. Absent: nobody asks.
+   * Resolves when the stores have all policies about a namespace, and its labels, as they were when the API server had a version, or as they are; rejects when that cannot be told. Absent: nobody asks.
    */
-  readonly catchUp?: ((namespace: string, version: string, signal: AbortSignal) => Promise<void>) | undefined
+  readonly catchUp?: ((namespace: string, version: string | undefined, signal: AbortSignal) => Promise<void>) | undefined
   readonly nft: Nft
   readonly flows: FlowMarks
   /** Opens the packets of a netlink log group. Absent: nothing is logged. */
@@ -99,6 +99,8 @@ export function createPolicy(deps: PolicyDeps): Policy {
   const metrics = policyMetrics(registry)
   const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges, rulesAtMost: config.maxRules, onCut: (policy, message) => tellRefused(policy, [message]) })
   const attached = new AttachedPods()
+  /** Keys of policies that are gone, by namespace, while it is asked whether that goes too. */
+  const going = new Map<string, Set<string>>()
   /** When the API first told of each pod of this node, by key. */
   const firstSeen = new Map<string, number>()
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
@@ -117,7 +119,10 @@ export function createPolicy(deps: PolicyDeps): Policy {
     const isFirst = comparedAt === Number.NEGATIVE_INFINITY
     const whole = compare || started - comparedAt >= config.resync
     const current = whole ? nft.read('inet', tables.policy) : undefined
-    if (isFirst) adoptNames(current, started)
+    if (isFirst && current !== undefined) {
+      adoptNames(current.table, started)
+      state.adopt(current.table)
+    }
     state.domains.expire(started)
     const transaction = whole ? diffTable(current, state.table()) : state.transaction()
     // Should the commit fail, only a comparison knows what the kernel has.
@@ -132,8 +137,8 @@ export function createPolicy(deps: PolicyDeps): Policy {
   }
 
   /** What an earlier process learnt is in the kernel only, and connections are there that need it. */
-  function adoptNames(current: ReturnType<Nft['read']>, now: number): void {
-    for (const { name, elements } of current?.table.sets ?? []) {
+  function adoptNames({ sets }: Table, now: number): void {
+    for (const { name, elements } of sets) {
       if (isDomainSet(name)) for (const { key } of elements) state.domains.adopt(name, partsOf(key)[0] as IpAddress, now + config.nameGrace)
     }
   }
@@ -192,9 +197,33 @@ export function createPolicy(deps: PolicyDeps): Policy {
     if (closesRanges && name === nodeName && node !== undefined) state.setPodRanges(node.podCidrs)
   }
 
-  function setPolicy(key: string, policy: NetworkPolicy | undefined): void {
+  function setPolicy(key: string, policy: NetworkPolicy): void {
     tellProblems(policy)
     state.setPolicy(key, policy)
+  }
+
+  /** Of a namespace that goes its policies may go before its pods, and the watch of policies may be the first to tell: whether it goes is asked before they are forgotten (CVE-2024-7598). */
+  async function forgetPolicies(namespace: string, keys: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
+    await catchUp!(namespace, undefined, signal).catch((error: unknown) => logger.debug({ err: error, namespace }, 'it is not sure whether the namespace of policies goes with them'))
+    going.delete(namespace)
+    for (const key of keys) if (policies.get(key) === undefined) state.setPolicy(key, undefined)
+    reconciler.trigger()
+  }
+
+  function forgetPolicy(key: string, signal: AbortSignal): void {
+    const namespace = key.slice(0, key.indexOf('/'))
+    if (catchUp === undefined || !state.protects(namespace)) {
+      state.setPolicy(key, undefined)
+      return
+    }
+    const known = going.get(namespace)
+    if (known !== undefined) {
+      known.add(key)
+      return
+    }
+    const keys = new Set([key])
+    going.set(namespace, keys)
+    void forgetPolicies(namespace, keys, signal)
   }
 
   function setClusterPolicy(old: ClusterNetworkPolicy | undefined, policy: ClusterNetworkPolicy | undefined): void {
@@ -222,7 +251,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
   }
 
   /** Subscribes to everything; each change edits the state at once, and the loop commits what has come together. */
-  function follow(): () => void {
+  function follow(signal: AbortSignal): () => void {
     const changed = <T>(edit: (change: T) => void) => (change: T): void => {
       edit(change)
       reconciler.trigger()
@@ -231,7 +260,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     const ends = [
       namespaces.subscribe(changed(({ key, new: now }) => state.setNamespace(key, now === undefined ? undefined : watchNamespace(now))), { replay: true }),
       pods.subscribe(changed(({ key }) => setPod(key)), { replay: true }),
-      policies.subscribe(changed(({ key, new: now }) => setPolicy(key, now)), { replay: true }),
+      policies.subscribe(changed(({ key, new: now }) => (now === undefined ? forgetPolicy(key, signal) : setPolicy(key, now))), { replay: true }),
       ...clusterPolicies.map((store) => store.subscribe(changed(({ old, new: now }) => setClusterPolicy(old, now)), { replay: true })),
       nodes.subscribe(changed(({ key, new: now }) => setNode(key, now)), { replay: true }),
       services.subscribe((change) => { if (change.key === config.dnsService) changed(setDns)(undefined) }),
@@ -301,7 +330,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     async run(signal) {
       // Before there is a rule that logs.
       const packets = await openLog(signal)
-      const end = follow()
+      const end = follow(signal)
       await Promise.all([reconciler.run(signal), flows.run(signal), forgetNames(signal), ...(packets === undefined ? [] : [writeLog(packets)])])
       end()
     },

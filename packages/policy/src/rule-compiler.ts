@@ -1,5 +1,5 @@
 import { formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, protocolNumbers, selectorMatches } from '@weft/api'
-import { type Comment, concat, eq, type Expression, isIn, meta, range, type Rule, rule, sctp, type SetDeclaration, type Statement, tcp, th, udp } from '@weft/nftables'
+import { type Comment, concat, eq, type Expression, isIn, meta, ne, notIn, range, type Rule, rule, sctp, type SetDeclaration, type Statement, tcp, th, udp } from '@weft/nftables'
 import { addressRanges, addressSpans, type Block, formatBlock, inBlocks } from './address-ranges.ts'
 import type { DnsPeer } from './model.ts'
 import { commentOf, type Direction, dnsSetName, domainSetName, families, type Family, networkPortsSetName, networkSetName, nodeSetName, portSetName, selectorSetName, textHash } from './names.ts'
@@ -103,7 +103,7 @@ export class RuleCompiler {
     // Without addresses to compare one rule serves both families.
     if (peers.length === 0 && named.length === 0) return [rule(...numeric, ...verdict)]
     return families.flatMap((family) => {
-      const matches = peers.length === 0 ? [[]] : this.#peerMatches(direction, family, peers)
+      const matches = peers.length === 0 ? [[]] : this.#peerMatches(direction, family, { peers, ports })
       return matches.flatMap((match) => [
         ...(ports.length === 0 || ranges.length > 0 ? [rule(...match, ...numeric, ...verdict)] : []),
         ...named.map((port) => rule(...match, isIn(socketOf(family), portSetName(family, this.#namedPort(port).id)), ...verdict)),
@@ -112,28 +112,42 @@ export class RuleCompiler {
   }
 
   /** A match for each selector, for each name, and one for all networks together; each once, whatever the peers repeat. */
-  #peerMatches(direction: Direction, family: Family, peers: readonly PolicyPeer[]): readonly Matches[] {
+  #peerMatches(direction: Direction, family: Family, { peers, ports }: PolicyRule): readonly Matches[] {
     const selectors = [...new Map(peers.flatMap((peer) => (peer.kind === 'pods' ? [peerSelector(this.#namespace, peer)] : [])).map((selector) => [selector.id, selector])).values()]
     // Few selectors are shared with whoever writes them too; many are one lookup.
     const found = selectors.length > sharedAtMost ? [anyOf(selectors)] : selectors
     for (const selector of found) this.#selectors.set(selector.id, selector)
-    const names = new Set([...found.map(({ id }) => selectorSetName(family, id)), ...peers.flatMap((peer) => (peer.kind === 'ipBlock' || peer.kind === 'pods' ? [] : [this.#setOf(family, peer)]))])
-    return [...[...names].map((name) => [isIn(peerAddress(direction, family), name)]), ...this.#networkMatch(direction, family, peers)]
+    const names = new Set([...found.map(({ id }) => selectorSetName(family, id)), ...peers.flatMap((peer) => (peer.kind === 'domain' ? [this.#domainSet(family, peer.name)] : []))])
+    return [
+      ...[...names].map((name) => [isIn(peerAddress(direction, family), name)]),
+      ...new Set(peers.flatMap((peer) => (peer.kind === 'nodes' ? [this.#nodeSet(family, peer.nodes)] : []))).values().flatMap((name) => this.#nodeMatches(family, name, ports)),
+      ...this.#networkMatch(direction, family, peers),
+    ]
   }
 
-  #setOf(family: Family, peer: Extract<PolicyPeer, { readonly kind: 'nodes' | 'domain' }>): string {
-    switch (peer.kind) {
-      case 'nodes': {
-        const text = formatLabelSelector(peer.nodes)
-        const selector: NodeSelector = { id: textHash(text), text, labels: peer.nodes }
-        this.#nodes.set(selector.id, selector)
-        return nodeSetName(family, selector.id)
-      }
-      case 'domain':
-        this.#domains.add(peer.name)
-        return domainSetName(family, peer.name)
-      default: return peer satisfies never
-    }
+  /**
+   * Nodes, but not the servers of the cluster DNS on them: those are pods to who writes policies. A packet without ports is none of theirs, and has no ports to
+   * look up.
+   */
+  #nodeMatches(family: Family, set: string, ports: readonly PolicyPort[]): readonly Matches[] {
+    const isNode = isIn(header[family].daddr, set)
+    const dns = this.#context.dns?.ports ?? []
+    if (dns.length === 0) return [[isNode]]
+    const withPorts = [isNode, ...dns.map(({ protocol, port }) => notIn(socketOf(family), dnsSetName(family, protocol, port)))]
+    // Those of a rule that names ports have some.
+    return ports.length > 0 ? [withPorts] : [withPorts, [isNode, ...new Set(dns.map(({ protocol }) => protocol)).values().map((protocol) => ne(meta.l4proto, protocolNumbers[protocol]))]]
+  }
+
+  #nodeSet(family: Family, labels: LabelSelector): string {
+    const text = formatLabelSelector(labels)
+    const selector: NodeSelector = { id: textHash(text), text, labels }
+    this.#nodes.set(selector.id, selector)
+    return nodeSetName(family, selector.id)
+  }
+
+  #domainSet(family: Family, name: string): string {
+    this.#domains.add(name)
+    return domainSetName(family, name)
   }
 
   #networkMatch(direction: Direction, family: Family, peers: readonly PolicyPeer[]): readonly Matches[] {

@@ -1,10 +1,10 @@
 import type { ClusterNetworkPolicy, NetworkPolicy } from '@weft/api'
 import { type Cidr, formatCidr, formatIp, type IpAddress } from '@weft/ip'
-import type { MapDeclaration, SetDeclaration, Table, Transaction } from '@weft/nftables'
+import { type MapDeclaration, partsOf, type SetDeclaration, type Table, type Transaction } from '@weft/nftables'
 import { DnsSets } from './dns-sets.ts'
 import { DomainSets } from './domain-sets.ts'
 import type { DnsPeer, PolicyNamespace, PolicyNode, PolicyPod, TargetPod } from './model.ts'
-import { families } from './names.ts'
+import { directions, families } from './names.ts'
 import { NodeSets } from './node-sets.ts'
 import { PeerSets } from './peer-sets.ts'
 import { PoliciesInUse } from './policies-in-use.ts'
@@ -126,7 +126,19 @@ export class PolicyState {
     const { dns } = this.#inUse.context
     if (name === dns?.namespace) this.#setContext(dns)
     // A namespace of that name was made anew, or its deletion never was.
-    if (!this.#isLeaving(name)) this.#dropOrphans(name)
+    if (this.#isLeaving(name)) return
+    this.#dropOrphans(name)
+    this.#targets.forgiveLost(name)
+  }
+
+  /** What an earlier process left in the kernel. Pods of namespaces that are being deleted may have lost their policies since: where they had some, they are closed. */
+  adopt({ maps }: Table): void {
+    const chains = new Map<string, string>()
+    for (const direction of directions) for (const family of families) for (const { key, data } of maps.find(({ name }) => name === sets[family][direction].name)?.elements ?? []) {
+      const [ip] = partsOf(key)
+      if (typeof data === 'object' && 'kind' in data && data.kind === 'verdict' && data.chain !== undefined) chains.set(`${direction} ${formatIp(ip as IpAddress)}`, data.chain)
+    }
+    this.#targets.closeLost((namespace) => this.#isLeaving(namespace), (direction, ip) => chains.get(`${direction} ${formatIp(ip)}`))
   }
 
   setPolicy(key: string, source: NetworkPolicy | undefined): void {
@@ -148,6 +160,11 @@ export class PolicyState {
   /** A pod as peer; undefined when it is gone. */
   setPeer(key: string, pod: PolicyPod | undefined): void {
     this.#peers.setPod(key, pod)
+  }
+
+  /** Whether pods of a namespace are here. */
+  protects(namespace: string): boolean {
+    return this.#targets.has(namespace)
   }
 
   /** A node as peer; undefined when it is gone. */

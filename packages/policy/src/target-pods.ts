@@ -28,6 +28,8 @@ interface Target {
   /** Those that select it, by key; undefined while nobody knows, and then it is closed. */
   policies: Map<string, PolicyHead> | undefined
   isolation: Isolation
+  /** Where policies closed it that nobody knows any more: it stays closed there until its link is gone. */
+  readonly lost: readonly Direction[]
 }
 
 /** Policies that some pods have, asked one after the other: Admin policies in their order, or NetworkPolicies in audit mode. */
@@ -102,7 +104,34 @@ export class TargetPods {
     }
     if (pod === undefined) this.#targets.delete(key)
     else {
-      this.#enter(key, { pod, policies: this.#policiesOf(pod), isolation: {} })
+      this.#enter(key, { pod, policies: this.#policiesOf(pod), isolation: {}, lost: before?.lost ?? [] })
+      this.#changed.add(key)
+    }
+  }
+
+  /**
+   * Closes pods of namespaces that are leaving where they had policies which they do not have now: those may have gone before their pods (CVE-2024-7598).
+   *
+   * @param chainAt The chain of an address in the kernel, as an earlier process left it.
+   */
+  closeLost(isLeaving: (namespace: string) => boolean, chainAt: (direction: Direction, ip: IpAddress) => string | undefined): void {
+    this.realise()
+    for (const [key, target] of this.#targets) {
+      const { identity, ips } = target.pod
+      if (identity === undefined || !isLeaving(identity.namespace)) continue
+      const lost = directions.filter((direction) => ips.some((ip) => ![undefined, target.isolation[direction]?.pod].includes(chainAt(direction, ip))))
+      if (lost.length === 0) continue
+      this.#targets.set(key, { ...target, lost })
+      this.#changed.add(key)
+    }
+  }
+
+  /** Nothing of a namespace is lost: it was made anew. */
+  forgiveLost(namespace: string): void {
+    for (const key of this.#byNamespace.get(namespace) ?? []) {
+      const target = this.#targets.get(key)!
+      if (target.lost.length === 0) continue
+      this.#targets.set(key, { ...target, lost: [] })
       this.#changed.add(key)
     }
   }
@@ -201,11 +230,12 @@ export class TargetPods {
   }
 
   /** The chains of a pod, made where they are new. */
-  #acquire({ policies }: Target): Isolation {
+  #acquire({ policies, lost }: Target): Isolation {
     if (policies === undefined) return closed
     const isolation: Partial<Record<Direction, Way>> = {}
     const heads = [...policies.values()].sort(compareHeads)
-    for (const direction of directions) {
+    for (const direction of lost) isolation[direction] = unknown
+    for (const direction of directions.filter((each) => !lost.includes(each))) {
       const own = heads.filter((head) => head.directions.includes(direction))
       const of = (tier: Tier): readonly PolicyHead[] => own.filter((head) => head.tier === tier)
       const [admin, network] = [of('Admin'), of('NetworkPolicy')]

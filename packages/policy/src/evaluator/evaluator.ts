@@ -87,9 +87,10 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
     if (peers.length === 1 && subjects.length === 1 && peers[0] === subjects[0]) return open('same pod', subjects[0])
     if (direction === 'ingress' && subjects.every(({ nodeName }) => nodes.get(nodeName)?.addresses.some((ip) => equalIp(ip, other)) === true)) return open('own node', subjects[0])
     const server = direction === 'ingress' ? subjects : peers
+    const asDns = direction === 'egress' ? dnsReadings(cluster.dns, packet) : []
     const readings = [
-      { peer: { ips: [other], pods: peers }, served: { protocol: packet.protocol, port: packet.port, names: namesOf(server, packet) } },
-      ...(direction === 'egress' ? dnsReadings(cluster.dns, packet) : []),
+      { peer: { ips: [other], pods: peers, isDns: asDns.length > 0 }, served: { protocol: packet.protocol, port: packet.port, names: namesOf(server, packet) } },
+      ...asDns,
     ]
     // Whose address it is while two claim it, nobody knows: both must allow.
     const judged = subjects.map((subject) => judgeSubject(direction, subject, readings))
@@ -121,5 +122,5 @@ function dnsReadings(dns: DnsPeer | undefined, { to, protocol, port }: Packet): 
   if (dns === undefined) return []
   const isServer = ({ endpoints }: DnsPeer['ports'][number]): boolean => endpoints.some((endpoint) => endpoint.port === port && equalIp(endpoint.ip, to))
   return dns.ports.filter((each) => each.protocol === protocol && isServer(each))
-    .map((each) => ({ peer: { ips: [to, ...dns.vips], pods: [dns] }, served: { protocol, port: each.port, names: [each.name] } }))
+    .map((each) => ({ peer: { ips: [to, ...dns.vips], pods: [dns], isDns: true }, served: { protocol, port: each.port, names: [each.name] } }))
 }

@@ -30,7 +30,7 @@ export function peerTest(wanted: PolicyPeer, { namespace, opens, context }: Peer
     }
     case 'nodes': {
       const addresses = context.nodes.filter(({ labels }) => selectorMatches(wanted.nodes, labels)).flatMap((node) => node.addresses)
-      return ({ ips }) => ips.some((ip) => addresses.some((each) => equalIp(each, ip)))
+      return ({ ips, isDns }) => !isDns && ips.some((ip) => addresses.some((each) => equalIp(each, ip)))
     }
     case 'domain': {
       const addresses = new Set(context.names.entries().filter(([name]) => isNameOf(wanted.name, name)).flatMap(([, ips]) => ips.map(formatIp)))

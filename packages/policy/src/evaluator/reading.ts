@@ -13,6 +13,8 @@ export interface Peer {
   readonly ips: readonly IpAddress[]
   /** Pods it may be; none when it is no pod, several while an address is used anew. */
   readonly pods: readonly PodFacts[]
+  /** A server of the cluster DNS, which is a pod to who writes policies and no node. */
+  readonly isDns: boolean
 }
 
 /** Where the connection ends. */
