@@ -122,7 +122,8 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
   test('a read-only disk is told at the start, and a DEL that cannot be spooled is not answered with success (fault 12)', async () => {
     await add('before')
     await node.stop()
-    execFileSync('mount', ['-o', 'remount,ro', folder])
+    // With its source named, mount(8) adds no options of its own: a uid that this namespace does not know would be refused.
+    execFileSync('mount', ['-o', 'remount,ro', 'store', folder])
     await expect(node.start()).rejects.toMatchObject({ code: 'ERR_IPAM_STORE', retryable: true })
     expect(hostLinks(node.namespace)).toHaveLength(1)
     const readOnly = await mkdtemp(join(tmpdir(), 'weft-read-only-'))
@@ -137,7 +138,7 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
       await rm(readOnly, { recursive: true })
     }
     // The disk comes back, and with it everything.
-    execFileSync('mount', ['-o', 'remount,rw', folder])
+    execFileSync('mount', ['-o', 'remount,rw', 'store', folder])
     await rm(node.plugin.spoolPath)
     await node.start()
     expect(known()).toEqual(['before'])
