@@ -29,6 +29,12 @@ describe.skipIf(reason !== undefined)(skippable('an agent in a process of its ow
     expect(/^CapEff:\s*(\w+)$/m.exec(readFileSync(`/proc/${agent.pid}/status`, 'utf8'))?.[1]).toBe('0000000000001000')
   })
 
+  it('refuses sysctls of pods, which it has no right to enter, and says so', async () => {
+    await using pod = await TestNamespace.create()
+    const { exitCode, stdout } = await agent.call('ADD', 'a', pod.path, { sysctl: { 'net.core.somaxconn': '777' } })
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 105, msg: expect.stringContaining('the agent needs CAP_SYS_ADMIN') as unknown }])
+  })
+
   it('wires pods whose host end heeds no router and no redirect (CVE-2020-10749)', async () => {
     await using pod = await TestNamespace.create()
     expect(await agent.call('ADD', 'a', pod.path)).toMatchObject({ exitCode: 0 })

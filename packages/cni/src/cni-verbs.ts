@@ -13,7 +13,7 @@ export function cniVerbs(context: VerbContext): PluginVerbs<NetworkConfig> {
     readConfig: readNetworkConfig,
     add: (request, fds, signal) => add(context, request, fds, signal),
     answered: (request) => confirm(context, request),
-    check: async (request, fds) => check(context, request, fds),
+    check: (request, fds) => check(context, request, fds),
     del: (request) => del(context, request),
     gc: (base) => gc(context, base),
     status: () => status(context),

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
+import { readSysctls, writeSysctls } from '@weft/netlink'
 import { hasPrograms, sendPacket, TestNamespace, trackDescriptors, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createNode, deleteRoutes, eventually, hostLinks, nodeAddresses, type NodeFixture } from '../test/node-fixture.ts'
@@ -208,6 +209,23 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     const payload = Uint8Array.of(0x13, 0x88, 0x1f, 0x92, 0, 0, 0, 0, 0, 0, 0, 0)
     for (const to of ['10.244.1.3', 'fd00:10:244:1::3']) for (const from of [a.namespace, node.namespace]) expect(await sendPacket(from.path, to, { protocol: 132, payload })).toBe(true)
     await eventually('all four arrive', () => b.namespace.exec('nft', ['list', 'chain', 'inet', 'watch', 'in']).includes('counter packets 4 '))
+  })
+
+  it('CNI-37 sysctls of the network are set in the pod if the list allows, CHECK sees them, and others are refused', async () => {
+    const config = { sysctl: { 'net.core.somaxconn': '777', 'net.ipv4.ip_local_port_range': '10000 20000' } }
+    const { namespace, result } = await add('a', { config })
+    expect(await readSysctls(namespace.path, Object.keys(config.sysctl))).toEqual({ 'net.core.somaxconn': '777', 'net.ipv4.ip_local_port_range': '10000\t20000' })
+    const check = async (): Promise<string> => (await node.call('CHECK', { containerId: 'a', netns: namespace.path, config: { ...config, prevResult: result } })).stdout
+    expect(await check()).toBe('')
+    await writeSysctls(namespace.path, { 'net.core.somaxconn': '778' })
+    expect(errorOf(await check()).msg).toContain('sysctl net.core.somaxconn is "778", wanted "777"')
+    for (const sysctl of [{ 'net.ipv4.ip_forward': '1' }, { 'kernel.core_pattern': '|/x' }, { 'net.core.somaxconn/../../../kernel/core_pattern': 'x' }]) {
+      const { exitCode, stdout } = await node.call('ADD', { containerId: 'b', netns: (await pod()).path, config: { sysctl } })
+      expect([exitCode, errorOf(stdout).code]).toEqual([1, 2])
+    }
+    const { stdout } = await node.call('ADD', { containerId: 'c', netns: (await pod()).path, config: { sysctl: { 'net.core.somaxconn': 'many' } } })
+    expect(errorOf(stdout).code).toBe(105)
+    await eventually('roll-back', () => hostLinks(node.namespace).length === 1 && node.addresses.attachments().length === 1)
   })
 
   it('ADD of 16 pods at once gives each its own address (CNI-11)', async () => {

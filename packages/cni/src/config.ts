@@ -1,5 +1,6 @@
 import { durationSchema } from '@weft/daemon'
 import { z } from 'zod'
+import { safeSysctls } from './pod-sysctls.ts'
 
 /** Configuration of the CNI server in the agent; {@link cniConfigSchema} has defaults and meaning. */
 export interface CniConfig {
@@ -14,6 +15,7 @@ export interface CniConfig {
   /** Milliseconds. */
   readonly collectGrace: number
   readonly runtimeCachePath: string
+  readonly sysctls: readonly string[]
   /** Bytes. */
   readonly mtu?: number | undefined
 }
@@ -33,6 +35,8 @@ export const cniConfigSchema: z.ZodType<CniConfig> = z.strictObject({
     .describe('How long link, namespace and pod of an attachment must be gone before its addresses are taken back without a DEL.'),
   runtimeCachePath: z.string().default('/var/lib/cni/results')
     .describe('Where the runtime keeps results of ADD; read only when the store of attachments is lost.'),
+  sysctls: z.array(z.string().regex(/^net\.[A-Za-z0-9_.*-]+$/)).default([...safeSysctls])
+    .describe('Sysctls that a network configuration may set in pods, under `sysctl`; a `*` at the end stands for any rest, `IFNAME` for the interface. Add what your pods need and harms nobody else.'),
   mtu: z.int().min(576).max(65535).optional()
     .describe('MTU of pod links instead of the one derived from the path; set it only where path discovery is wrong.'),
 })

@@ -3,6 +3,7 @@ import type { Protocol } from '@weft/api'
 import { type IpAddress, isUnspecified, type MacAddress, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
 import { type AttachmentRequest, CniError, type PluginConfig, type ResultDns } from '@weft/plugin'
 import { z } from 'zod'
+import type { Sysctls } from './pod-sysctls.ts'
 import { type Bandwidth, bandwidthSchema, readBandwidth } from './bandwidth.ts'
 import { messageOf } from '@weft/daemon/message-of'
 
@@ -29,6 +30,8 @@ export interface NetworkConfig {
   /** Addresses asked for by `runtimeConfig.ips`, `args.cni.ips` or the pod's annotation. */
   readonly ips: readonly IpAddress[]
   readonly mac: MacAddress | undefined
+  /** Of the pod's namespace, by name; `IFNAME` stands for the interface. */
+  readonly sysctls: Sysctls
 }
 
 /**
@@ -53,6 +56,7 @@ const portMapping = z.preprocess(inAnyCase('hostPort', 'containerPort', 'protoco
 // Everything else, known to other plugins or to nobody, is not ours to judge (CNI-13).
 const configSchema = z.object({
   bandwidth: bandwidthSchema.nullish(),
+  sysctl: z.record(z.string(), z.string()).nullish(),
   dns: z.object({ nameservers: z.array(z.string()).optional(), domain: z.string().optional(), search: z.array(z.string()).optional(), options: z.array(z.string()).optional() }).optional(),
   ipam: z.object({ type: z.string().optional(), ranges: rangeSetsSchema.optional() }).optional(),
   runtimeConfig: z.object({
@@ -78,7 +82,7 @@ export function readNetworkConfig({ name, fields }: PluginConfig): NetworkConfig
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
     throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot use network "${name}": ${problems.join('; ')}`)
   }
-  const { dns, bandwidth, ipam, runtimeConfig, args } = parsed.data
+  const { dns, bandwidth, sysctl, ipam, runtimeConfig, args } = parsed.data
   return {
     dns: runtimeDns(runtimeConfig?.dns) ?? dns,
     // What the administrator wrote down wins over what the pod asks for (CNI-46).
@@ -87,6 +91,7 @@ export function readNetworkConfig({ name, fields }: PluginConfig): NetworkConfig
     ranges: readRanges(name, ipam, runtimeConfig?.ipRanges ?? []),
     ips: (runtimeConfig?.ips ?? args?.cni?.ips ?? annotatedIps(runtimeConfig?.['io.kubernetes.cri.pod-annotations']?.[ipsAnnotation])).map((text) => readValue(name, 'ips', text, parseRequestedIp)),
     mac: readOptional(name, 'mac', runtimeConfig?.mac ?? args?.cni?.mac, parseMac),
+    sysctls: sysctl ?? {},
   }
 }
 

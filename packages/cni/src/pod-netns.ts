@@ -7,6 +7,8 @@ import type { PodRequest } from './network-config.ts'
 interface PodNetns extends Disposable {
   /** Acts in the pod's namespace, though we never enter it. */
   readonly route: RouteSocket
+  /** As long as this is open. */
+  readonly path: string
 }
 
 /** How the node's server gets into namespaces without entering them. */
@@ -39,11 +41,17 @@ function takePodNetns(request: NetnsOfRequest, fds: readonly number[], nodeNetns
   }
   const own = fstatSync(nodeNetnsFd)
   const theirs = fstatSync(netnsFd)
-  closeSync(netnsFd)
   if (own.dev === theirs.dev && own.ino === theirs.ino) {
-    closeSync(socketFd)
+    closeAll(fds)
     throw new CniError('ERR_CNI_NETNS', `Cannot use network namespace "${request.netns}": it is the node's own, wanted one of a pod`)
   }
   const route = RouteSocket.fromFd(socketFd)
-  return { route, [Symbol.dispose]: () => route[Symbol.dispose]() }
+  return {
+    route,
+    path: `/proc/${process.pid}/fd/${netnsFd}`,
+    [Symbol.dispose]: () => {
+      route[Symbol.dispose]()
+      closeSync(netnsFd)
+    },
+  }
 }

@@ -129,7 +129,7 @@ export class SimulatedNode {
       config: cniConfigSchema.parse({ socketPath: '/nowhere', spoolPath: this.#spool, resync: '1h' }),
       ports: { address: allocator, cover: { ready: true, cover: () => Promise.resolve(), uncover: () => Promise.resolve() }, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses } },
       route: life.guard(this.kernel.at(FakeKernel.node), kernelWrites), nft: life.guard(this.nft, ['commit']), clock, logger: silentLogger, registry,
-      door: { nodeNetnsFd: -1, open: ({ netns }) => ({ route: life.guard(this.kernel.at(netns), kernelWrites), [Symbol.dispose]: () => undefined }), [Symbol.dispose]: () => undefined },
+      door: { nodeNetnsFd: -1, open: ({ netns }) => ({ route: life.guard(this.kernel.at(netns), kernelWrites), path: netns, [Symbol.dispose]: () => undefined }), [Symbol.dispose]: () => undefined },
       serve: (options) => server = new QuietServer(options),
     })
     cni.run(stop.signal).catch(() => undefined)

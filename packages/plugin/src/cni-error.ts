@@ -18,6 +18,7 @@ const cniCodes = {
   ERR_CNI_WIRING: 102,
   ERR_CNI_CHECK: 103,
   ERR_CNI_ADDRESS: 104,
+  ERR_CNI_SYSCTL: 105,
   ERR_CNI_INTERNAL: 999,
 } as const
 

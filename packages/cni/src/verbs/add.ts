@@ -6,6 +6,7 @@ import { formatData } from '../model.ts'
 import { type PodRequest, parseRequestedIp } from '../network-config.ts'
 import { orAborted } from '../or-aborted.ts'
 import type { AddressReservation, AttachmentKey } from '../ports.ts'
+import { checkSysctls, setPodSysctls } from '../pod-sysctls.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { wirePod, type WirePlan } from '../wire.ts'
 import { podGateway, podRoutes } from '../pod-route.ts'
@@ -16,8 +17,9 @@ import { podGateway, podRoutes } from '../pod-route.ts'
  */
 export async function add(context: VerbContext, request: PodRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
   const { ports, route, door, hostPorts, teardown, logger, metrics } = context
-  const { containerId, ifname, netns, args, config } = request
+  const { containerId, ifname, netns, args, base, config } = request
   using pod = door.open(request, fds)
+  checkSysctls(base.name, config.sysctls, context.config.sysctls)
   const identity = linkIdentity(containerId, ifname)
   const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: config.bandwidth }
   await clearLeftover(context, request, signal)
@@ -38,6 +40,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     const wired = metrics.wireSeconds.startTimer()
     wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd }, { ...plan, ips: reservation.addresses })
     wired()
+    await setPodSysctls(pod.path, ifname, config.sysctls)
     await orAborted(Promise.all([reservation.committed, covered]), signal)
     hostPorts.add(attachment, config.portMappings)
   } catch (error) {

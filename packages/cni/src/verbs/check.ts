@@ -2,6 +2,7 @@ import { formatIp } from '@weft/ip'
 import { CniError } from '@weft/plugin'
 import { parseData } from '../model.ts'
 import type { PodRequest } from '../network-config.ts'
+import { findSysctlDifferences } from '../pod-sysctls.ts'
 import type { VerbContext } from '../verb-context.ts'
 import { findDifferences } from '../wire.ts'
 
@@ -10,9 +11,9 @@ import { findDifferences } from '../wire.ts'
  *
  * @throws {CniError} Naming every difference.
  */
-export function check({ ports, route, door, hostPorts }: VerbContext, request: PodRequest, fds: readonly number[]): void {
+export async function check({ ports, route, door, hostPorts }: VerbContext, request: PodRequest, fds: readonly number[]): Promise<void> {
   using pod = door.open(request, fds)
-  const { containerId, ifname, netns, base: { prevResult } } = request
+  const { containerId, ifname, netns, base: { prevResult }, config } = request
   if (prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
   const attachment = ports.address.find({ containerId, ifname })
   if (attachment === undefined || attachment.state === 'releasing') throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": it is unknown on this node, wanted one that ADD made`)
@@ -23,6 +24,7 @@ export function check({ ports, route, door, hostPorts }: VerbContext, request: P
     ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),
     ...findDifferences(pod.route, route, { ...attachment, ...parseData(attachment.data) }),
     ...hostPorts.findDifferences(attachment),
+    ...await findSysctlDifferences(pod.path, ifname, config.sysctls),
   ]
   if (differences.length > 0) throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": ${differences.join('; ')}`)
 }
