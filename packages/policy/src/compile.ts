@@ -34,7 +34,7 @@ export function compilePolicy(head: PolicyHead, context: CompileContext): Compil
     const place = places.length === 0 ? direction : formatPlaces(direction, places)
     // After Baseline comes what Kubernetes does without policies.
     const verdict = verdicts[direction][action === 'Pass' && tier === 'Baseline' ? 'Accept' : action]
-    return [counter(), ...said(source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(commentOf(`${key} ${place}`))]
+    return [counter(), ...said(source.telling, { action, verdict, tell: (word, after) => tell({ verdict: word, direction, rule: place }, after) }), comment(ruleComment(key, place))]
   }
   /** Rules in their order, each compiled when its turn comes. */
   function* parts(direction: Direction): Iterable<() => readonly Rule[]> {
@@ -60,6 +60,11 @@ export function compilePolicy(head: PolicyHead, context: CompileContext): Compil
     chains[direction] = chain(policyChainName(direction, key), rules, { comment: commentOf(key) })
   }
   return { head, chains, tellers, cut, ...compiler.sets }
+}
+
+/** What stands beside a rule in the kernel, and is read back with its counter. */
+export function ruleComment(policy: string, place: string): string {
+  return commentOf(`${policy} ${place}`)
 }
 
 /** Rules of which it does not matter which one matches. */

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from '@weft/daemon'
+import type { RuleCount } from './rule-counts.ts'
 
 export interface PolicyMetrics {
   readonly writes: Counter
@@ -16,8 +17,17 @@ export interface PolicyMetrics {
 
 const buckets = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 20]
 
-export function policyMetrics(registry: Registry): PolicyMetrics {
+/** @param ruleCounts Asked whenever the metrics are. */
+export function policyMetrics(registry: Registry, ruleCounts: () => readonly RuleCount[]): PolicyMetrics {
   const registers = [registry]
+  // Read from the kernel when it is asked for; nobody adds to it.
+  void new Counter({
+    name: 'weft_policy_rule_matches_total', help: 'Connections, and other packets, that a rule matched, of policies with weft.dev/counters; from 0 again when the pods of the policy change its chains.', labelNames: ['policy', 'rule'], registers,
+    collect() {
+      this.reset()
+      for (const { policy, rule, packets } of ruleCounts()) this.inc({ policy, rule }, packets)
+    },
+  })
   return {
     writes: new Counter({ name: 'weft_policy_kernel_writes_total', help: 'Kernel objects and elements the policy engine wrote or deleted.', registers }),
     policies: new Gauge({ name: 'weft_policy_policies', help: 'Policies in force, of namespaces and of the cluster.', registers }),

@@ -1,5 +1,6 @@
-import { type CompiledPolicy, compilePolicy } from './compile.ts'
+import { type CompiledPolicy, compilePolicy, ruleComment } from './compile.ts'
 import type { DomainSets } from './domain-sets.ts'
+import { formatPlaces } from './merge-rules.ts'
 import { directions, policyChainName } from './names.ts'
 import type { NodeSets } from './node-sets.ts'
 import type { PeerSets } from './peer-sets.ts'
@@ -16,6 +17,12 @@ export interface UsedParts {
   readonly tellers: Tellers
   /** Told of policies that have more rules than the kernel is given, once for each version. */
   readonly onCut: (source: PolicyHead['source'], message: string) => void
+}
+
+/** A rule of a policy, by the policy's key and its place: `ingress[0]`. */
+export interface CountedRule {
+  readonly policy: string
+  readonly rule: string
 }
 
 /** Policies that some pod of this node has, as chains and sets. Of all others nothing is in the kernel. */
@@ -38,6 +45,15 @@ export class PoliciesInUse {
 
   get(key: string): CompiledPolicy | undefined {
     return this.#policies.get(key)?.policy
+  }
+
+  /** Rules of policies that want each of theirs counted, by their comment. */
+  countedRules(): ReadonlyMap<string, CountedRule> {
+    const counted = [...this.#policies.values()].map(({ policy: { head } }) => head).filter(({ source }) => source.telling.counters)
+    return new Map(counted.flatMap(({ key, source, directions: own }) => own.flatMap((direction) => [...source[direction]!.keys()].map((index) => {
+      const rule = formatPlaces(direction, [index])
+      return [ruleComment(key, rule), { policy: key, rule }] as const
+    }))))
   }
 
   acquire(heads: readonly PolicyHead[]): void {

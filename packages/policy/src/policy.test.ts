@@ -536,6 +536,17 @@ describe('learn()', () => {
     expect(reach(nft, a, web)).toBe('drop')
   })
 
+  test('CNP-16: both families, several names of one address, and only for whom a policy of that name selects', async () => {
+    const nft = new FakeNft()
+    const v6 = ['fd00:10:244:1::2', '2001:db8:113::7'] as const
+    const six = clusterPolicy('six', { tier: 'Admin', priority: 5, egress: [{ action: 'Accept', to: [{ domainNames: ['example.org'] }], protocols: [{ tcp: { destinationPort: { number: 443 } } }] }, { action: 'Deny', to: [{ networks: ['::/0', '0.0.0.0/0'] }] }] })
+    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { ips: [a, v6[0]] }), six]), nft, podsOfNode: nodeName })
+    await running.settled()
+    await running.policy.learn('example.org', [{ ip: parseIp(v6[1]), ttlSeconds: 30 }, { ip: parseIp(web), ttlSeconds: 30 }])
+    await running.policy.learn('other.example', [{ ip: parseIp('198.51.100.8'), ttlSeconds: 30 }])
+    expect([reach(nft, v6[0], v6[1], 443), reach(nft, v6[0], v6[1], 80), reach(nft, a, web, 443), reach(nft, a, '198.51.100.8', 443)]).toEqual(['accept', 'drop', 'accept', 'drop'])
+  })
+
   test('CNP-16, P5: what was learnt outlives the agent', async () => {
     const nft = new FakeNft()
     {

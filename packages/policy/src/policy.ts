@@ -16,6 +16,7 @@ import type { DnsPeer } from './model.ts'
 import { isDomainSet } from './names.ts'
 import { PolicyError } from './policy-error.ts'
 import { writePolicyLog } from './policy-log.ts'
+import { countsOf, type RuleCount } from './rule-counts.ts'
 import { PolicyState } from './state.ts'
 import { watchDns, watchNamespace, watchPeer, watchTarget } from './watch.ts'
 
@@ -96,7 +97,7 @@ const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
   const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, catchUp, nft, clock, logger, registry } = deps
-  const metrics = policyMetrics(registry)
+  const metrics = policyMetrics(registry, countRulesByThemselves)
   const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges, rulesAtMost: config.maxRules, onCut: (policy, message) => tellRefused(policy, [message]) })
   const attached = new AttachedPods()
   /** Keys of policies that are gone, by namespace, while it is asked whether that goes too. */
@@ -166,6 +167,12 @@ export function createPolicy(deps: PolicyDeps): Policy {
     } catch (error) {
       throw new PolicyError('ERR_POLICY_BEHIND', `Cannot cover pod "${objectKey(pod)}": it is not sure that all policies older than it are known, wanted an answer of the API server`, { cause: error })
     }
+  }
+
+  /** Reading the whole table for it is for those who asked for it. */
+  function countRulesByThemselves(): readonly RuleCount[] {
+    const rules = state.countedRules()
+    return rules.size === 0 ? [] : countsOf(rules, nft.read('inet', tables.policy))
   }
 
   /** Everything a pod is to us, from what the API and this node say of it now. */

@@ -7,7 +7,7 @@ import type { DnsPeer, PolicyNamespace, PolicyNode, PolicyPod, TargetPod } from 
 import { directions, families } from './names.ts'
 import { NodeSets } from './node-sets.ts'
 import { PeerSets } from './peer-sets.ts'
-import { PoliciesInUse } from './policies-in-use.ts'
+import { type CountedRule, PoliciesInUse } from './policies-in-use.ts'
 import { PolicyBook } from './policy-book.ts'
 import { headOf } from './policy-head.ts'
 import { TableDraft } from './table-draft.ts'
@@ -91,6 +91,12 @@ export class PolicyState {
   /** What a logged packet's prefix stands for. */
   told(prefix: string): Told | undefined {
     return this.#tellers.told(prefix)
+  }
+
+  /** Rules that are counted by themselves, by the comment beside them in the kernel. */
+  countedRules(): ReadonlyMap<string, CountedRule> {
+    this.#targets.realise()
+    return this.#inUse.countedRules()
   }
 
   /** Keys of the pods an address may belong to. */

@@ -39,4 +39,18 @@ describe.skipIf(reason !== undefined)(skippable('policies that tell', reason), (
     expect(running.policy.dump()).toMatch(/counter packets [1-9]\d* bytes \d+ goto tell-in-\w+ comment "y\/in ingress\[0\]"/)
     expect(running.policy.dump()).toMatch(/counter packets [1-9]\d* bytes \d+ goto tell-in-\w+\n/)
   })
+
+  test('weft.dev/counters: what each rule matched is a metric, whatever the family, and others have none', async () => {
+    await using net = await createPodNet([80, 81])
+    using nft = await NftSocket.open({ netns: net.node.path })
+    using flows = await Conntrack.open({ netns: net.node.path })
+    const rule = (port: number): object => ({ from: [{ podSelector: { matchLabels: { app: 'a' } } }], ports: [{ port }] })
+    const counted = noted(networkPolicy('x/counted', { podSelector: { matchLabels: { app: 'b' } }, ingress: [rule(80), rule(81), rule(82)] }), { 'weft.dev/counters': 'true' })
+    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { ips: net.a.ips, labels: { app: 'a' } }), pod('x/b', { ips: net.b.ips, labels: { app: 'b' } }), counted, networkPolicy('x/other', { podSelector: { matchLabels: { app: 'a' } }, ingress: [rule(80)] })]), nft, podsOfNode: nodeName, flows })
+    await running.settled()
+    for (const ip of net.b.ips) expect(await net.a.reaches(ip, 80)).toBe(true)
+    expect(await net.a.reaches(net.b.ips[0], 81)).toBe(true)
+    const text = (await running.registry.metrics()).split('\n').filter((line) => line.startsWith('weft_policy_rule_matches_total{'))
+    expect(text).toEqual([0, 1, 2].map((index) => `weft_policy_rule_matches_total{policy="x/counted",rule="ingress[${index}]"} ${2 - index}`))
+  })
 })

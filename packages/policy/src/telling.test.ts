@@ -2,13 +2,14 @@ import { logGroups, tables, toClusterNetworkPolicy, toNetworkPolicy } from '@wef
 import { collectingLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
-import { diffTable, formatTable } from '@weft/nftables'
+import { diffTable, formatTable, type RuleState } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
 import { clusterPolicy, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
 import { clusterOf } from '../test/evaluated.ts'
 import { createEvaluator } from './evaluator/index.ts'
 import { writePolicyLog } from './policy-log.ts'
+import { countsOf } from './rule-counts.ts'
 import { PolicyState } from './state.ts'
 import { watchNamespace, watchPeer, watchTarget } from './watch.ts'
 
@@ -123,6 +124,17 @@ describe('weft.dev/audit', () => {
     const { problems, telling } = toNetworkPolicy(noted(dbIn, { 'weft.dev/audit': 'yes', 'weft.dev/log': 'loud' }))
     expect(telling).toEqual({ log: 'none', audit: false, counters: false })
     expect(problems).toEqual([expect.stringContaining('weft.dev/log is "loud", wanted one of none, allowed, denied, all'), expect.stringContaining('weft.dev/audit is "yes"')])
+  })
+})
+
+describe('weft.dev/counters', () => {
+  test('a rule is counted over all that it is in the kernel; more series than a thousand are left out', () => {
+    const rules = new Map(Array.from({ length: 1200 }, (_, index) => [`p${index} ingress[0]`, { policy: `p${index}`, rule: 'ingress[0]' }]))
+    const state = (comment: string | undefined, packets: bigint): RuleState => ({ handle: 1n, fingerprint: undefined, comment, counter: { packets, bytes: 0n } })
+    const kernel = { name: { family: 'inet', name: tables.policy }, table: kernelWith([]).state.table(), rules: new Map([['one', [state('p1 ingress[0]', 2n), state(undefined, 9n)]], ['two', [state('p1 ingress[0]', 3n), state('somebody', 9n)]]]) } as const
+    const counts = countsOf(rules, kernel)
+    expect([counts.length, counts.find(({ policy }) => policy === 'p1')?.packets, counts.reduce((sum, { packets }) => sum + packets, 0)]).toEqual([1000, 5, 5])
+    expect(countsOf(new Map(), undefined)).toEqual([])
   })
 })
 
