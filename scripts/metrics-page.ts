@@ -16,6 +16,7 @@ export interface MetricEntry {
 const questions: Readonly<Record<string, readonly unknown[]>> = {
   createMetrics: [[], new Proxy({}, { get: () => () => 0 })],
   createCniMetrics: [() => 0],
+  policyMetrics: [() => []],
   kubeProxyMetrics: [new Proxy({}, { get: () => () => 0 })],
 }
 
