@@ -1,5 +1,6 @@
 import { requests } from '@weft/netlink'
 import { z } from 'zod'
+import type { PodLimit } from './model.ts'
 
 /** One direction of a pod's link. */
 export interface RateLimit {
@@ -52,6 +53,21 @@ export function limitRequests(ifIndex: number, limit: RateLimit | undefined, mtu
   if (limit === undefined) return []
   const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
   return [requests.replaceTbf({ ifIndex, bytesPerSecond: BigInt(bytesPerSecond), burstBytes, limitBytes: Math.min(largestLimit, Math.round(bytesPerSecond * longestWaitSeconds) + burstBytes) })]
+}
+
+/**
+ * What the table drops of a pod's traffic. Of what it sends always, for the bucket on its own end is in its hands; with room for twice the burst, so that
+ * what passed a bucket passes here. Of what it receives only where the kernel has no buckets.
+ */
+export function podLimits(hostIfname: string, bandwidth: Bandwidth | undefined, { shaping, mtu }: { readonly shaping: boolean, readonly mtu: number }): readonly PodLimit[] {
+  const limits: PodLimit[] = []
+  for (const direction of ['ingress', 'egress'] as const) {
+    const limit = bandwidth?.[direction]
+    if (limit === undefined || (shaping && direction === 'ingress')) continue
+    const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
+    limits.push({ hostIfname, direction, bytesPerSecond, burstBytes: Math.min(largestLimit, burstBytes * (shaping ? 2 : 1)) })
+  }
+  return limits
 }
 
 /** Whether a link's bucket is the one that a limit makes; the kernel tells its size as a time. */

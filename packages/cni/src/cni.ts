@@ -30,6 +30,8 @@ export interface CniDeps {
   readonly conntrack?: Conntrack | undefined
   /** Networks whose traffic to elsewhere takes an address of the node; absent where an overlay sees to it. */
   readonly masquerade?: readonly Cidr[] | undefined
+  /** Whether links can have token buckets. @default what the kernel says */
+  readonly shaping?: boolean | undefined
   /** How pods' namespaces are reached. @default through what the shim passes */
   readonly door?: PodDoor | undefined
   /** Where calls come from. @default the socket the shim connects to */
@@ -59,11 +61,12 @@ export function createCni(deps: CniDeps): Cni {
   const { address, cover } = ports
   const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
   const metrics = createCniMetrics(registry, () => attachments().length)
-  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), masquerade, forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
+  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), shaping: () => shaping, masquerade, forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
   const teardown = new Teardown({ address, cover, route, conntrack, clock, logger })
 
   let server: PluginServer<NetworkConfig> | undefined
   let mends = 0
+  let shaping = true
   let collector: Collector | undefined
   const upkeep = new Reconciler({
     name: 'cni-upkeep',
@@ -78,7 +81,7 @@ export function createCni(deps: CniDeps): Cni {
         failures.push(error)
       }
       if (putStandIns(route)) mends += 1
-      const { mended, errors } = mendHostSide(route, attachments(), ports.node.addresses())
+      const { mended, errors } = mendHostSide(route, attachments(), { node: ports.node.addresses(), shaping })
       mends += mended.length
       metrics.mended.inc({ what: 'link' }, mended.length)
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
@@ -106,7 +109,9 @@ export function createCni(deps: CniDeps): Cni {
   return {
     async run(signal) {
       using door = deps.door ?? shimDoor(route)
-      const context: VerbContext = { config, ports, route, door, hostPorts, teardown, clock, logger, metrics }
+      shaping = deps.shaping ?? route.hasTokenBuckets()
+      if (!shaping) logger.warn({}, 'the kernel has no token buckets: limits of bandwidth drop packets instead of delaying them')
+      const context: VerbContext = { config, ports, route, door, shaping, hostPorts, teardown, clock, logger, metrics }
       const plugin = serve({
         socketPath: config.socketPath, spoolPath: config.spoolPath, timeoutMs: config.addTimeout, spoolIntervalMs: config.spoolInterval,
         verbs: cniVerbs(context), clock, logger, metrics, signal,

@@ -9,6 +9,13 @@ const node = { 4: parseIpv4('172.30.1.11'), 6: parseIpv6('fd00:172:30:1::11') }
 const cases: Readonly<Record<string, CniModel>> = {
   'no-host-ports': { hostPorts: [], node },
   'masquerade': { hostPorts: [], node, masquerade: ['10.244.1.0/24', 'fd00:10:244:1::/64'].map(parseCidr) },
+  'limits': {
+    hostPorts: [], node,
+    limits: [
+      { hostIfname: 'weft0123456789a', direction: 'ingress', bytesPerSecond: 1_000_000, burstBytes: 50_000 },
+      { hostIfname: 'weft0123456789a', direction: 'egress', bytesPerSecond: 1_250_000, burstBytes: 100_000 },
+    ],
+  },
   'ipv4-node': { hostPorts: [], node: { 4: node[4] } },
   'host-ports': {
     node,

@@ -4,8 +4,9 @@ import type { Logger } from '@weft/daemon'
 import type { Cidr } from '@weft/ip'
 import { diffElements, diffTable, type Nft, type Table, Transaction } from '@weft/nftables'
 import { CniError } from '@weft/plugin'
+import { type Bandwidth, podLimits } from './bandwidth.ts'
 import { compileTable } from './compile.ts'
-import { type HostPort, hostPortKey, hostPortsOf, parseData } from './model.ts'
+import { type HostPort, hostPortKey, hostPortsOf, parseData, type PodLimit } from './model.ts'
 import type { PortMapping } from './network-config.ts'
 import type { AttachmentKey, NodeAddresses, StoredAttachment } from './ports.ts'
 import { messageOf } from '@weft/daemon/message-of'
@@ -14,6 +15,8 @@ export interface HostPortsDeps {
   readonly nft: Nft
   readonly logger: Logger
   readonly node: () => NodeAddresses
+  /** Whether links have token buckets; then only what a pod sends is limited here too. */
+  readonly shaping: () => boolean
   /** Networks that leave the node with its address. */
   readonly masquerade?: readonly Cidr[] | undefined
   /** Called with the ports of an attachment before they are served (UDP connections pinned elsewhere, NET-29). */
@@ -29,6 +32,7 @@ export interface HostPortsDeps {
 export class HostPorts {
   readonly #deps: HostPortsDeps
   readonly #byAttachment = new Map<string, readonly HostPort[]>()
+  readonly #limits = new Map<string, readonly PodLimit[]>()
   #applied: Table | undefined
   #writes = 0
   #fault: string | undefined
@@ -51,8 +55,10 @@ export class HostPorts {
   adopt(attachments: readonly StoredAttachment[]): void {
     for (const attachment of attachments) {
       if (attachment.state === 'releasing') continue
-      const hostPorts = hostPortsOf(attachment, parseData(attachment.data).portMappings)
+      const { portMappings, bandwidth, mtu } = parseData(attachment.data)
+      const hostPorts = hostPortsOf(attachment, portMappings)
       if (hostPorts.length > 0) this.#byAttachment.set(keyText(attachment), hostPorts)
+      this.#limit(attachment, bandwidth, mtu)
     }
   }
 
@@ -75,9 +81,24 @@ export class HostPorts {
     this.#deps.forget(hostPorts)
   }
 
-  /** Stops serving them; nothing happens if there are none (NET-32). */
+  /** Limits what passes an attachment's link, as far as its link does not; that is in the kernel when this returns. */
+  limit(attachment: Attachment, bandwidth: Bandwidth | undefined, mtu: number): void {
+    // A limit brings a chain: the whole table is compared, which is rare enough.
+    if (this.#limit(attachment, bandwidth, mtu)) this.resync()
+  }
+
+  #limit(attachment: Pick<Attachment, 'containerId' | 'ifname' | 'hostIfname'>, bandwidth: Bandwidth | undefined, mtu: number): boolean {
+    const limits = podLimits(attachment.hostIfname, bandwidth, { shaping: this.#deps.shaping(), mtu })
+    if (limits.length === 0) return false
+    this.#limits.set(keyText(attachment), limits)
+    return true
+  }
+
+  /** Stops serving and limiting them; nothing happens if there is nothing (NET-32). */
   remove(key: AttachmentKey): void {
-    if (this.#byAttachment.delete(keyText(key))) this.#apply()
+    const served = this.#byAttachment.delete(keyText(key))
+    if (this.#limits.delete(keyText(key))) this.resync()
+    else if (served) this.#apply()
   }
 
   /** Reads the table back and writes what differs; writes nothing when nothing does (P11). */
@@ -108,9 +129,9 @@ export class HostPorts {
 
   /** For CHECK: which host ports of the attachment the kernel does not have. */
   findDifferences(attachment: AttachmentKey): readonly string[] {
-    const hostPorts = this.#byAttachment.get(keyText(attachment)) ?? []
-    if (hostPorts.length === 0) return []
-    return diffTable(this.#deps.nft.read('inet', tables.cni), this.#compile()).isEmpty ? [] : ['host ports differ from the kernel\'s']
+    const key = keyText(attachment)
+    if (!this.#byAttachment.has(key) && !this.#limits.has(key)) return []
+    return diffTable(this.#deps.nft.read('inet', tables.cni), this.#compile()).isEmpty ? [] : ['host ports or limits differ from the kernel\'s']
   }
 
   /** One line per host port. */
@@ -124,7 +145,7 @@ export class HostPorts {
   }
 
   #compile(): Table {
-    return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), node: this.#deps.node(), masquerade: this.#deps.masquerade })
+    return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), limits: [...this.#limits.values()].flat(), node: this.#deps.node(), masquerade: this.#deps.masquerade })
   }
 
   #apply(): void {

@@ -8,7 +8,7 @@ import type { StoredAttachment } from './ports.ts'
 function attachment(name: string, ip: string): StoredAttachment {
   return {
     containerId: name, ifname: 'eth0', namespace: '', name, uid: '', hostIfname: `weft${name}`, ips: [parseIp(ip)], state: 'attached', netns: '',
-    data: formatData({ network: 'weft', podMac: parseMac('02:00:00:00:00:01'), portMappings: [] }),
+    data: formatData({ network: 'weft', podMac: parseMac('02:00:00:00:00:01'), portMappings: [], mtu: 1500 }),
   }
 }
 
@@ -23,7 +23,7 @@ describe('mendHostSide()', () => {
         return calls === 1 ? [{ error: new Error('EINVAL') }] : []
       },
     } as unknown as RouteSocket
-    const { mended, errors } = mendHostSide(route, [attachment('a', '10.0.0.2'), attachment('b', '10.0.0.3'), attachment('c', '10.0.0.4')], {})
+    const { mended, errors } = mendHostSide(route, [attachment('a', '10.0.0.2'), attachment('b', '10.0.0.3'), attachment('c', '10.0.0.4')], { node: {}, shaping: true })
     expect(mended).toEqual(['weftb', 'weftc'])
     expect(errors.map(({ message }) => message)).toEqual(['Cannot mend link "wefta": EINVAL'])
   })

@@ -21,17 +21,18 @@ export interface HostSideOutcome {
  * with an old source address. Reads two tables, writes nothing when nothing differs. A link that the kernel refuses
  * leaves the others to be mended.
  */
-export function mendHostSide(route: RouteSocket, attachments: readonly StoredAttachment[], node: NodeAddresses): HostSideOutcome {
+export function mendHostSide(route: RouteSocket, attachments: readonly StoredAttachment[], { node, shaping }: { readonly node: NodeAddresses, readonly shaping: boolean }): HostSideOutcome {
   const links = new Map(route.links({ kind: 'veth' }).map((link) => [link.name, link]))
   const routes = new Map(route.routes({ table: mainTable, protocol: routeProtocols.cni }).map((entry) => [formatIp(firstIp(entry.destination)), entry]))
-  const limited = attachments.some(({ data }) => parseData(data).bandwidth?.ingress !== undefined)
+  const limited = shaping && attachments.some(({ data }) => parseData(data).bandwidth?.ingress !== undefined)
   const buckets = new Map(limited ? route.tokenBuckets().map((bucket) => [bucket.ifIndex, bucket]) : [])
   const mended: string[] = []
   const errors: Error[] = []
   for (const attachment of attachments) {
     const link = links.get(attachment.hostIfname)
     if (link === undefined || attachment.state === 'releasing') continue
-    const { podMac, bandwidth } = parseData(attachment.data)
+    const { podMac, bandwidth: wanted } = parseData(attachment.data)
+    const bandwidth = shaping ? wanted : undefined
     const whole = link.up && (bandwidth?.ingress === undefined || isBucketOf(buckets.get(link.index), bandwidth.ingress, link.mtu)) && attachment.ips.every((ip) => {
       const entry = routes.get(formatIp(ip))
       return entry?.ifIndex === link.index && entry.source?.bits === node[ip.family]?.bits

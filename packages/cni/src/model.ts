@@ -14,9 +14,18 @@ export interface HostPort {
   readonly containerPort: number
 }
 
+/** What beyond a rate is dropped on a pod's link. */
+export interface PodLimit {
+  readonly hostIfname: string
+  readonly direction: 'ingress' | 'egress'
+  readonly bytesPerSecond: number
+  readonly burstBytes: number
+}
+
 /** What table `weft-cni` is made of. */
 export interface CniModel {
   readonly hostPorts: readonly HostPort[]
+  readonly limits?: readonly PodLimit[] | undefined
   readonly node: NodeAddresses
   /** What leaves these networks takes an address of the node. Empty where somebody else sees to it. */
   readonly masquerade?: readonly Cidr[] | undefined
@@ -30,23 +39,29 @@ export interface AttachmentData {
   readonly podMac: MacAddress
   readonly portMappings: readonly PortMapping[]
   readonly bandwidth?: Bandwidth | undefined
+  /** Of the link, in bytes. */
+  readonly mtu: number
 }
 
-export function formatData({ network, podMac, portMappings, bandwidth }: AttachmentData): string {
-  return JSON.stringify({ network, podMac, bandwidth, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
+export function formatData({ network, podMac, portMappings, bandwidth, mtu }: AttachmentData): string {
+  return JSON.stringify({ network, podMac, bandwidth, mtu, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
 }
 
 interface StoredData {
   readonly network: string
   readonly podMac: string
   readonly bandwidth?: Bandwidth
+  /** Absent in what an older version wrote. */
+  readonly mtu?: number
   readonly ports: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[]
 }
 
+const usualMtu = 1500
+
 /** @param text As {@link formatData} wrote it. */
 export function parseData(text: string): AttachmentData {
-  const { network, podMac, bandwidth, ports }: StoredData = JSON.parse(text)
-  return { network, podMac: parseMac(podMac), bandwidth, portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
+  const { network, podMac, bandwidth, mtu = usualMtu, ports }: StoredData = JSON.parse(text)
+  return { network, podMac: parseMac(podMac), bandwidth, mtu, portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
 }
 
 /** Host ports of one attachment: each mapping in each family it can be served in (NET-33). */

@@ -56,7 +56,7 @@ export async function findAttachments({ route, cachePath, pods, logger }: Rebuil
     return [{
       containerId: identity.containerId, ifname: identity.ifname, netns: identity.netns,
       namespace: identity.namespace || (pod?.namespace ?? ''), name: identity.name || (pod?.name ?? ''), uid: identity.uid || (pod?.uid ?? ''),
-      hostIfname: link.name, ips, state: 'attached' as const, data: formatData({ network: identity.network, podMac, portMappings, bandwidth }),
+      hostIfname: link.name, ips, state: 'attached' as const, data: formatData({ network: identity.network, podMac, portMappings, bandwidth, mtu: link.mtu }),
     }]
   })
 }

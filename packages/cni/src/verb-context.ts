@@ -14,6 +14,8 @@ export interface VerbContext {
   /** In the node's namespace. */
   readonly route: RouteSocket
   readonly door: PodDoor
+  /** Whether links have token buckets. */
+  readonly shaping: boolean
   readonly hostPorts: HostPorts
   readonly teardown: Teardown
   readonly clock: Clock

@@ -56,6 +56,7 @@ export class FakeKernel {
         }
       },
       transact: (requests: readonly unknown[]) => requests.map(() => ({ error: undefined, messages: [] })),
+      hasTokenBuckets: () => true, tokenBuckets: () => [],
       routes: () => [], addresses: () => [], neighbours: () => [], replaceAddress: () => undefined,
       [Symbol.dispose]: () => undefined,
     }

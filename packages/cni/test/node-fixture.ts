@@ -62,11 +62,13 @@ interface NodeOptions {
   readonly resync?: string
   readonly addTimeout?: string
   readonly collectGrace?: string
+  /** Whether links have token buckets; what the kernel says when absent. */
+  readonly shaping?: boolean
   /** Of the store; the node's own folder when absent. */
   readonly storeFolder?: string
 }
 
-export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s', collectGrace = '1h', storeFolder }: NodeOptions = {}): Promise<NodeFixture> {
+export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s', collectGrace = '1h', shaping, storeFolder }: NodeOptions = {}): Promise<NodeFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-cni-'))
   const namespace = await prepareNode()
   const plugin = await installPlugin(folder, program)
@@ -104,7 +106,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       const cni = createCni({
         config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, collectGrace, spoolInterval: '200ms', runtimeCachePath: join(folder, 'results') }),
         ports: { address: addresses, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses }, pods: { has: ({ name }) => fixture.pods?.has(name), byAddress: () => undefined } },
-        route: namespace.route, nft, conntrack, clock: realClock, logger, registry,
+        route: namespace.route, nft, conntrack, shaping, clock: realClock, logger, registry,
       })
       parts = { cni, addresses }
       const abort = new AbortController()

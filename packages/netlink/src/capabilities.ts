@@ -40,7 +40,7 @@ const TABLE: readonly Row[] = [
   link('vxlan', '3.12', 'the overlay refuses nodes behind routers: direct routes only'),
   link('wireguard', '5.6', 'encryption is refused'),
   link('dummy', '3.0', 'addresses of the node agent go on lo'),
-  { name: 'tbf', minimumKernel: '2.6', without: 'pods that ask for a limit of bandwidth are refused', probe: ({ route }) => probes.tbfPresent(route) },
+  { name: 'tbf', minimumKernel: '2.6', without: 'limits of bandwidth drop packets instead of delaying them', probe: ({ route }) => probes.tbfPresent(route) },
   { name: 'nf_tables inet', minimumKernel: '5.2', without: 'refuses to run: services and policies need it', probe: ({ netfilter }) => probes.inetTablesPresent(netfilter) },
   { name: 'nft nat chain', minimumKernel: '5.2', without: 'refuses to run: services need DNAT', probe: ({ netfilter }) => probes.chainTypePresent(netfilter, 'nat') },
   { name: 'nft route chain', minimumKernel: '5.2', without: 'no NodePort on the loopback addresses', probe: ({ netfilter }) => probes.chainTypePresent(netfilter, 'route') },

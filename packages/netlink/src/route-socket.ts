@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import type { Family, IpAddress } from '@weft/ip'
 import { decodeInterfaceAddress, listAddressesRequest } from './address.ts'
 import type { InterfaceAddress, InterfaceAddressSpec } from './address.ts'
+import { tbfPresent } from './capability-probes.ts'
 import { NetlinkError, isNotFound } from './errors.ts'
 import type { Outcome } from './exchange.ts'
 import { addLinkRequest, decodeLink, deleteLinkGroupRequest, deleteLinkRequest, getLinkRequest, listLinksRequest, setBridgePortRequest, setLinkRequest } from './link.ts'
@@ -145,6 +146,11 @@ export class RouteSocket implements Disposable {
       if (error instanceof NetlinkError && (error.code === 'ENETUNREACH' || error.code === 'EHOSTUNREACH')) return undefined
       throw error
     }
+  }
+
+  /** Whether the kernel has token buckets (sch_tbf). @throws {NetlinkError} EPERM without CAP_NET_ADMIN. */
+  hasTokenBuckets(): boolean {
+    return tbfPresent(this.socket)
   }
 
   /** Token buckets of all links of this namespace. */

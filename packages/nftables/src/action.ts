@@ -107,9 +107,13 @@ export function reject(reason: RejectReason = 'icmpx port-unreachable'): Reject 
   return { kind: 'reject', with: reason }
 }
 
-/** `limit rate 10/second burst 5 packets`. */
-export function limit(rate: number, per: Limit['per'], options: { readonly burst?: number; readonly over?: boolean } = {}): Limit {
-  return { kind: 'limit', rate, per, burst: options.burst ?? 5, over: options.over ?? false }
+/**
+ * `limit rate 10/second burst 5 packets`, or `limit rate 1000 bytes/second burst 5 bytes`; what counts bytes has room for a unit of time more than its burst.
+ *
+ * @param options.unit What `rate` and `burst` count. @default 'packets'
+ */
+export function limit(rate: number, per: Limit['per'], options: { readonly burst?: number; readonly over?: boolean; readonly unit?: Limit['unit'] } = {}): Limit {
+  return { kind: 'limit', rate, per, burst: options.burst ?? 5, unit: options.unit ?? 'packets', over: options.over ?? false }
 }
 
 /** `notrack`: conntrack and NAT leave the packet alone. Only before priority -200. */

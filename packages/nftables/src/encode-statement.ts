@@ -260,9 +260,9 @@ function encodeReject(writer: ExpressionWriter, statement: Reject): void {
 
 const secondsPer = { second: 1, minute: 60, hour: 3600, day: 86_400 } as const
 
-function encodeLimit(writer: ExpressionWriter, { rate, per, burst, over }: Limit): void {
+function encodeLimit(writer: ExpressionWriter, { rate, per, burst, unit, over }: Limit): void {
   writer.step('limit', (out) => {
-    out.attrU64be(nf.limitAttr.rate, rate).attrU64be(nf.limitAttr.unit, secondsPer[per]).attrU32be(nf.limitAttr.burst, burst).attrU32be(nf.limitAttr.type, 0)
+    out.attrU64be(nf.limitAttr.rate, rate).attrU64be(nf.limitAttr.unit, secondsPer[per]).attrU32be(nf.limitAttr.burst, burst).attrU32be(nf.limitAttr.type, unit === 'bytes' ? 1 : 0)
       .attrU32be(nf.limitAttr.flags, over ? 1 : 0)
   })
 }

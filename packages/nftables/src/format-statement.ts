@@ -104,8 +104,9 @@ function formatLog({ prefix, level, group }: Log): string {
   return words.join(' ')
 }
 
-function formatLimit({ rate, per, burst, over }: Limit): string {
-  return `limit rate ${over ? 'over ' : ''}${rate}/${per}${burst === 5 ? '' : ` burst ${burst} packets`}`
+function formatLimit({ rate, per, burst, unit, over }: Limit): string {
+  const count = unit === 'bytes' ? `${rate} bytes` : `${rate}`
+  return `limit rate ${over ? 'over ' : ''}${count}/${per}${unit === 'packets' && burst === 5 ? '' : ` burst ${burst} ${unit}`}`
 }
 
 /** True if any element spans more than one value, so that an anonymous set needs the interval flag. */

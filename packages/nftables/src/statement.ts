@@ -121,6 +121,8 @@ export interface Limit {
   readonly rate: number
   readonly per: 'second' | 'minute' | 'hour' | 'day'
   readonly burst: number
+  /** What rate and burst count. */
+  readonly unit: 'packets' | 'bytes'
   /** True matches what exceeds the rate. */
   readonly over: boolean
 }

@@ -21,7 +21,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
   using pod = door.open(request, fds)
   checkSysctls(base.name, config.sysctls, context.config.sysctls)
   const identity = linkIdentity(containerId, ifname)
-  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: config.bandwidth }
+  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: context.shaping ? config.bandwidth : undefined }
   await clearLeftover(context, request, signal)
 
   const reservation = await reserve(context, request, plan, signal)
@@ -43,6 +43,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     await setPodSysctls(pod.path, ifname, config.sysctls)
     await orAborted(Promise.all([reservation.committed, covered]), signal)
     hostPorts.add(attachment, config.portMappings)
+    hostPorts.limit(attachment, config.bandwidth, plan.mtu)
   } catch (error) {
     logger.debug({ containerId, ifname }, 'attachment is undone')
     hostPorts.remove({ containerId, ifname })
@@ -66,13 +67,13 @@ async function clearLeftover({ ports, teardown }: VerbContext, { containerId, if
   if (known !== undefined && known.state !== 'attached') await orAborted(teardown.remove(known, known.hostIfname, { wait: true }), signal)
 }
 
-async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, base, config }: PodRequest, { hostIfname, podMac }: Pick<WirePlan, 'hostIfname' | 'podMac'>, signal: AbortSignal): Promise<AddressReservation> {
+async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, base, config }: PodRequest, { hostIfname, podMac, mtu }: Pick<WirePlan, 'hostIfname' | 'podMac' | 'mtu'>, signal: AbortSignal): Promise<AddressReservation> {
   const requested = args.IP === undefined ? config.ips : args.IP.split(',').map(parseArgsIp)
   try {
     return await ports.address.allocate({
       containerId, ifname, netns, hostIfname, requested, ranges: config.ranges,
       pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
-      data: formatData({ network: base.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth }),
+      data: formatData({ network: base.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth, mtu }),
     }, { signal })
   } catch (error) {
     throw addressError(error)

@@ -11,18 +11,19 @@ import { findDifferences } from '../wire.ts'
  *
  * @throws {CniError} Naming every difference.
  */
-export async function check({ ports, route, door, hostPorts }: VerbContext, request: PodRequest, fds: readonly number[]): Promise<void> {
+export async function check({ ports, route, door, hostPorts, shaping }: VerbContext, request: PodRequest, fds: readonly number[]): Promise<void> {
   using pod = door.open(request, fds)
   const { containerId, ifname, netns, base: { prevResult }, config } = request
   if (prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
   const attachment = ports.address.find({ containerId, ifname })
   if (attachment === undefined || attachment.state === 'releasing') throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": it is unknown on this node, wanted one that ADD made`)
   const told = new Set(prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
+  const data = parseData(attachment.data)
   const shown = prevResult.interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns)
   const differences = [
     ...shown === undefined ? [`interface ${ifname} is not in prevResult`] : [],
     ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),
-    ...findDifferences(pod.route, route, { ...attachment, ...parseData(attachment.data) }),
+    ...findDifferences(pod.route, route, { ...attachment, ...data, bandwidth: shaping ? data.bandwidth : undefined }),
     ...hostPorts.findDifferences(attachment),
     ...await findSysctlDifferences(pod.path, ifname, config.sysctls),
   ]
