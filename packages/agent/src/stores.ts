@@ -1,5 +1,5 @@
 import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
-import { catchUp, collectionPath, Informers, type InformersOptions, type Store } from '@weft/kube'
+import { catchUp, collectionPath, compareResourceVersions, Informers, type InformersOptions, type Store } from '@weft/kube'
 import { type ServiceCidr, serviceCidrResource } from '@weft/proxy'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
@@ -15,8 +15,8 @@ export interface Stores {
   /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
   readonly serviceCidrs: Store<ServiceCidr>
-  /** Resolves when what decides which policies a namespace's pods have is here as the API server had it at a version, or has it now. */
-  catchUp(namespace: string, version: string | undefined, signal: AbortSignal): Promise<void>
+  /** Resolves when what decides which policies a namespace's pods have is here as the API server had it at a version, or has it now; to the version that it had then. */
+  catchUp(namespace: string, version: string | undefined, signal: AbortSignal): Promise<string>
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -48,11 +48,12 @@ export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
     blocks: withBlocks ? informers.keep({ ...ipBlockResource, optional: true }) : undefined,
     async catchUp(namespace, version, signal) {
       const common = { version, clock, signal }
-      await Promise.all([
+      const versions = await Promise.all([
         catchUp(client, namespaceResource, namespaces, { ...common, fieldSelector: `metadata.name=${namespace}` }),
         catchUp(client, networkPolicyResource, policies, { ...common, path: collectionPath(networkPolicyResource.path, namespace) }),
         ...clusterKinds.map(({ resource, store }) => catchUp(client, { ...resource, optional: true }, store, common)),
       ])
+      return versions.filter((each) => each !== undefined).reduce((least, each) => (compareResourceVersions(each, least) === -1 ? each : least))
     },
     run: (signal) => informers.run(signal),
   }

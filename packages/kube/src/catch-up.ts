@@ -2,7 +2,7 @@
 import type { Clock } from '@weft/daemon'
 import type { KubeClient } from './client.ts'
 import { isNotFound } from './errors.ts'
-import { compareResourceVersions, identityOf, isRecord, keyOf, type StoredObject } from './object.ts'
+import { compareResourceVersions, identityOf, isRecord, keyOf, resourceVersionOf, type StoredObject } from './object.ts'
 import type { Resource } from './resource.ts'
 import type { Store } from './store.ts'
 
@@ -25,27 +25,33 @@ const looksAtMost = 100
  * Resolves when a store has everything that the server has of a collection, now or at a version or later: a watch tells of objects in their order, but watches of different
  * kinds do not wait for each other. What the server has no more may be in the store still.
  *
+ * @returns The version the server had then; undefined when it has no such kind.
  * @throws {KubeError} When the server cannot be asked; the signal's reason when it aborts.
  */
-export async function catchUp<T extends StoredObject>(client: KubeClient, resource: Resource<T>, store: Store<T>, options: CatchUpOptions): Promise<void> {
+export async function catchUp<T extends StoredObject>(client: KubeClient, resource: Resource<T>, store: Store<T>, options: CatchUpOptions): Promise<string | undefined> {
   const { clock, signal } = options
   for (;;) {
-    const wanted = await identities(client, resource, options)
+    const { version, wanted } = await listed(client, resource, options)
     for (let look = 0; look < looksAtMost; look += 1) {
-      if (wanted.every(({ key, resourceVersion }) => isThere(store.get(key), resourceVersion))) return
+      if (wanted.every(({ key, resourceVersion }) => isThere(store.get(key), resourceVersion))) return version
       await clock.sleep(lookMs, { signal })
     }
   }
 }
 
-async function identities<T extends StoredObject>(client: KubeClient, { path, optional }: Resource<T>, options: CatchUpOptions): Promise<readonly { readonly key: string, readonly resourceVersion: string }[]> {
+interface Listed {
+  readonly version: string | undefined
+  readonly wanted: readonly { readonly key: string, readonly resourceVersion: string }[]
+}
+
+async function listed<T extends StoredObject>(client: KubeClient, { path, optional }: Resource<T>, options: CatchUpOptions): Promise<Listed> {
   const { version, fieldSelector, signal } = options
   try {
     const list = await client.request('GET', options.path ?? path, { query: { ...(version === undefined ? {} : { resourceVersion: version, resourceVersionMatch: 'NotOlderThan' }), fieldSelector }, signal })
     const items: readonly unknown[] = isRecord(list) && Array.isArray(list['items']) ? list['items'] : []
-    return items.map(identityOf).map((identity) => ({ key: keyOf(identity), resourceVersion: identity.resourceVersion }))
+    return { version: resourceVersionOf(list), wanted: items.map(identityOf).map((identity) => ({ key: keyOf(identity), resourceVersion: identity.resourceVersion })) }
   } catch (error) {
-    if (optional === true && isNotFound(error)) return []
+    if (optional === true && isNotFound(error)) return { version: undefined, wanted: [] }
     throw error
   }
 }

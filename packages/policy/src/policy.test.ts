@@ -68,6 +68,7 @@ describe('cover()', () => {
       await using running = runPolicy({ stores, nft, catchUp: async (of, version) => {
         asked.push(`${of} ${version}`)
         await came.promise
+        return '75'
       } })
       await running.settled()
       let isCovered = false
@@ -78,6 +79,13 @@ describe('cover()', () => {
       came.resolve()
       await covered
       expect(reach(nft, client, a)).toBe('drop')
+      // One that is not younger than the answer asks nobody; a younger one does.
+      for (const [name, resourceVersion] of [['b', '75'], ['c', '76']] as const) {
+        const found = pod(`x/${name}`, {}) as { readonly metadata: object }
+        stores.pods.put(toPod({ ...found, metadata: { ...found.metadata, resourceVersion } }))
+        await running.policy.cover(attachment(`x/${name}`, [`10.244.1.1${resourceVersion}`]), running.signal)
+      }
+      expect(asked).toEqual(['x 70', 'x 76'])
     })
 
     test('P4: fails, to be tried again, when nobody can tell; a pod that is known for long asks nobody', async () => {
@@ -274,6 +282,7 @@ describe('a policy that goes', () => {
       asked.push([name, version])
       await Promise.resolve()
       stores.namespaces.put(toNamespace(namespace('x', {}, deleting)))
+      return '1'
     } })
     await running.settled()
     for (const key of ['x/deny', 'x/more']) stores.policies.remove(key)

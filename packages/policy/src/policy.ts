@@ -19,6 +19,7 @@ import { writePolicyLog } from './policy-log.ts'
 import { countsOf, type RuleCount } from './rule-counts.ts'
 import { PolicyState } from './state.ts'
 import { watchDns, watchNamespace, watchPeer, watchTarget } from './watch.ts'
+import { type CatchUp, WatchLag } from './watch-lag.ts'
 
 export interface PolicyDeps {
   readonly config: PolicyConfig
@@ -35,10 +36,7 @@ export interface PolicyDeps {
   readonly podsOfNode?: string | undefined
   /** Close addresses of the node's podCIDRs that no pod of the API has: where nobody calls {@link Policy.cover}, a pod is known by its address only some time after it has started. */
   readonly closesRanges?: boolean | undefined
-  /**
-   * Resolves when the stores have all policies about a namespace, and its labels, as they were when the API server had a version, or as they are; rejects when that cannot be told. Absent: nobody asks.
-   */
-  readonly catchUp?: ((namespace: string, version: string | undefined, signal: AbortSignal) => Promise<void>) | undefined
+  readonly catchUp?: CatchUp | undefined
   readonly nft: Nft
   readonly flows: FlowMarks
   /** Opens the packets of a netlink log group. Absent: nothing is logged. */
@@ -96,14 +94,11 @@ const expiryMs = 1000
 const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
-  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, catchUp, nft, clock, logger, registry } = deps
+  const { config, nodeName, pods, namespaces, policies, clusterPolicies, nodes, services, slices, podsOfNode, closesRanges = false, nft, clock, logger, registry } = deps
   const metrics = policyMetrics(registry, countRulesByThemselves)
   const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges, rulesAtMost: config.maxRules, onCut: (policy, message) => tellRefused(policy, [message]) })
   const attached = new AttachedPods()
-  /** Keys of policies that are gone, by namespace, while it is asked whether that goes too. */
-  const going = new Map<string, Set<string>>()
-  /** When the API first told of each pod of this node, by key. */
-  const firstSeen = new Map<string, number>()
+  const lag = new WatchLag({ catchUp: deps.catchUp, clock, lagMs: config.watchLag })
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
   let comparedAt = Number.NEGATIVE_INFINITY
@@ -158,17 +153,6 @@ export function createPolicy(deps: PolicyDeps): Policy {
     logger.trace({ transaction: transaction.text }, 'policy transaction')
   }
 
-  /** A watch may tell of a pod before another one tells of the policies that were there before it. */
-  async function awaitOlderPolicies(pod: Pod, signal: AbortSignal): Promise<void> {
-    const seen = firstSeen.get(objectKey(pod))
-    if (catchUp === undefined || pod.resourceVersion === '' || (seen !== undefined && clock.now() - seen >= config.watchLag)) return
-    try {
-      await catchUp(pod.namespace, pod.resourceVersion, signal)
-    } catch (error) {
-      throw new PolicyError('ERR_POLICY_BEHIND', `Cannot cover pod "${objectKey(pod)}": it is not sure that all policies older than it are known, wanted an answer of the API server`, { cause: error })
-    }
-  }
-
   /** Reading the whole table for it is for those who asked for it. */
   function countRulesByThemselves(): readonly RuleCount[] {
     const rules = state.countedRules()
@@ -178,8 +162,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
   /** Everything a pod is to us, from what the API and this node say of it now. */
   function setPod(key: string): void {
     const pod = pods.get(key)
-    if (pod === undefined) firstSeen.delete(key)
-    else if (pod.nodeName === nodeName && !firstSeen.has(key)) firstSeen.set(key, clock.now())
+    if (pod === undefined || pod.nodeName === nodeName) lag.see(key, pod)
     if (pod !== undefined) attached.see(key, pod)
     const own = attached.of(key)
     for (const { key: target, attachment, pod: known } of own) state.setTarget(target, watchTarget(attachment, known))
@@ -209,28 +192,16 @@ export function createPolicy(deps: PolicyDeps): Policy {
     state.setPolicy(key, policy)
   }
 
-  /** Of a namespace that goes its policies may go before its pods, and the watch of policies may be the first to tell: whether it goes is asked before they are forgotten (CVE-2024-7598). */
-  async function forgetPolicies(namespace: string, keys: ReadonlySet<string>, signal: AbortSignal): Promise<void> {
-    await catchUp!(namespace, undefined, signal).catch((error: unknown) => logger.debug({ err: error, namespace }, 'it is not sure whether the namespace of policies goes with them'))
-    going.delete(namespace)
-    for (const key of keys) if (policies.get(key) === undefined) state.setPolicy(key, undefined)
-    reconciler.trigger()
+  function losePolicy(key: string, signal: AbortSignal): void {
+    // Whether a namespace without pods here goes is of no account, and every node would ask.
+    if (state.protects(key.slice(0, key.indexOf('/')))) lag.beforeForgetting(key, forgetPolicies, signal)
+    else forgetPolicies([key])
   }
 
-  function forgetPolicy(key: string, signal: AbortSignal): void {
-    const namespace = key.slice(0, key.indexOf('/'))
-    if (catchUp === undefined || !state.protects(namespace)) {
-      state.setPolicy(key, undefined)
-      return
-    }
-    const known = going.get(namespace)
-    if (known !== undefined) {
-      known.add(key)
-      return
-    }
-    const keys = new Set([key])
-    going.set(namespace, keys)
-    void forgetPolicies(namespace, keys, signal)
+  /** Policies that are gone, unless they have come back since. */
+  function forgetPolicies(keys: Iterable<string>): void {
+    for (const key of keys) if (policies.get(key) === undefined) state.setPolicy(key, undefined)
+    reconciler.trigger()
   }
 
   function setClusterPolicy(old: ClusterNetworkPolicy | undefined, policy: ClusterNetworkPolicy | undefined): void {
@@ -265,9 +236,12 @@ export function createPolicy(deps: PolicyDeps): Policy {
     }
     const isDns = (slice: EndpointSlice | undefined): boolean => slice !== undefined && `${slice.namespace}/${slice.serviceName}` === config.dnsService
     const ends = [
-      namespaces.subscribe(changed(({ key, new: now }) => state.setNamespace(key, now === undefined ? undefined : watchNamespace(now))), { replay: true }),
+      namespaces.subscribe(changed(({ key, new: now }) => {
+        if (now === undefined) lag.forgetNamespace(key)
+        state.setNamespace(key, now === undefined ? undefined : watchNamespace(now))
+      }), { replay: true }),
       pods.subscribe(changed(({ key }) => setPod(key)), { replay: true }),
-      policies.subscribe(changed(({ key, new: now }) => (now === undefined ? forgetPolicy(key, signal) : setPolicy(key, now))), { replay: true }),
+      policies.subscribe(changed(({ key, new: now }) => (now === undefined ? losePolicy(key, signal) : setPolicy(key, now))), { replay: true }),
       ...clusterPolicies.map((store) => store.subscribe(changed(({ old, new: now }) => setClusterPolicy(old, now)), { replay: true })),
       nodes.subscribe(changed(({ key, new: now }) => setNode(key, now)), { replay: true }),
       services.subscribe((change) => { if (change.key === config.dnsService) changed(setDns)(undefined) }),
@@ -368,7 +342,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     async cover(attachment, signal) {
       const started = clock.now()
       const pod = await podOf(attachment, signal)
-      await awaitOlderPolicies(pod, signal)
+      await lag.awaitOlderPolicies(pod, signal)
       hold(attachment, pods.get(objectKey(pod)) ?? pod)
       try {
         await reconciler.settled(signal)

@@ -1,0 +1,91 @@
+import { objectKey, type Pod } from '@weft/api'
+import type { Clock } from '@weft/daemon'
+import { compareResourceVersions } from '@weft/kube'
+import { PolicyError } from './policy-error.ts'
+
+/**
+ * Resolves when the stores have all policies about a namespace, and its labels, as they were when the API server had a version, or as they are, to the version that it
+ * had then; rejects when that cannot be told.
+ */
+export type CatchUp = (namespace: string, version: string | undefined, signal: AbortSignal) => Promise<string>
+
+interface WatchLagDeps {
+  /** Absent: nobody asks, and what the watches have told so far is believed to be all. */
+  readonly catchUp: CatchUp | undefined
+  readonly clock: Clock
+  /** How far a watch may be behind another, in milliseconds. */
+  readonly lagMs: number
+}
+
+/** Watches of different kinds do not wait for each other: what one of them has not told yet is asked for, where it would open a pod. */
+export class WatchLag {
+  readonly #deps: WatchLagDeps
+  /** When the API first told of each pod of this node, by key. */
+  readonly #firstSeen = new Map<string, number>()
+  /** The last answer about each namespace: to which version what is known of its policies is complete. */
+  readonly #answers = new Map<string, Promise<string>>()
+  /** Keys of policies that are gone, by namespace, while it is asked whether that goes too. */
+  readonly #going = new Map<string, Set<string>>()
+
+  constructor(deps: WatchLagDeps) {
+    this.#deps = deps
+  }
+
+  /** @param pod Of this node; undefined when it is gone. */
+  see(key: string, pod: Pod | undefined): void {
+    if (pod === undefined) this.#firstSeen.delete(key)
+    else if (!this.#firstSeen.has(key)) this.#firstSeen.set(key, this.#deps.clock.now())
+  }
+
+  /** Nothing is known of a namespace that is gone. */
+  forgetNamespace(namespace: string): void {
+    this.#answers.delete(namespace)
+  }
+
+  /**
+   * Resolves when the policies that are older than a pod are known. Pods that come together ask once for each namespace.
+   *
+   * @throws {PolicyError} `ERR_POLICY_BEHIND`.
+   */
+  async awaitOlderPolicies(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { namespace, resourceVersion } = pod
+    const { catchUp, clock, lagMs } = this.#deps
+    const seen = this.#firstSeen.get(objectKey(pod))
+    if (catchUp === undefined || resourceVersion === '' || (seen !== undefined && clock.now() - seen >= lagMs)) return
+    const known = await this.#answers.get(namespace)?.catch(() => undefined)
+    if (known !== undefined && [0, 1].includes(compareResourceVersions(known, resourceVersion) ?? -1)) return
+    try {
+      const asked = catchUp(namespace, resourceVersion, signal)
+      this.#answers.set(namespace, asked)
+      await asked
+    } catch (error) {
+      throw new PolicyError('ERR_POLICY_BEHIND', `Cannot cover pod "${objectKey(pod)}": it is not sure that all policies older than it are known, wanted an answer of the API server`, { cause: error })
+    }
+  }
+
+  /**
+   * Of a namespace that goes its policies may go before its pods, and the watch of policies may be the first to tell (CVE-2024-7598).
+   *
+   * @param key Of a policy that is gone.
+   * @param forget Called when it is known whether its namespace goes too, or nobody can tell.
+   */
+  beforeForgetting(key: string, forget: (keys: Iterable<string>) => void, signal: AbortSignal): void {
+    const { catchUp } = this.#deps
+    if (catchUp === undefined) {
+      forget([key])
+      return
+    }
+    const namespace = key.slice(0, key.indexOf('/'))
+    const others = this.#going.get(namespace)
+    if (others !== undefined) {
+      others.add(key)
+      return
+    }
+    const keys = new Set([key])
+    this.#going.set(namespace, keys)
+    void catchUp(namespace, undefined, signal).catch(() => undefined).then(() => {
+      this.#going.delete(namespace)
+      forget(keys)
+    })
+  }
+}
