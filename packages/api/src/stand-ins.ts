@@ -1,0 +1,34 @@
+import { equalIp, type IpAddress, parseIp } from '@weft/ip'
+import { loopbackStandIns } from './kernel.ts'
+
+interface StandIn {
+  readonly ifIndex: number
+  readonly address: IpAddress
+  readonly prefix: number
+  readonly scope: 'host'
+  readonly noDad?: boolean
+}
+
+/** What puts addresses on links; `RouteSocket` of @weft/netlink is one. */
+export interface AddressTable {
+  addresses(filter: { readonly ifIndex: number }): readonly { readonly address: IpAddress }[]
+  replaceAddress(spec: StandIn): void
+}
+
+const loopbackLink = 1
+const standIns: readonly StandIn[] = [
+  { ifIndex: loopbackLink, address: parseIp(loopbackStandIns.ipv4), prefix: 32, scope: 'host' },
+  { ifIndex: loopbackLink, address: parseIp(loopbackStandIns.ipv6), prefix: 128, scope: 'host', noDad: true },
+]
+
+/**
+ * Puts on `lo` what stands in for its addresses, unless it is there. They stay: nobody else has a use for them, and somebody may be on his way.
+ *
+ * @returns Whether one was missing.
+ */
+export function putStandIns(table: AddressTable): boolean {
+  const held = table.addresses({ ifIndex: loopbackLink })
+  const missing = standIns.filter((standIn) => !held.some(({ address }) => equalIp(address, standIn.address)))
+  for (const standIn of missing) table.replaceAddress(standIn)
+  return missing.length > 0
+}
