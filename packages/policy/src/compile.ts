@@ -46,7 +46,7 @@ export function compilePolicy(head: PolicyHead, context: CompileContext): Compil
     }
   }
   const cut: Direction[] = []
-  for (const direction of head.directions) {
+  for (const direction of head.ruled) {
     const rules: Rule[] = []
     for (const each of parts(direction)) {
       if (rules.length >= context.rulesAtMost) {

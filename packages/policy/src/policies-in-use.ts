@@ -50,7 +50,7 @@ export class PoliciesInUse {
   /** Rules of policies that want each of theirs counted, by their comment. */
   countedRules(): ReadonlyMap<string, CountedRule> {
     const counted = [...this.#policies.values()].map(({ policy: { head } }) => head).filter(({ source }) => source.telling.counters)
-    return new Map(counted.flatMap(({ key, source, directions: own }) => own.flatMap((direction) => [...source[direction]!.keys()].map((index) => {
+    return new Map(counted.flatMap(({ key, source, ruled }) => ruled.flatMap((direction) => [...source[direction]!.keys()].map((index) => {
       const rule = formatPlaces(direction, [index])
       return [ruleComment(key, rule), { policy: key, rule }] as const
     }))))

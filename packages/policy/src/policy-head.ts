@@ -22,6 +22,8 @@ export interface PolicyHead {
   readonly source: NetworkPolicy | ClusterNetworkPolicy
   /** Where it says anything. */
   readonly directions: readonly Direction[]
+  /** Where it has rules; a policy without any isolates, and is not asked. */
+  readonly ruled: readonly Direction[]
   /**
    * Directions in which a rule leaves the tier, or the asking of policies in audit mode. It can do that from the chain of the tier only, so there the rules are
    * written out where others are a jump.
@@ -30,13 +32,14 @@ export interface PolicyHead {
 }
 
 export function headOf(source: NetworkPolicy | ClusterNetworkPolicy): PolicyHead {
+  const ruled = directions.filter((direction) => (source[direction] ?? []).length > 0)
   if ('tier' in source) {
     const { tier, priority, subject, telling } = source
     const passes = tier === 'Baseline' || telling.audit ? [] : directions.filter((direction) => source[direction].some(({ action }) => action === 'Pass'))
-    return { key: clusterPolicyKey(source), tier, priority, subject: { namespace: undefined, ...subject }, source, directions: directions.filter((direction) => source[direction].length > 0), passes }
+    return { key: clusterPolicyKey(source), tier, priority, subject: { namespace: undefined, ...subject }, source, directions: ruled, ruled, passes }
   }
   return {
-    key: objectKey(source), tier: 'NetworkPolicy', priority: 0, subject: { namespace: source.namespace, namespaces: [], pods: source.pods }, source, directions: directions.filter((direction) => source[direction] !== undefined),
+    key: objectKey(source), tier: 'NetworkPolicy', priority: 0, subject: { namespace: source.namespace, namespaces: [], pods: source.pods }, source, directions: directions.filter((direction) => source[direction] !== undefined), ruled,
     // In audit mode a rule that matches ends the asking, for which it is written out in the chain that asks.
     passes: source.telling.audit ? directions : [],
   }
@@ -54,6 +57,6 @@ export function compareHeads(a: PolicyHead, b: PolicyHead): number {
 
 /** Whether a policy is asked by the same pods, at the same place, in the same directions: then they keep their chains. */
 export function isSameReach(before: PolicyHead, after: PolicyHead): boolean {
-  const reach = ({ tier, priority, subject, source, directions: own, passes }: PolicyHead): string => JSON.stringify([tier, priority, subject, source.telling, own, passes])
+  const reach = ({ tier, priority, subject, source, directions: own, ruled, passes }: PolicyHead): string => JSON.stringify([tier, priority, subject, source.telling, own, ruled, passes])
   return reach(before) === reach(after)
 }

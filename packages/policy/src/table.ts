@@ -147,7 +147,7 @@ export function fixedChains({ closesRanges }: { readonly closesRanges: boolean }
 export interface PodTiers {
   /** The chain of their Admin policies. */
   readonly admin: string | undefined
-  /** Chains of the NetworkPolicies that isolate them; undefined when none does. */
+  /** Chains of the NetworkPolicies that isolate them, those that have rules; undefined when none does. */
   readonly isolating: readonly string[] | undefined
   /** The chain that asks NetworkPolicies in audit mode, where none isolates. */
   readonly audit: string | undefined

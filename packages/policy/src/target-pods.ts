@@ -267,11 +267,12 @@ export class TargetPods {
     const auditList = this.#acquireList(auditChainName(direction, keysOf(audited)), direction, { policies: audited, end: [counter(), ...(auditing === undefined ? [] : [goTo(auditing)])] })
     this.#tellers.acquire(tellers)
     const tiers = [admin, isolating, baseline, audited].map(keysOf)
-    const way: Way = { pod: podChainName(direction, [...tiers, [denying ?? '']]), policies: keysOf(used), lists: [adminList, auditList].filter((name) => name !== undefined), tellers }
+    const asked = isolating.filter(({ ruled }) => ruled.includes(direction))
+    const way: Way = { pod: podChainName(direction, [...tiers, keysOf(asked), [denying ?? '']]), policies: keysOf(used), lists: [adminList, auditList].filter((name) => name !== undefined), tellers }
     if (this.#chains.add(way.pod, way.pod)) {
       const chainsOf = (policies: readonly PolicyHead[]): readonly string[] => policies.map(({ key }) => policyChainName(direction, key))
       this.#draft.putChain(podChain(way.pod, direction, {
-        tiers: { admin: adminList, isolating: isolating.length === 0 ? undefined : chainsOf(isolating), audit: auditList, baseline: chainsOf(baseline) }, keys: tiers.flat(), teller: denying,
+        tiers: { admin: adminList, isolating: isolating.length === 0 ? undefined : chainsOf(asked), audit: auditList, baseline: chainsOf(baseline) }, keys: tiers.flat(), teller: denying,
       }))
     }
     return way
