@@ -1,12 +1,18 @@
 import { skippable } from '@weft/daemon/testing'
-import { whyNoKernelTests } from '@weft/netlink/testing'
+import { existsSync } from 'node:fs'
+import { protocolNumbers } from '@weft/api'
+import { formatIp, type IpAddress } from '@weft/ip'
+import { sendPacket, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Lab } from '../test/lab.ts'
 import { running, type Running } from '../test/running.ts'
+import { sctpInit } from '../test/sctp-init.ts'
 import { addresses, type Origin, sixOf, type Verdict, verdictCluster, verdictConfig, verdicts } from '../test/verdicts.ts'
 
 const reason = whyNoKernelTests()
 const origins = Object.keys(addresses) as Origin[]
+/** What the kernel tracks of SCTP stands in a module of its own. */
+const noSctp = existsSync('/proc/sys/net/netfilter/nf_conntrack_sctp_timeout_established') ? undefined : 'this kernel tracks no SCTP (CONFIG_NF_CT_PROTO_SCTP)'
 const errors: Readonly<Record<string, string>> = { ECONNREFUSED: 'refused', ETIMEDOUT: 'dropped' }
 
 describe.skipIf(reason !== undefined)(skippable('verdicts of the kernel', reason), () => {
@@ -40,5 +46,21 @@ describe.skipIf(reason !== undefined)(skippable('verdicts of the kernel', reason
         expect(seen).toEqual(rows.map(({ title, outcome }) => [title, [...outcome].sort()]))
       })
     }
+
+    // Whether somebody refused or dropped is not seen, for no program here speaks SCTP: conntrack tells where the first packet of an association went.
+    test.skipIf(noSctp !== undefined).each(origins)(`SVC-60 sctp over ${family} from %s: ends where the rows of test/verdicts.ts say${noSctp === undefined ? '' : `: ${noSctp}`}`, async (from) => {
+      lab.flows.flush()
+      const { path } = from === 'node' ? lab.node : lab.all[from]
+      const rows = verdicts.filter((verdict) => verdict.from === from)
+      const nameOf = (ip: IpAddress): string => origins.find((origin) => of(addresses[origin]) === formatIp(ip)) ?? formatIp(ip)
+      let sourcePort = 20_000
+      for (const { title, host, port, outcome } of rows) {
+        const first = sourcePort
+        for (let count = outcome.length > 1 ? 16 : 1; count > 0; count -= 1, sourcePort += 1) await sendPacket(path, of(host), { protocol: protocolNumbers.SCTP, payload: sctpInit(sourcePort, port) })
+        const flows = lab.flows.entries({ protocol: protocolNumbers.SCTP }).filter(({ original }) => original.sourcePort! >= first && original.sourcePort! < sourcePort)
+        const ends = new Set(flows.filter(({ destinationNat }) => destinationNat).map(({ reply }) => `${nameOf(reply.source)} ${nameOf(reply.destination)}`))
+        expect([title, [...ends].sort()]).toEqual([title, outcome.filter((one) => one.includes(' ')).sort()])
+      }
+    })
   }
 })

@@ -22,7 +22,7 @@ for (const [family, of] of [['IPv4', (host: string) => host], ['IPv6', sixOf]] a
     const local = origins.filter((origin) => origin === 'node').map((origin) => of(addresses[origin]))
     const nameOf = (address: Parameters<typeof formatIp>[0] | undefined): string => origins.find((origin) => address !== undefined && of(addresses[origin]) === formatIp(address)) ?? 'nobody'
 
-    for (const protocol of ['tcp', 'udp'] as const) {
+    for (const protocol of ['tcp', 'udp', 'sctp'] as const) {
       test.each(verdicts)(`${protocol}: $title`, ({ from, host, port, outcome }) => {
         const outcomes = new Set<string>()
         let choices = 1

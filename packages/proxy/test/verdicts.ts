@@ -31,12 +31,12 @@ const b1: EndpointShape = { ip: addresses.b1, node: 'here' }
 const b2: EndpointShape = { ip: addresses.b2, node: 'there' }
 const host: EndpointShape = { ip: addresses.node, node: 'here' }
 const going = { ready: false, serving: true, terminating: true }
-const targets: readonly PortShape[] = [{ name: 't', port: 8080 }, { name: 'u', port: 8080, protocol: 'UDP' }]
+const targets: readonly PortShape[] = [{ name: 't', port: 8080 }, { name: 'u', port: 8080, protocol: 'UDP' }, { name: 's', port: 8080, protocol: 'SCTP' }]
 
 /** Service number `n` has 10.96.0.n, and all kinds of addresses: NodePort 30000 + n, load balancer 203.0.113.n, external IP 203.0.113.(100 + n). */
 function serve(n: number, endpoints: readonly EndpointShape[], spec: object = {}): readonly object[] {
   const both = (address: string): readonly string[] => [address, sixOf(address)]
-  const ports: readonly PortShape[] = [{ name: 't', port: 80, nodePort: 30_000 + n }, { name: 'u', port: 80, protocol: 'UDP', nodePort: 30_000 + n }]
+  const ports: readonly PortShape[] = [{ name: 't', port: 80, nodePort: 30_000 + n }, { name: 'u', port: 80, protocol: 'UDP', nodePort: 30_000 + n }, { name: 's', port: 80, protocol: 'SCTP', nodePort: 30_000 + n }]
   const key = `shop/s${n}`
   return [
     service(key, both(`10.96.0.${n}`), { type: 'LoadBalancer', ports, balancers: both(`203.0.113.${n}`), externalIPs: both(`203.0.113.${100 + n}`), ...spec }),
