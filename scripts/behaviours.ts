@@ -18,7 +18,7 @@ const idPattern = /\b(?:CNI|IPAM|NET|SVC|LB|DNS|NP|CNP|LIFE)-\d+\b/g
 /** Ids that tests name, with the files that do. Comments prove nothing, so they are not read. */
 export function testedBehaviours(): ReadonlyMap<string, readonly string[]> {
   const tested = new Map<string, string[]>()
-  for (const file of filesOf('packages/*/src/**/*.test.ts', 'packages/*/test/**/*.ts', 'packages/checks/src/**/*.ts', 'e2e/**/*.test.ts')) {
+  for (const file of filesOf('packages/*/src/**/*.test.ts', 'packages/*/test/**/*.ts', 'packages/checks/src/**/*.ts', 'e2e/**/*.test.ts', 'e2e/suites/*.ts')) {
     const code = read(file).replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/.*$/gm, '')
     for (const id of new Set(code.match(idPattern))) tested.getOrInsertComputed(id, () => []).push(file)
   }
