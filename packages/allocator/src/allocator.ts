@@ -243,8 +243,7 @@ export class Allocator implements AsyncDisposable {
   }
 
   #take(request: AllocateRequest, who: string): readonly IpAddress[] {
-    const sets = new Map(request.ranges?.map((set) => [familyOf(set), set]))
-    const wanted = request.families ?? [...sets.keys(), ...this.#families.filter((family) => !sets.has(family))]
+    const wanted = request.families ?? this.#familiesFor(request.ranges)
     if (wanted.length === 0) throw new IpamError('ERR_IPAM_NOT_READY', `Cannot allocate address for "${who}": this node has no range yet, wanted one from its podCIDRs or a pool`)
     const requested = request.requested ?? []
     for (const [index, address] of requested.entries()) {
@@ -255,7 +254,7 @@ export class Allocator implements AsyncDisposable {
     const taken: IpAddress[] = []
     try {
       for (const family of wanted) {
-        const set = sets.get(family)
+        const set = request.ranges?.find((candidate) => familyOf(candidate) === family)
         const pool = set === undefined ? this.#pools[family] : this.#ownPool(set)
         const named = requested.find((address) => address.family === family)
         if (named !== undefined) {
@@ -271,6 +270,11 @@ export class Allocator implements AsyncDisposable {
       for (const address of taken) this.#free(address)
       throw error
     }
+  }
+
+  /** Those of the ranges of a request, then the others that the node has. */
+  #familiesFor(ranges: readonly RangeSet[] = []): readonly Family[] {
+    return ranges.length === 0 ? this.#families : [...new Set([...ranges.map(familyOf), ...this.#families])]
   }
 
   #ownPool(set: RangeSet): AddressPool {

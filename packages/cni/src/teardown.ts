@@ -35,6 +35,8 @@ export class Teardown {
    * of the same name, which must not go with it.
    */
   readonly #orphans = new Set<number>()
+  /** Indexes of links made since the start: looking for one waits for whoever changes links, and with it everybody else waits. */
+  readonly #known = new Map<string, number>()
 
   constructor(deps: TeardownDeps) {
     this.#deps = deps
@@ -61,6 +63,11 @@ export class Teardown {
     else this.#reconciler.trigger()
   }
 
+  /** A link that was made, by its number. */
+  remember(hostIfname: string, index: number): void {
+    this.#known.set(hostIfname, index)
+  }
+
   /** Removes a link alone; what the store has of it stays. */
   removeLink(hostIfname: string): void {
     const link = this.#deps.route.findLink(hostIfname)
@@ -83,8 +90,9 @@ export class Teardown {
     const leaving = address.attachments().filter(({ state }) => state === 'releasing')
     const orphans = [...this.#orphans]
     if (leaving.length === 0 && orphans.length === 0) return
-    const indexes = new Set([...leaving.flatMap(({ hostIfname }) => route.findLink(hostIfname)?.index ?? []), ...orphans])
+    const indexes = new Set([...leaving.flatMap(({ hostIfname }) => this.#known.get(hostIfname) ?? route.findLink(hostIfname)?.index ?? []), ...orphans])
     if (indexes.size > 0) await route.deleteLinks([...indexes])
+    for (const { hostIfname } of leaving) this.#known.delete(hostIfname)
     for (const index of orphans) this.#orphans.delete(index)
     const results = await Promise.allSettled(leaving.map((attachment) => this.#release(attachment)))
     const errors = results.flatMap((result) => result.status === 'rejected' ? [result.reason as unknown] : [])

@@ -44,9 +44,10 @@ const loopback = 1
  * ```
  * Not atomic: on an error the caller deletes the host end, and everything else goes with it.
  *
+ * @returns Index of the host end.
  * @throws {CniError} ERR_CNI_LINK_EXISTS if the pod has the interface (CNI-21), ERR_CNI_WIRING for the rest.
  */
-export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan: WirePlan): void {
+export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan: WirePlan): number {
   if (plan.mtu < leastIpv6Mtu && plan.ips.some(({ family }) => family === 6))
     throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": its MTU is ${plan.mtu}, wanted at least ${leastIpv6Mtu} for IPv6`)
   try {
@@ -56,6 +57,7 @@ export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan
     hardenHostEnd(plan.hostIfname)
     ensureDone(pod.transact(podRequests(podEnd.index, plan)))
     ensureDone(route.transact(hostRequests(hostIndex, plan)))
+    return hostIndex
   } catch (error) {
     if (error instanceof CniError) throw error
     const hint = error instanceof NetlinkError && error.code === 'EACCES' && plan.ips.some(({ family }) => family === 6) ? '; is net.ipv6.conf.all.disable_ipv6 set in the pod?' : ''

@@ -103,7 +103,8 @@ export class RouteSocket implements Disposable {
     if (indexes.length === 1) return forgive(await this.socket.batchAsync([deleteLinkRequest(indexes[0]!)]))
     // The kernel waits for its readers once per request, and a group is one request. The number is nobody else's.
     const group = randomInt(1 << 24, 2 ** 31)
-    const marked = this.transact(indexes.map((index) => setLinkRequest(index, { group })))
+    const marked: Outcome[] = []
+    for (const part of chunk(indexes.map((index) => setLinkRequest(index, { group })))) marked.push(...await this.socket.batchAsync(part))
     forgive(marked)
     if (marked.every((outcome) => outcome.error !== undefined)) return
     const [outcome] = await this.socket.batchAsync([deleteLinkGroupRequest(group)])

@@ -38,7 +38,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     // The link comes after the filter: what is in the pod's namespace already may send from the first moment (P4).
     await orAborted(covered, signal)
     const wired = metrics.wireSeconds.startTimer()
-    wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd }, { ...plan, ips: reservation.addresses })
+    teardown.remember(plan.hostIfname, wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd }, { ...plan, ips: reservation.addresses }))
     wired()
     await setPodSysctls(pod.path, ifname, config.sysctls)
     await orAborted(Promise.all([reservation.committed, covered]), signal)
