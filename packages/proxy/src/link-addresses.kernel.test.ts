@@ -1,5 +1,5 @@
 import { realClock } from '@weft/daemon'
-import { silentLogger } from '@weft/daemon/testing'
+import { silentLogger, skippable } from '@weft/daemon/testing'
 import { formatIp, parseIp } from '@weft/ip'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ import { LinkAddresses } from './link-addresses.ts'
 
 const reason = whyNoKernelTests()
 
-describe.skipIf(reason !== undefined)(`addresses on links${reason === undefined ? '' : `: ${reason}`}`, () => {
+describe.skipIf(reason !== undefined)(skippable('addresses on links', reason), () => {
   test('SVC-70 with nodePortAddresses 0.0.0.0/0 and ::/0 NodePorts answer on every address that the node has, also a new one, and on no loopback address', async () => {
     await using lab = await Lab.create()
     const { route, path } = lab.node

@@ -1,6 +1,6 @@
-import { skippable } from '@weft/daemon/testing'
 import { existsSync } from 'node:fs'
 import { protocolNumbers } from '@weft/api'
+import { skippable } from '@weft/daemon/testing'
 import { formatIp, type IpAddress } from '@weft/ip'
 import { sendPacket, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -48,7 +48,7 @@ describe.skipIf(reason !== undefined)(skippable('verdicts of the kernel', reason
     }
 
     // Whether somebody refused or dropped is not seen, for no program here speaks SCTP: conntrack tells where the first packet of an association went.
-    test.skipIf(noSctp !== undefined).each(origins)(`SVC-60 sctp over ${family} from %s: ends where the rows of test/verdicts.ts say${noSctp === undefined ? '' : `: ${noSctp}`}`, async (from) => {
+    test.skipIf(noSctp !== undefined).each(origins)(skippable(`SVC-60 sctp over ${family} from %s: ends where the rows of test/verdicts.ts say`, noSctp), async (from) => {
       lab.flows.flush()
       const { path } = from === 'node' ? lab.node : lab.all[from]
       const rows = verdicts.filter((verdict) => verdict.from === from)
