@@ -52,7 +52,8 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
   const type = root.get('addressType').oneOf(['IPv4', 'IPv6', 'FQDN'])
   const family = type === 'IPv6' ? 6 : 4
   return {
-    ...meta,
+    // One by one: what is spread lies outside of the object, at a fifth of its size more.
+    namespace: meta.namespace, name: meta.name, uid: meta.uid, resourceVersion: meta.resourceVersion, labels: meta.labels, deleting: meta.deleting,
     serviceName: meta.labels['kubernetes.io/service-name'] ?? '',
     family,
     endpoints: type === 'FQDN' ? [] : root.get('endpoints').map((endpoint) => {

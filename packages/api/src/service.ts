@@ -57,7 +57,8 @@ export function toService(object: unknown): Service {
   const clusterIps = headless || type === 'ExternalName' ? [] : listed.length > 0 ? listed : [spec.get('clusterIP')].filter((ip) => ip.optionalString() !== undefined)
   const healthCheckNodePort = spec.get('healthCheckNodePort')
   return {
-    ...meta,
+    // One by one: what is spread lies outside of the object, at a fifth of its size more.
+    namespace: meta.namespace, name: meta.name, uid: meta.uid, resourceVersion: meta.resourceVersion, labels: meta.labels, deleting: meta.deleting,
     type,
     headless,
     clusterIps: clusterIps.map((ip) => ip.endpointIp()),

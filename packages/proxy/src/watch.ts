@@ -58,7 +58,7 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
     }
     ports.push(...served)
   }
-  const model: ServiceModel = { key, vips: service.clusterIps, ports, localDns: [], drainSeconds, refusals }
+  const model: ServiceModel = { key, vips: service.clusterIps, ports: [...ports], localDns: nobody, drainSeconds, refusals: refusals.length === 0 ? nobody : refusals }
   return key === config.dnsService ? withDns(model, context) : model
 }
 
