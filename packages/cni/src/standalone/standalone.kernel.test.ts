@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { skippable } from '@weft/daemon/testing'
 import { type IpAddress, parseIp } from '@weft/ip'
+import { readSysctls } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { runProgram } from '@weft/plugin/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -86,9 +87,10 @@ describe.skipIf(reason !== undefined)(skippable('the CNI server by itself', reas
   describe.each(chainRuntimes)('under %s', (_name, startRuntime) => {
     const place = (): Parameters<typeof startRuntime>[0] => ({ folder, namespace: node })
 
-    it('with local ranges and no other part of ours does the job of bridge and host-local', async () => {
+    it('NET-20 with local ranges and no other part of ours does the job of bridge and host-local', async () => {
       expect((await install()).exitCode).toBe(0)
       await start()
+      expect(await readSysctls(node.path, ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'])).toEqual({ 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
       const list: NetworkList = JSON.parse(await readFile(join(folder, 'net.d/05-weft.conflist'), 'utf8'))
       expect(await tryPods(await startRuntime(place(), { ...list, cniVersion: '1.0.0' }))).toEqual(firstAddresses)
     })

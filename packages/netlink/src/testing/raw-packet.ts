@@ -5,15 +5,15 @@ import { inNetns } from '../netns.ts'
 import { socketAddress } from './echo.ts'
 
 /**
- * Sends the payload of one IP packet from a namespace: for protocols the kernel has no sockets for.
+ * Sends the payload of one IP packet from a namespace: for protocols the kernel has no sockets for. A link-local target wants the index of the link.
  *
  * @returns False if the kernel would not take it.
  */
-export async function sendPacket(path: string, to: string, { protocol, payload }: { readonly protocol: number, readonly payload: Uint8Array }): Promise<boolean> {
+export async function sendPacket(path: string, to: string, { protocol, payload, ifIndex = 0 }: { readonly protocol: number, readonly payload: Uint8Array, readonly ifIndex?: number | undefined }): Promise<boolean> {
   const address = parseIp(to)
   const fd = Number(await inNetns(path, { module: import.meta.url, name: 'openRawSocket', data: { family: address.family, protocol } }))
   try {
-    libc.connect(fd, socketAddress(address, 0))
+    libc.connect(fd, socketAddress(address, ifIndex))
     libc.send(fd, Buffer.from(payload), 0)
     return true
   } catch (error) {
