@@ -66,6 +66,20 @@ export async function monitor(options: MonitorOptions): Promise<AsyncIterable<Mo
   return follow(socket, options.signal)
 }
 
+/**
+ * Reads what an event is about. One that cannot be read is as good as lost, and told as `overrun`: a list tells what it would
+ * have said, and the reader goes on.
+ */
+export function readEvent<T>(event: MonitorEvent, decode: (message: NetlinkMessage) => T): T | 'overrun' {
+  if (event === 'overrun') return event
+  try {
+    return decode(event)
+  } catch (error) {
+    if (error instanceof NetlinkDecodeError) return 'overrun'
+    throw error
+  }
+}
+
 /** What a monitor needs of a socket. */
 type DatagramSource = Pick<NetlinkSocket, 'fd' | 'recvRaw' | typeof Symbol.dispose>
 

@@ -4,7 +4,7 @@ import { NFGENMSG_LENGTH } from './conntrack-entry.ts'
 import { isPermissionDenied } from './errors.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
-import { follow } from './monitor.ts'
+import { follow, readEvent } from './monitor.ts'
 import { type PacketHead, readPacketHead } from './packet-head.ts'
 import { NetlinkSocket } from './socket.ts'
 import { MessageWriter } from './writer.ts'
@@ -54,8 +54,7 @@ export async function packetLog({ group, netns, signal }: PacketLogOptions): Pro
   const events = follow(socket, signal)
   return (async function* () {
     for await (const event of events) {
-      if (event === 'overrun') yield event
-      else if (event.type === ((k.NFNL_SUBSYS_ULOG << 8) | k.NFULNL_MSG_PACKET)) yield decodeLoggedPacket(event)
+      if (event === 'overrun' || event.type === ((k.NFNL_SUBSYS_ULOG << 8) | k.NFULNL_MSG_PACKET)) yield readEvent(event, decodeLoggedPacket)
     }
   })()
 }

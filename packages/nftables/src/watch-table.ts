@@ -1,4 +1,4 @@
-import { decodeAttributes, monitor, type NetlinkMessage } from '@weft/netlink'
+import { decodeAttributes, monitor, type NetlinkMessage, readEvent } from '@weft/netlink'
 import * as nf from './nf-tables.ts'
 import type { TableEvent } from './nft.ts'
 import type { TableName } from './table.ts'
@@ -44,11 +44,9 @@ export async function watchTable(table: TableName, options: WatchOptions): Promi
 
 async function* follow(table: TableName, messages: AsyncIterable<NetlinkMessage | 'overrun'>, ignored: ReadonlySet<number>): AsyncGenerator<TableEvent | 'overrun', void, undefined> {
   for await (const message of messages) {
-    if (message === 'overrun') yield message
-    else if (!ignored.has(message.port)) {
-      const event = decodeTableEvent(table, message)
-      if (event !== undefined) yield event
-    }
+    if (message !== 'overrun' && ignored.has(message.port)) continue
+    const event = readEvent(message, (readable) => decodeTableEvent(table, readable))
+    if (event !== undefined) yield event
   }
 }
 

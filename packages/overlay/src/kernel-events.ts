@@ -1,6 +1,6 @@
 import { links, routing } from '@weft/api'
 import { equalIp } from '@weft/ip'
-import { decodeRouteEvent, type MonitorEvent, type RouteEvent } from '@weft/netlink'
+import { decodeRouteEvent, type MonitorEvent, readEvent, type RouteEvent } from '@weft/netlink'
 import { protocol } from './compile.ts'
 import type { OverlayModel } from './model.ts'
 
@@ -12,9 +12,8 @@ export const eventGroups = ['link', 'address4', 'address6', 'route4', 'route6', 
  * own; those must not cost a comparison each (promise P7).
  */
 export function concernsOverlay(message: MonitorEvent, model: OverlayModel | undefined): boolean {
-  if (message === 'overrun') return true
-  const event = decodeRouteEvent(message)
-  return event !== undefined && (model === undefined || isOurs(event, model))
+  const event = readEvent(message, decodeRouteEvent)
+  return event === 'overrun' || (event !== undefined && (model === undefined || isOurs(event, model)))
 }
 
 function isOurs(event: RouteEvent, { uplink, self }: OverlayModel): boolean {
