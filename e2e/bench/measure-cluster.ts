@@ -20,6 +20,7 @@ export interface ClusterFigures {
 }
 
 const namespace = 'bench'
+const kinds = { pods: 'Pod', services: 'Service', endpointslices: 'EndpointSlice' } as const
 const image = 'registry.k8s.io/e2e-test-images/agnhost:2.63.0'
 const podCount = 100
 const rounds = 20
@@ -37,7 +38,7 @@ const { kube } = real
 const machines = real.machines!
 const worker = machines.nodes['node1']!.exec
 
-await kube.request('POST', '/api/v1/namespaces', { body: { metadata: { name: namespace } } })
+await kube.request('POST', '/api/v1/namespaces', { body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } } })
 await untilDone(async () => kube.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`))
 const { podMs, addresses } = await measurePods()
 const serviceMs = await measureServices(addresses.slice(0, 50))
@@ -110,8 +111,9 @@ function sliceOf(service: string, addresses: readonly string[]): object {
   return { metadata: { name: service, labels: { 'kubernetes.io/service-name': service } }, addressType: 'IPv4', endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })), ports: [{ name: '', port: 8080, protocol: 'TCP' }] }
 }
 
-async function create(client: KubeConnection, collection: 'pods' | 'services' | 'endpointslices', body: object): Promise<void> {
-  await client.request('POST', `${collection === 'endpointslices' ? '/apis/discovery.k8s.io/v1' : '/api/v1'}/namespaces/${namespace}/${collection}`, { body })
+async function create(client: KubeConnection, collection: keyof typeof kinds, body: object): Promise<void> {
+  const apiVersion = collection === 'endpointslices' ? 'discovery.k8s.io/v1' : 'v1'
+  await client.request('POST', `/${apiVersion === 'v1' ? 'api' : 'apis'}/${apiVersion}/namespaces/${namespace}/${collection}`, { body: { apiVersion, kind: kinds[collection], ...body } })
 }
 
 /** Of every process whose program has one of these names, on whichever machine the first of them is: DNS has not a replica on each. */
