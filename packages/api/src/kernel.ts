@@ -29,10 +29,9 @@ export const priorities = {
   /** After DNAT: what the choice of a backend left in the priority is forgotten. */
   serviceAffinity: -90,
   /** Policy filters after DNAT and before SNAT: it sees pods, not VIPs. */
-  policyEgress: 0,
+  policy: 0,
   /** What conntrack cannot place would pass untranslated. */
   serviceInvalid: 0,
-  policyIngress: 1,
   loopbackReply: 150,
   serviceSnat: 100,
   hostPortSnat: 101,
@@ -55,8 +54,8 @@ export const loopbackStandIns = { ipv4: '169.254.87.1', ipv6: 'fd77:6566:7400::1
 export const logGroups = { policy: 8700 } as const
 
 /**
- * Bits of conntrack's mark that belong to Weft: what policy thinks of a connection. Every other bit is kept as found. There is
- * no packet mark of ours; programs copy one mark into the other, so these keep clear of the packet marks of others too.
+ * Bits of conntrack's mark that belong to Weft: what policy thinks of a connection. Every other bit is kept as found. Programs
+ * copy one mark into the other, so these keep clear of the packet marks of others too.
  */
 export const ctMarks = {
   /** Policy lets the connection pass. */
@@ -68,6 +67,12 @@ export const ctMarks = {
   /** Set when policy has judged, and not otherwise. */
   judged: 0x1000,
   mask: 0x3000,
+} as const
+
+/** Bits of the packet's mark that are set between two rules of a table of ours and are gone when the packet leaves it; every other bit is kept as found. */
+export const scratchMarks = {
+  /** The egress policies of a pod let a packet go on. The same bit of conntrack's mark is ours, so nobody else's is lost when it is cleared. */
+  egressAllowed: 0x1000,
 } as const
 
 /** Routing tables and rule preferences (`ip rule`). */

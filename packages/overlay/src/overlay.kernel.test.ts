@@ -216,8 +216,8 @@ for (const families of [[4, 6], [4], [6]] as const) {
       const watcher = table({
         name: 'watcher', counters: [namedCounter('came'), namedCounter('passed')],
         chains: [
-          baseChain('before', { type: 'filter', hook: 'input', priority: priorities.policyEgress - 1 }, fromPods('came')),
-          baseChain('after', { type: 'filter', hook: 'input', priority: priorities.policyEgress + 1 }, fromPods('passed')),
+          baseChain('before', { type: 'filter', hook: 'input', priority: priorities.policy - 1 }, fromPods('came')),
+          baseChain('after', { type: 'filter', hook: 'input', priority: priorities.policy + 1 }, fromPods('passed')),
         ],
       })
       using nft = await NftSocket.open({ netns: n3().namespace.path })

@@ -23,7 +23,7 @@ export function compileRuleset({ self, peers }: OverlayModel, config: OverlayCon
     sets: families.flatMap((family) => [intervals(`pods${family}`, family, self.podCidrs), intervals(`cluster${family}`, family, cluster), intervals(`direct${family}`, family, direct)]),
     chains: [
       baseChain('outside', { type: 'nat', hook: 'postrouting', priority: priorities.outsideSnat }, config.masquerade ? [rule(eq(meta.oifname, 'lo'), accept), leave(4), leave(6)] : []),
-      baseChain('tunnel', { type: 'filter', hook: 'input', priority: priorities.policyEgress }, config.mode === 'direct' ? [] : [forge(config.port, 4), forge(config.port, 6)]),
+      baseChain('tunnel', { type: 'filter', hook: 'input', priority: priorities.policy }, config.mode === 'direct' ? [] : [forge(config.port, 4), forge(config.port, 6)]),
     ],
   })
 }

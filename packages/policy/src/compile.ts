@@ -4,7 +4,7 @@ import { formatPlaces, type MergedRule, mergeRules, splitNetworks } from './merg
 import { commentOf, type Direction, policyChainName } from './names.ts'
 import type { PolicyHead } from './policy-head.ts'
 import { type CompileContext, RuleCompiler, type UsedSets } from './rule-compiler.ts'
-import { verdicts } from './table.ts'
+import { asked, verdicts } from './table.ts'
 import { type Teller, tellerOf } from './tellers.ts'
 import type { Told } from './told.ts'
 
@@ -96,8 +96,8 @@ function said({ log, audit }: PolicyTelling, { action, verdict, tell }: { readon
   return action !== 'Pass' && (log === 'all' || log === word) ? tell(word, verdict) : verdict
 }
 
-/** The rule that asks a policy for its verdict. */
-export function asks(direction: Direction, { head, chains }: CompiledPolicy, jumpTo: (chain: string) => Statement): readonly Rule[] {
+/** The rules that ask a policy for its verdict from the chain of its list; one that has decided ends the list. */
+export function asks(direction: Direction, { head, chains }: CompiledPolicy): readonly Rule[] {
   const own = chains[direction]!
-  return head.passes.includes(direction) ? own.rules : [rule(jumpTo(own.name))]
+  return head.passes.includes(direction) ? own.rules : asked(direction, [own.name], returnToCaller)
 }

@@ -354,6 +354,19 @@ describe('connections', () => {
     expect(open.trace({ saddr: client, daddr: a, sport: 999, dport: 80, iif: 'vxlan.weft' }, { connection: foreign }).connection?.mark).toBe(0xffff_dfff)
   })
 
+  test('P8: the bit of the packet\'s mark that egress sets is gone behind it, bits of others stay, and whoever sets it before opens nothing', () => {
+    const out = (...rules: readonly object[]): FakeNft => kernelOf(stateOf([...world, networkPolicy('x/out', { policyTypes: ['Egress'], egress: rules }), networkPolicy('x/more', { policyTypes: ['Egress'], egress: [{ ports: [{ port: 443 }] }] })]))
+    const send = (nft: FakeNft, mark: number): readonly [string, number] => {
+      const { verdict, packet } = nft.trace({ saddr: a, daddr: client, dport: 80, sport: 999, iif: 'weft1', mark })
+      return [verdict, packet.mark]
+    }
+    const open = out({ ports: [{ port: 80 }] })
+    expect([send(open, 0), send(open, 0xffff_ffff)]).toEqual([['accept', 0], ['accept', 0xffff_efff]])
+    expect(send(out(), 0xffff_ffff)[0]).toBe('drop')
+    // Of a pod without egress policies nothing is touched.
+    expect(send(kernelOf(stateOf(world)), 0xffff_ffff)).toEqual(['accept', 0xffff_ffff])
+  })
+
   test('NP-4: a pod always reaches itself, also through a Service', () => {
     expect(reach(kernelOf(stateOf([...world, denyAll])), a, a)).toBe('accept')
   })

@@ -1,6 +1,6 @@
-import { ctMarks, type PolicyAction, priorities, tables } from '@weft/api'
+import { ctMarks, type PolicyAction, priorities, scratchMarks, tables } from '@weft/api'
 import {
-  accept, assign, baseChain, bitAnd, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, ne, notIn, oneOf, partsOf, replaceBits,
+  accept, assign, baseChain, bitAnd, bitOr, type Chain, chain, concat, counter, ct, type DataTypeName, drop, eq, goTo, hasAny, icmpv6, ip, ip6, isIn, jump, map, type MapDeclaration, meta, ne, notIn, oneOf, partsOf, replaceBits,
   returnToCaller, type Rule, rule, set, type SetDeclaration, type SetElement, type Statement, type Table, table, udp, vmap,
 } from '@weft/nftables'
 import { commentOf, type Direction, families, type Family } from './names.ts'
@@ -67,7 +67,7 @@ export function socketSet(name: string, family: Family, text: string): SetDeclar
 /** Neighbour discovery and its kin: without them an IPv6 pod is cut off from its own node (RFC 4890 §4.4). */
 const neighbourDiscovery = ['nd-router-solicit', 'nd-router-advert', 'nd-neighbor-solicit', 'nd-neighbor-advert'] as const
 
-/** Writes what policy thinks into conntrack's mark, and leaves the bits of others alone. */
+/** Writes what policy thinks into conntrack's mark, and leaves the bits of others alone. What is not tracked has no mark: the rule ends there, so the verdict is one of its own. */
 const remember = (bits: number): Rule => rule(assign(ct.mark, replaceBits(ct.mark, ctMarks.mask, bits)))
 
 /** A connection is judged once, and again when a policy that may concern it changes: then the mark says so. */
@@ -81,12 +81,18 @@ const known = 'known'
 const answers = 'answers'
 /** Ends of the ways through the policies. */
 const allowed = 'allowed'
+const goOn = 'go-on'
 const denied = 'denied'
+
+/** What egress lets go on is told by a bit of the packet's mark, for it has to come back from the chains of policies to where ingress is asked. */
+const { egressAllowed } = scratchMarks
+const goesOn = eq(bitAnd(meta.mark, egressAllowed), egressAllowed)
+const forgetGoingOn = rule(assign(meta.mark, bitAnd(meta.mark, 0xffff_ffff - egressAllowed)))
 
 /** What the rules of policies say of what they match. Egress says no more than "go on": ingress comes after it. */
 export const verdicts: Readonly<Record<Direction, Readonly<Record<PolicyAction, readonly Statement[]>>>> = {
   ingress: { Accept: [goTo(allowed)], Deny: [goTo(denied)], Pass: [returnToCaller] },
-  egress: { Accept: [accept], Deny: [goTo(denied)], Pass: [returnToCaller] },
+  egress: { Accept: [assign(meta.mark, bitOr(meta.mark, egressAllowed)), returnToCaller], Deny: [goTo(denied)], Pass: [returnToCaller] },
 }
 
 /** Of an address of a pod here: the connections of others are not ours to mark. Asked of pairs, so that one set is enough. */
@@ -95,18 +101,24 @@ const fromHere = (family: Family): Statement => isHere(header[family].saddr, fam
 const toHere = (family: Family): Statement => isHere(header[family].daddr, family)
 
 /** No policy stands between a pod and itself. */
-const toItself = (direction: Direction): readonly Rule[] => families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), ...verdicts[direction].Accept))
+const toItself = (direction: Direction): readonly Rule[] => families.map((family) => rule(isIn(concat(header[family].saddr, header[family].daddr), sets[family].self), direction === 'egress' ? returnToCaller : goTo(allowed)))
 
-const hasBegun = rule(hasAny(ct.state, 'established', 'related'), jump(known))
+/**
+ * Asks chains of policies, one after the other.
+ *
+ * @param after What follows where one of egress lets the packet go on; of ingress none comes back.
+ */
+export function asked(direction: Direction, chains: readonly string[], after: Statement): readonly Rule[] {
+  return chains.flatMap((each) => [rule(jump(each)), ...(direction === 'egress' ? [rule(goesOn, after)] : [])])
+}
 
 /** Of an address in the node's ranges that no pod has which the API knows. */
 const isUnknown = (address: (typeof header)[Family]['saddr'], family: Family): Rule => rule(isIn(address, podRanges[family]), notIn(concat(address, address), sets[family].self), goTo(unknownPod))
 
 /**
- * The chains the kernel enters. Egress and ingress are base chains of their own: an `accept` ends only the one it stands
- * in, so a packet between two pods of this node meets both pods' policies. There is none for what the node itself sends:
- * a pod's own node always reaches it. The first packet of a connection meets two comparisons and a lookup in each, those
- * that follow one comparison.
+ * The chains the kernel enters: one for what is forwarded, where the source's egress is asked and then the destination's ingress, and one for what comes to the node, which
+ * has no ingress. There is none for what the node itself sends: a pod's own node always reaches it. The first packet of a connection meets two comparisons and a lookup for
+ * each end, those that follow one comparison.
  *
  * @param closesRanges Whether who is in {@link podRanges} and not known is closed: where nobody tells of pods before they start.
  */
@@ -114,17 +126,21 @@ export function fixedChains({ closesRanges }: { readonly closesRanges: boolean }
   const byEgress = families.flatMap((family) => [rule(vmap(header[family].saddr, sets[family].egress)), ...(closesRanges ? [isUnknown(header[family].saddr, family)] : [])])
   const byIngress = families.flatMap((family) => [rule(vmap(header[family].daddr, sets[family].ingress)), ...(closesRanges ? [isUnknown(header[family].daddr, family)] : [])])
   return [
-    baseChain('egress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyEgress }, [judged, hasBegun, ...byEgress]),
-    baseChain('egress-input', { type: 'filter', hook: 'input', priority: priorities.policyEgress }, [judged, hasBegun, rule(oneOf(icmpv6.type, neighbourDiscovery), accept), ...byEgress]),
-    baseChain('ingress-forward', { type: 'filter', hook: 'forward', priority: priorities.policyIngress }, [
+    baseChain('forward', { type: 'filter', hook: 'forward', priority: priorities.policy }, [
       judged,
       rule(hasAny(ct.state, 'established', 'related', 'untracked'), jump(answers)),
+      ...byEgress,
       ...byIngress,
       // No policy is about what goes in here: what egress let through is judged, and so is what comes to a pod without policies.
       ...families.flatMap((family) => [fromHere, toHere].map((isOurs) => rule(isOurs(family), goTo(allowed)))),
     ]),
-    // To the node itself there is no ingress: what egress has let through is judged.
-    baseChain('ingress-input', { type: 'filter', hook: 'input', priority: priorities.policyIngress }, [judged, ...families.map((family) => rule(eq(ct.direction, 'original'), fromHere(family), goTo(allowed)))]),
+    baseChain('input', { type: 'filter', hook: 'input', priority: priorities.policy }, [
+      judged,
+      rule(hasAny(ct.state, 'established', 'related'), jump(known)),
+      rule(oneOf(icmpv6.type, neighbourDiscovery), accept),
+      ...byEgress,
+      ...families.map((family) => rule(eq(ct.direction, 'original'), fromHere(family), goTo(allowed))),
+    ]),
     chain(known, [
       // ICMP errors about connections that were let through.
       rule(hasAny(ct.state, 'related'), accept),
@@ -140,6 +156,7 @@ export function fixedChains({ closesRanges }: { readonly closesRanges: boolean }
     chain(allowed, [remember(ctMarks.allowed), rule(accept)]),
     chain(denied, [remember(ctMarks.denied), rule(drop)]),
     chain(unknownPod, [rule(counter(), goTo(denied))]),
+    chain(goOn, [forgetGoingOn]),
   ]
 }
 
@@ -161,13 +178,16 @@ export interface PodTiers {
  * @param teller A chain that logs that, and drops.
  */
 export function podChain(name: string, direction: Direction, { tiers: { admin, isolating, audit, baseline }, keys, teller }: { readonly tiers: PodTiers, readonly keys: readonly string[], readonly teller: string | undefined }): Chain {
-  const asked = (chains: readonly string[]): readonly Rule[] => chains.map((each) => rule(jump(each)))
   const lists = [admin, audit].filter((list) => list !== undefined)
   const self = toItself(direction)
-  if (isolating === undefined) return chain(name, [...self, ...asked([...lists, ...baseline]), rule(...verdicts[direction].Accept)], { comment: commentOf(keys.join(' ')) })
-  // NetworkPolicies only allow: after them the question costs nobody who is allowed. All others may deny.
-  const [before, after] = lists.length === 0 ? [[], self] : [self, []]
-  return chain(name, [...before, ...asked([...lists, ...isolating]), ...after, rule(counter(), goTo(teller ?? denied))], { comment: commentOf(keys.join(' ')) })
+  const ask = (chains: readonly string[]): readonly Rule[] => asked(direction, chains, goTo(goOn))
+  // Whoever set the bit before meant something else by it.
+  const first = direction === 'egress' ? [forgetGoingOn] : []
+  // NetworkPolicies only allow: after them the question for itself costs nobody who is allowed. All others may deny.
+  const rules = isolating === undefined
+    ? [...self, ...ask([...lists, ...baseline]), ...(direction === 'egress' ? [] : [rule(goTo(allowed))])]
+    : [...(lists.length === 0 ? [] : self), ...ask([...lists, ...isolating]), ...(lists.length === 0 ? self : []), rule(counter(), goTo(teller ?? denied))]
+  return chain(name, [...first, ...rules], { comment: commentOf(keys.join(' ')) })
 }
 
 /** The table around its parts. */

@@ -289,7 +289,7 @@ export class TargetPods {
   #writeList({ name, direction, policies, end }: PolicyList): void {
     const rules = policies.flatMap((key) => {
       const policy = this.#inUse.get(key)
-      return policy?.chains[direction] === undefined ? [] : asks(direction, policy, jump)
+      return policy?.chains[direction] === undefined ? [] : asks(direction, policy)
     })
     this.#draft.putChain(chain(name, [...rules, ...(end.length === 0 ? [] : [rule(...end)])], { comment: commentOf(policies.join(' ')) }))
   }
@@ -312,7 +312,7 @@ export class TargetPods {
     for (const direction of directions) {
       const way = isolation[direction]
       if (way === undefined) this.#draft.dropElement(own[direction].name, address)
-      else this.#draft.putElement(own[direction].name, address, { key: [ip], data: goTo(way.pod) }, way.pod)
+      else this.#draft.putElement(own[direction].name, address, { key: [ip], data: direction === 'egress' ? jump(way.pod) : goTo(way.pod) }, way.pod)
     }
     if (isKnown) this.#draft.putElement(own.self.name, address, { key: [ip, ip] })
     else this.#draft.dropElement(own.self.name, address)

@@ -23,7 +23,8 @@ function packetsOf(family: 4 | 6): readonly Packet[] {
 }
 
 function tracedPacket({ from, to, protocol, port }: Packet): TracePacket {
-  const base = { saddr: from, daddr: to, iif: 'weft1', sport: 40_000 }
+  // What others write into the packet's mark means nothing here.
+  const base = { saddr: from, daddr: to, iif: 'weft1', sport: 40_000, mark: port === 81 ? 0xffff_ffff : 0 }
   if (protocol === 'ICMP') return { ...base, protocol: from.family === 6 ? 'icmpv6' : 'icmp', icmpType: 'echo-request' }
   return { ...base, protocol: protocol.toLowerCase() as 'tcp', dport: port }
 }
