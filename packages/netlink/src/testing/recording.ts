@@ -9,6 +9,8 @@ import { MessageWriter } from '../writer.ts'
 /** What a kernel sent, and what a program said of the same state: golden files under `test/recorded`. */
 export interface Recording {
   readonly kernel: string
+  /** Version of `ip` and `bridge`; absent where neither was asked. */
+  readonly iproute2?: string | undefined
   /** The script that made what is shown, beside the golden file. */
   readonly setup: string
   /** The program that showed it. */
