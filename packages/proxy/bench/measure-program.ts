@@ -37,6 +37,8 @@ export interface ChurnFigures {
   /** Resident bytes at the end and after a tenth of the time. */
   readonly rss: number
   readonly rssBefore: number
+  /** Endpoints in the kernel beyond those of the API server, or missing. */
+  readonly orphans: number
 }
 
 const collections: Readonly<Record<string, string>> = { Node: '/api/v1/nodes', Service: '/api/v1/services', EndpointSlice: '/apis/discovery.k8s.io/v1/endpointslices' }
@@ -131,7 +133,10 @@ async function churning(server: FakeApiServer, child: ChildProcess, { services, 
   }
   await realClock.sleep(1000)
   const after = await lags()
-  return { changesPerSecond: sent / seconds, within100Ms: (after.soon - before.soon) / (after.all - before.all), rss: memory(child, 'VmRSS'), rssBefore }
+  using nft = NftSocket.openHere()
+  const inKernel = nft.read('inet', 'weft-proxy')!.table.maps.find((map) => map.name === 'endpoint4')!.elements.length
+  const wanted = (server.api.objects(collections['EndpointSlice']!) as unknown as readonly { readonly endpoints: readonly unknown[] }[]).reduce((sum, { endpoints: own }) => sum + own.length, 0)
+  return { orphans: Math.abs(inKernel - wanted), changesPerSecond: sent / seconds, within100Ms: (after.soon - before.soon) / (after.all - before.all), rss: memory(child, 'VmRSS'), rssBefore }
 }
 
 if (import.meta.main) {

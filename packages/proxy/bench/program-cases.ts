@@ -44,10 +44,11 @@ export async function programCases(): Promise<readonly BenchCase[]> {
 
 async function churnCases(): Promise<readonly BenchCase[]> {
   const { churn } = await run('ours', [10_000, endpoints, 0, churnSeconds])
-  const { changesPerSecond, within100Ms, rss, rssBefore } = churn!
+  const { changesPerSecond, within100Ms, rss, rssBefore, orphans } = churn!
   const shared = { size: `10000 services x ${endpoints}, ${Math.round(changesPerSecond)} changes/s for ${churnSeconds} s`, peer_name: 'a limit' }
   return [
     { ...shared, name: 'changes in the kernel within 100 ms', unit: '%', ours: within100Ms * 100, peer: undefined, ratio: undefined, goal: 'ours >= 99 %', ok: within100Ms >= 0.99 },
+    { ...shared, name: 'endpoints too many or too few in the kernel after them', unit: '', ours: orphans, peer: undefined, ratio: undefined, goal: 'ours = 0', ok: orphans === 0 },
     { ...shared, name: 'memory at the end of them', unit: 'MB', ours: rss / 1e6, peer: rssBefore / 1e6, peer_name: 'after a tenth of the time', ratio: rss / rssBefore, goal: 'ratio <= 1.1', ok: rss / rssBefore <= 1.1 },
   ]
 }
