@@ -88,7 +88,7 @@ function* onlyNew(elements: readonly Element[], known: Set<string>): Generator<E
 }
 
 /** So many elements are committed at a time: a few milliseconds. */
-const pieceSize = 4000
+export const pieceSize = 4000
 
 /**
  * A table that is not there yet, in pieces: first sets, then their elements, at last what acts. Whoever is interrupted between two of them leaves

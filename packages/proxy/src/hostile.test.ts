@@ -119,8 +119,8 @@ const addresses = numbered(20_000, (index) => `203.0.${index >> 8}.${index & 255
 
 describe('hostile objects (fault 29)', () => {
   test.each<readonly [string, readonly object[], RegExp, number]>([
-    ['10,000 ports with 1,000 endpoints each', [bad({ ports: manyPorts }), slice('evil/bad', numbered(1000, (index) => `10.99.${index >> 8}.${index & 255}`), { ports: manyPorts })], /^NotServed bad: .*on 9739 of its 10000 ports/, 1],
-    ['10,000 ports on 20,000 external IPs', [bad({ ports: manyPorts, externalIPs: addresses })], /^NotServed bad: .*on 9987 of its 10000 ports/, 1],
+    ['10,000 ports with 1,000 endpoints each', [bad({ ports: manyPorts }), slice('evil/bad', numbered(1000, (index) => `10.99.${index >> 8}.${index & 255}`), { ports: manyPorts })], /^NotServed bad: .*on 9870 of its 10000 ports/, 1],
+    ['10,000 ports on 20,000 external IPs', [bad({ ports: manyPorts, externalIPs: addresses })], /^NotServed bad: .*on 9994 of its 10000 ports/, 1],
     ['20,000 addresses in both lists, with 20,000 source ranges', [bad({ type: 'LoadBalancer', externalIPs: addresses, balancers: addresses, loadBalancerSourceRanges: addresses.map((ip, index) => (index % 2 === 0 ? `${ip}/32` : '198.51.100.1/32')) })], /^NotServed bad: .*on 20000 load balancer addresses/, 1],
     ['20,000 external IPs that nobody allows', [bad({ externalIPs: addresses.map((ip) => ip.replace('203.', '198.')) })], /^NotServed bad: .*198\.0\.0\.0, 198\.0\.0\.1, .* and 19995 more/, 1],
     ['1.5 MB of annotations', [service('evil/bad', ['10.96.0.66'], { annotations: { 'weft.dev/weights': `${'a*'.repeat(400_000)}=1`, 'other': 'x'.repeat(700_000) } })], /^NotServed bad: .*weights: they are longer than 8192 letters/, 1],

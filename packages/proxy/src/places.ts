@@ -9,7 +9,7 @@ import type { ServiceContext } from './watch.ts'
  * Ports, addresses, endpoints and source ranges of one Service multiply, each as many as an object of 1.5 MB can name: so many elements are served, and
  * those of a Service that nobody means to harm are some thousands.
  */
-export const maxElements = 262_144
+export const maxElements = 131_072
 
 /** How many addresses a message names. */
 export const maxNamed = 5

@@ -150,6 +150,33 @@ describe('createProxy()', () => {
     expect(during.comparing).toBeGreaterThan(100)
   })
 
+  test('fault 29, V20 a large Service comes in pieces, its address last, and goes in pieces, its address first; others have their turn between', async () => {
+    const nft = new FakeNft()
+    await using run = await running([here, web, slice('shop/web', ['10.244.1.5'])], { nft })
+    const large = Array.from({ length: 5000 }, (_, index) => `10.250.${index >> 8}.${index & 255}`)
+    const first = nft.log.length
+    run.stores.slices.put(toEndpointSlice(slice('shop/large', large)))
+    run.stores.services.put(toService(service('shop/large', ['10.96.0.9'])))
+    await run.proxy.settled()
+    const came = nft.log.slice(first)
+    expect(came.length).toBe(2)
+    expect(came.findIndex((text) => text.includes('service4 { 10.96.0.9 . tcp . 80'))).toBe(came.length - 1)
+    expect(nft.trace({ saddr: '10.244.0.9', daddr: '10.96.0.9', dport: 80, iif: 'x' }, { random: () => 4999 }).dnat?.address).toMatchObject({ bits: 0x0afa_1387n })
+    run.stores.services.remove('shop/large')
+    await run.proxy.settled()
+    const went = nft.log.slice(first + came.length)
+    expect(went.length).toBe(2)
+    expect(went.findIndex((text) => text.includes('delete element inet weft-proxy service4 { 10.96.0.9 . tcp . 80'))).toBe(0)
+    // What is replaced is replaced at once, however much it is.
+    run.stores.services.put(toService(service('shop/web', ['10.96.0.1'])))
+    run.stores.slices.put(toEndpointSlice(slice('shop/web', large)))
+    await run.proxy.settled()
+    expect(nft.log.length).toBe(first + came.length + went.length + 1)
+    expect(kernelText(nft)).toBe(inOrder(run.proxy.dump()))
+    await using again = await running(run.stores, { nft })
+    expect(again.proxy.writes).toBe(0)
+  })
+
   test('an endpoint change writes its elements alone', async () => {
     const nft = new FakeNft()
     await using run = await running([here, web, service('shop/other', ['10.96.0.2']), slice('shop/web', ['10.244.1.5', '10.244.1.6']), slice('shop/other', ['10.244.1.9', '10.244.1.7'])], { nft })

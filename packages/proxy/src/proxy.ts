@@ -223,7 +223,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     }
   }
 
-  /** Only what changed, in one transaction. */
+  /** Only what changed; in one transaction, unless it is large and replaces nothing. */
   async function applyChanges(current: ProxyState, signal: AbortSignal): Promise<void> {
     const node = areRangesDirty ? nodeModel() ?? current.node : current.node
     // Its addresses stand in chains and in every Service, and hints name its zone.
@@ -233,14 +233,17 @@ export function createProxy(deps: ProxyDeps): Proxy {
     }
     // Should anything fail from here on, only a comparison knows what the kernel has.
     compare = 'failure'
+    const known = edits
     const keys = [...dirty]
     dirty.clear()
     areRangesDirty = false
-    const change = current.apply(keys.map((key) => changeOf(key, node)), node)
-    attempt(change.transaction)
+    const turns = { clock, signal }
+    const change = await inTurns(current.applying(keys.map((key) => changeOf(key, node)), node), turns)
+    await inTurns(committing(change.transactions), turns)
     forget(stalePorts(change.before, change.after))
     tell(keys, change, current)
-    compare = undefined
+    // A large change takes turns, and somebody may have told of an edit meanwhile.
+    compare = edits === known ? undefined : 'edit'
   }
 
   function modelOf(service: Service, node: NodeModel): ServiceModel | undefined {

@@ -1,5 +1,9 @@
+import { atOnce } from '@weft/netlink'
 import type { Element } from './elements.ts'
 import { sets } from './sets.ts'
+
+/** So many elements are looked at before others get a turn. */
+const perTurn = 1000
 
 /** What has to be written to make the kernel's elements those that are wanted now. */
 export interface ElementChanges {
@@ -29,11 +33,17 @@ export class SharedElements {
 
   /** Replaces elements by others and tells what that means for the kernel. In the size of both. */
   replace(before: readonly Element[], after: readonly Element[]): ElementChanges {
+    return atOnce(this.replacing(before, after))
+  }
+
+  /** {@link replace}, interrupted now and then. */
+  *replacing(before: readonly Element[], after: readonly Element[]): Generator<void, ElementChanges> {
     const old = new Map<string, Element>()
     const now = new Map<string, Element>()
     const wasWanted = new Map<string, boolean>()
     for (const [elements, step, into] of [[before, -1, old], [after, 1, now]] as const) {
-      for (const element of elements) {
+      for (const [index, element] of elements.entries()) {
+        if (index % perTurn === perTurn - 1) yield
         const key = keyOf(element)
         into.set(key, element)
         if (!shared.has(element.set)) continue
@@ -41,9 +51,9 @@ export class SharedElements {
         this.#change(element, step)
       }
     }
-    const removed = [...old].filter(([key, element]) => (wasWanted.has(key) ? !this.#counts.has(key) : now.get(key)?.value !== element.value))
-    const added = [...now].filter(([key, element]) => (wasWanted.has(key) ? wasWanted.get(key) === false && this.#counts.has(key) : old.get(key)?.value !== element.value))
-    return { added: added.map(([, element]) => element), removed: removed.map(([, element]) => element) }
+    const removed = yield* these(old, (key, element) => (wasWanted.has(key) ? !this.#counts.has(key) : now.get(key)?.value !== element.value))
+    const added = yield* these(now, (key, element) => (wasWanted.has(key) ? wasWanted.get(key) === false && this.#counts.has(key) : old.get(key)?.value !== element.value))
+    return { added, removed }
   }
 
   #change(element: Element, step: 1 | -1): void {
@@ -52,6 +62,16 @@ export class SharedElements {
     if (count === 0) this.#counts.delete(key)
     else this.#counts.set(key, count)
   }
+}
+
+function* these(all: ReadonlyMap<string, Element>, holds: (key: string, element: Element) => boolean): Generator<void, readonly Element[]> {
+  const found: Element[] = []
+  let index = 0
+  for (const [key, element] of all) {
+    if (index++ % perTurn === perTurn - 1) yield
+    if (holds(key, element)) found.push(element)
+  }
+  return found
 }
 
 function keyOf({ set, id }: Element): string {

@@ -1,13 +1,15 @@
-import { type Protocol, tables } from '@weft/api'
+import type { Protocol } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
-import { type MapElement, type SetElement, type Table, Transaction } from '@weft/nftables'
-import { addElements, compileFrame, compileProxy, compileTable, compilingTable, type TableModel, tablePieces } from './compile.ts'
+import { atOnce } from '@weft/netlink'
+import type { Table, Transaction } from '@weft/nftables'
+import { compileFrame, compileProxy, compileTable, compilingTable, type TableModel, tablePieces } from './compile.ts'
 import { type Element, hairpinElements, nodeElements, portElements, serviceElements } from './elements.ts'
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
 import { pickOf } from './pick.ts'
 import { type Family, sets } from './sets.ts'
-import { SharedElements } from './shared-elements.ts'
+import { Pieces } from './pieces.ts'
+import { type ElementChanges, SharedElements } from './shared-elements.ts'
 import { affinityChains, pickChain, pickChainName, pickElement } from './table.ts'
 import { type PortChanges, type Refusal, VirtualPorts } from './virtual-ports.ts'
 
@@ -19,8 +21,8 @@ export interface ServiceChange {
 
 /** What a change means for the kernel. */
 export interface StateChange extends PortChanges {
-  /** Brings a kernel that had the state before to the state after. */
-  readonly transaction: Transaction
+  /** Bring a kernel that had the state before to the state after, one after the other; see {@link Pieces}. */
+  readonly transactions: readonly Transaction[]
 }
 
 /**
@@ -127,10 +129,15 @@ export class ProxyState {
    * @param node Its addresses must be those of before: they are in Services and chains.
    */
   apply(changes: readonly ServiceChange[], node: NodeModel = this.#node): StateChange {
+    return atOnce(this.applying(changes, node))
+  }
+
+  /** {@link apply}, interrupted now and then: until it is done nobody else may change this. */
+  *applying(changes: readonly ServiceChange[], node: NodeModel = this.#node): Generator<void, StateChange> {
     const models = [...new Map(changes.map(({ key, model }) => [key, model]))].map(([key, now]) => ({ key, old: this.#services.get(key), now }))
-    const ports = this.#ports.replace(models)
-    const before = [...ports.before.flatMap(portElements), ...models.flatMap(({ old }) => (old === undefined ? [] : serviceElements(old)))]
-    const after = [...ports.after.flatMap(portElements), ...models.flatMap(({ now }) => (now === undefined ? [] : serviceElements(now)))]
+    const ports = yield* this.#ports.replacing(models)
+    const before = yield* elementsOf(ports.before, models.flatMap(({ old }) => old ?? []))
+    const after = yield* elementsOf(ports.after, models.flatMap(({ now }) => now ?? []))
     if (node !== this.#node) {
       before.push(...nodeElements(this.#node))
       after.push(...nodeElements(node))
@@ -140,25 +147,35 @@ export class ProxyState {
       if (now === undefined) this.#services.delete(key)
       else this.#services.set(key, now)
     }
-    return { ...ports, transaction: this.#transaction(before, after) }
+    return { ...ports, transactions: this.#transactions(yield* this.#elements.replacing(before, after)) }
   }
 
-  #transaction(before: readonly Element[], after: readonly Element[]): Transaction {
-    const elements = this.#elements.replace(before, after)
+  #transactions(elements: ElementChanges): readonly Transaction[] {
     const hadAffinity = this.#chains.hasAffinity
     const { created, retired } = this.#chains.change(elements)
     const { hasAffinity } = this.#chains
-    const transaction = new Transaction({ family: 'inet', name: tables.proxy })
-    for (const { family, code } of created) transaction.addChain(pickChain(family, pickOf(code)!)).addElements(sets[family].pick, [pickElement(family, code)])
-    if (hasAffinity && !hadAffinity) for (const each of affinityChains()) transaction.addChain(each)
-    for (const part of bySet(elements.removed)) transaction.deleteElements(part.set, part.elements)
-    for (const part of bySet(elements.added)) addElements(transaction, part.set, part.elements)
-    for (const { family, code } of retired) transaction.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, pickOf(code)!))
-    if (hadAffinity && !hasAffinity) for (const { name } of affinityChains()) transaction.deleteChain(name)
-    return transaction
+    const pieces = new Pieces(elements)
+    for (const { family, code } of created) pieces.last.addChain(pickChain(family, pickOf(code)!)).addElements(sets[family].pick, [pickElement(family, code)])
+    if (hasAffinity && !hadAffinity) for (const each of affinityChains()) pieces.last.addChain(each)
+    pieces.putAll()
+    for (const { family, code } of retired) pieces.last.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, pickOf(code)!))
+    if (hadAffinity && !hasAffinity) for (const { name } of affinityChains()) pieces.last.deleteChain(name)
+    return pieces.all
   }
 }
 
-function bySet(elements: readonly Element[]): { readonly set: Element['set'], readonly elements: (SetElement | MapElement)[] }[] {
-  return [...Map.groupBy(elements, ({ set }) => set)].map(([set, group]) => ({ set, elements: group.map(({ element }) => element) }))
+function* elementsOf(ports: readonly VirtualPort[], models: readonly ServiceModel[]): Generator<void, Element[]> {
+  const elements: Element[] = []
+  let turn = 0
+  for (const port of ports) {
+    for (const element of portElements(port)) elements.push(element)
+    if (elements.length - turn < perTurn) continue
+    turn = elements.length
+    yield
+  }
+  for (const model of models) elements.push(...serviceElements(model))
+  return elements
 }
+
+/** So many elements are made before others get a turn. */
+const perTurn = 1000

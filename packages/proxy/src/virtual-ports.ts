@@ -1,4 +1,5 @@
 import { formatIp } from '@weft/ip'
+import { atOnce } from '@weft/netlink'
 import { ipKey, kinds, type ServiceModel, type VirtualPort } from './model.ts'
 import { ProxyError } from './proxy-error.ts'
 import { SmallMap } from './small-map.ts'
@@ -21,6 +22,15 @@ export interface PortChanges {
   /** Ids of refusals that no longer hold. */
   readonly settled: readonly string[]
 }
+
+/** A Service as it was and as it is. */
+interface ModelChange {
+  readonly old: ServiceModel | undefined
+  readonly now: ServiceModel | undefined
+}
+
+/** So many ports are looked at before others get a turn. */
+const perTurn = 200
 
 interface Claim {
   readonly key: string
@@ -76,7 +86,7 @@ export class VirtualPorts {
   /** Takes in what all Services ask for, when there is nothing yet; in turns. */
   *load(models: Iterable<ServiceModel>): Generator<void, readonly Refusal[]> {
     for (const model of models) {
-      this.#claim(model)
+      yield* this.#claim(model)
       yield
     }
     const refused: Refusal[] = []
@@ -91,37 +101,52 @@ export class VirtualPorts {
   }
 
   /** Replaces what Services ask for. In the size of those Services. */
-  replace(changes: readonly { readonly old: ServiceModel | undefined, readonly now: ServiceModel | undefined }[]): PortChanges {
-    const touched = this.#touched(changes)
+  replace(changes: readonly ModelChange[]): PortChanges {
+    return atOnce(this.replacing(changes))
+  }
+
+  /** {@link replace}, interrupted now and then. */
+  *replacing(changes: readonly ModelChange[]): Generator<void, PortChanges> {
+    const touched = yield* this.#touched(changes)
     const before = touched.map((place) => this.#winnerAt(place))
-    for (const { old } of changes) if (old !== undefined) this.#withdraw(old)
-    for (const { now } of changes) if (now !== undefined) this.#claim(now)
+    yield
+    for (const { old } of changes) if (old !== undefined) yield* this.#withdraw(old)
+    for (const { now } of changes) if (now !== undefined) yield* this.#claim(now)
     const after = touched.map((place) => this.#winnerAt(place))
     const refused: Refusal[] = []
     const settled: string[] = []
-    for (const place of touched) this.#refuse(place, { refused, settled })
+    for (const [index, place] of touched.entries()) {
+      if (index % perTurn === 0) yield
+      this.#refuse(place, { refused, settled })
+    }
     const moved = touched.map((_place, index) => [before[index]?.port, after[index]?.port] as const).filter(([was, is]) => was !== is)
     return { before: moved.flatMap(([was]) => was ?? []), after: moved.flatMap(([, is]) => is ?? []), refused, settled }
   }
 
   /** Every port that may change hands: what those Services ask for, and what others ask for on their cluster IPs. */
-  #touched(changes: readonly { readonly old: ServiceModel | undefined, readonly now: ServiceModel | undefined }[]): readonly Place[] {
+  *#touched(changes: readonly ModelChange[]): Generator<void, readonly Place[]> {
     const places = new Map<string, Place>()
     const touch = (ip: string, port: string): void => void places.set(`${ip} ${port}`, { ip, port })
     for (const { old, now } of changes) {
-      for (const model of [old, now]) for (const port of model?.ports ?? []) touch(ipKey(port.ip), portKey(port))
+      for (const model of [old, now]) {
+        for (const [index, port] of (model?.ports ?? []).entries()) {
+          if (index % perTurn === perTurn - 1) yield
+          touch(ipKey(port.ip), portKey(port))
+        }
+      }
       const [was, is] = [old, now].map((model) => new Set(model?.vips.map(ipKey)))
       for (const ip of was!.symmetricDifference(is!)) for (const port of this.#addresses.get(ip)?.claims.keys() ?? []) touch(ip, port)
     }
     return [...places.values()]
   }
 
-  #claim({ key, vips, ports }: ServiceModel): void {
+  *#claim({ key, vips, ports }: ServiceModel): Generator<void, void> {
     for (const vip of vips) {
       const address = this.#address(ipKey(vip))
       if (!address.owners.includes(key)) address.owners = [...address.owners, key]
     }
-    for (const port of ports) {
+    for (const [index, port] of ports.entries()) {
+      if (index % perTurn === perTurn - 1) yield
       const { claims } = this.#address(ipKey(port.ip))
       const known = claims.get(portKey(port)) ?? []
       // A Service that asks twice for one port (which the API server refuses) gets what it asked for first.
@@ -129,12 +154,13 @@ export class VirtualPorts {
     }
   }
 
-  #withdraw({ key, vips, ports }: ServiceModel): void {
+  *#withdraw({ key, vips, ports }: ServiceModel): Generator<void, void> {
     for (const vip of vips) {
       const address = this.#addresses.get(ipKey(vip))
       if (address !== undefined) address.owners = address.owners.filter((owner) => owner !== key)
     }
-    for (const port of ports) {
+    for (const [index, port] of ports.entries()) {
+      if (index % perTurn === perTurn - 1) yield
       const claims = this.#addresses.get(ipKey(port.ip))?.claims
       const kept = claims?.get(portKey(port))?.filter((claim) => claim.key !== key)
       if (kept?.length === 0) claims?.delete(portKey(port))
