@@ -109,7 +109,8 @@ describe.skipIf(reason !== undefined)(skippable('packets through the proxy', rea
       }
       expect(lab.ask('outside', { protocol, host: '172.30.1.11', port: protocol === 'tcp' ? 30_060 : 30_061 })).toEqual(refused)
       for (const host of ['10.96.0.1', 'fd00:10:96::1']) expect(lab.ask('client', { protocol, host, port: 9 })).toEqual(refused)
-      expect((performance.now() - started) / 9).toBeLessThan(500)
+      // Starts of nine processes included, which take long on a busy machine; a first packet that was lost would be sent again after a second.
+      expect((performance.now() - started) / 9).toBeLessThan(1000)
     })
   }
 
