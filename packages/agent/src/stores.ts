@@ -1,5 +1,6 @@
 import { adminNetworkPolicyResource, baselineAdminNetworkPolicyResource, type ClusterNetworkPolicy, clusterNetworkPolicyResource, type EndpointSlice, endpointSliceResource, type IpBlock, ipBlockResource, type Namespace, namespaceResource, type NetworkPolicy, networkPolicyResource, type Node, nodeResource, type Pod, podResource, type Service, serviceResource } from '@weft/api'
-import { catchUp, collectionPath, compareResourceVersions, Informers, type InformersOptions, type Store } from '@weft/kube'
+import { Informers, type InformersOptions, type Store } from '@weft/kube'
+import { type CatchUp, catchUpPolicies } from '@weft/policy'
 import { type ServiceCidr, serviceCidrResource } from '@weft/proxy'
 
 /** What the API server has, as the features see it: one store a kind, shared by all that need it. */
@@ -15,8 +16,8 @@ export interface Stores {
   /** Absent where addresses never come out of blocks. */
   readonly blocks: Store<IpBlock> | undefined
   readonly serviceCidrs: Store<ServiceCidr>
-  /** Resolves when what decides which policies a namespace's pods have is here as the API server had it at a version, or has it now; to the version that it had then. */
-  catchUp(namespace: string, version: string | undefined, signal: AbortSignal): Promise<string>
+  /** Where a watch may be behind another. */
+  readonly catchUp: CatchUp
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -30,11 +31,7 @@ export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
   const { client, clock } = options
   const namespaces = informers.keep(namespaceResource)
   const policies = informers.keep(networkPolicyResource)
-  const clusterKinds = [
-    { resource: clusterNetworkPolicyResource, store: informers.keep(clusterNetworkPolicyResource) },
-    { resource: adminNetworkPolicyResource, store: informers.keep(adminNetworkPolicyResource) },
-    { resource: baselineAdminNetworkPolicyResource, store: informers.keep(baselineAdminNetworkPolicyResource) },
-  ]
+  const clusterPolicies = [informers.keep(clusterNetworkPolicyResource), informers.keep(adminNetworkPolicyResource), informers.keep(baselineAdminNetworkPolicyResource)] as const
   return {
     nodes: informers.keep(nodeResource),
     pods: informers.keep(podResource),
@@ -42,19 +39,11 @@ export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
     services: informers.keep(serviceResource),
     slices: informers.keep(endpointSliceResource),
     policies,
-    clusterPolicies: clusterKinds.map(({ store }) => store),
+    clusterPolicies,
     serviceCidrs: informers.keep(serviceCidrResource),
     // Clusters that assign podCIDRs may not have the CRD at all.
     blocks: withBlocks ? informers.keep({ ...ipBlockResource, optional: true }) : undefined,
-    async catchUp(namespace, version, signal) {
-      const common = { version, clock, signal }
-      const versions = await Promise.all([
-        catchUp(client, namespaceResource, namespaces, { ...common, fieldSelector: `metadata.name=${namespace}` }),
-        catchUp(client, networkPolicyResource, policies, { ...common, path: collectionPath(networkPolicyResource.path, namespace) }),
-        ...clusterKinds.map(({ resource, store }) => catchUp(client, { ...resource, optional: true }, store, common)),
-      ])
-      return versions.filter((each) => each !== undefined).reduce((least, each) => (compareResourceVersions(each, least) === -1 ? each : least))
-    },
+    catchUp: catchUpPolicies({ client, clock, namespaces, policies, clusterPolicies }),
     run: (signal) => informers.run(signal),
   }
 }

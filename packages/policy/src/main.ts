@@ -6,6 +6,7 @@ import { pinoLogger } from '@weft/daemon/pino'
 import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
+import { catchUpPolicies } from './catch-up-policies.ts'
 import { policyAnswers } from './explain/policy-answers.ts'
 import { createPolicy } from './policy.ts'
 import { policyTarget } from './policy-target.ts'
@@ -27,10 +28,10 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
   const stores = {
     pods: informers.keep(podResource), namespaces: informers.keep(namespaceResource), policies: informers.keep(networkPolicyResource), nodes: informers.keep(nodeResource),
     services: informers.keep(serviceResource), slices: informers.keep(endpointSliceResource),
-    clusterPolicies: [informers.keep(clusterNetworkPolicyResource), informers.keep(adminNetworkPolicyResource), informers.keep(baselineAdminNetworkPolicyResource)],
+    clusterPolicies: [informers.keep(clusterNetworkPolicyResource), informers.keep(adminNetworkPolicyResource), informers.keep(baselineAdminNetworkPolicyResource)] as const,
   }
   const policy = createPolicy({
-    ...stores, config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, closesRanges: config.unknownPods === 'closed', nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
+    ...stores, config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, closesRanges: config.unknownPods === 'closed', catchUp: catchUpPolicies({ client, clock, ...stores }), nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
   await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: adminRoutes(policyCalls, policyAnswers(policy)), logger })
