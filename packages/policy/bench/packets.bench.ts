@@ -81,7 +81,7 @@ const rulesOf = {
 type RuleKind = keyof typeof rulesOf
 
 /** Our table for the same: a policy with so many rules on the server, and others on the other pods. */
-function ours({ net }: Path, policies: number, rules: number, kind: RuleKind = 'of networks'): Load {
+function ours({ net }: Path, policies: number, rules: number, { kind = 'of networks', client = false }: { readonly kind?: RuleKind, readonly client?: boolean } = {}): Load {
   const state = new PolicyState()
   const stranger = { ipBlock: { cidr: '192.0.2.0/30' } }
   for (const name of ['x', ...Array.from({ length: namespaces }, (_, index) => `n${index}`)]) state.setNamespace(name, { labels: {}, deleting: false })
@@ -92,6 +92,13 @@ function ours({ net }: Path, policies: number, rules: number, kind: RuleKind = '
     state.setTarget(key, watchTarget(found, found))
   }
   state.setPolicy('x/own', toNetworkPolicy(networkPolicy('x/own', { podSelector: { matchLabels: { app: `a${localPods - 1}` } }, ingress: [...Array.from({ length: rules }, (_, index) => rulesOf[kind](index)), { from: [{ ipBlock: { cidr: `${net.a.ips[0]}/32` } }] }] })))
+  if (client) {
+    const found = toPod(pod('x/client', { ips: [net.a.ips[0]], labels: { app: 'client' } }))
+    state.setPeer('x/client', watchPeer(found))
+    state.setTarget('x/client', watchTarget(found, found))
+    const egress = [...Array.from({ length: rules }, (_, index) => ({ to: rulesOf[kind](index).from })), { to: [{ ipBlock: { cidr: `${net.b.ips[0]}/32` } }] }]
+    state.setPolicy('x/out', toNetworkPolicy(networkPolicy('x/out', { podSelector: { matchLabels: { app: 'client' } }, policyTypes: ['Egress'], egress })))
+  }
   for (let index = 0; index < policies; index += 1) {
     const key = `n${index % (localPods - 1) % namespaces}/o${index}`
     state.setPolicy(key, toNetworkPolicy(networkPolicy(key, { podSelector: { matchLabels: { app: `a${index % (localPods - 1)}` } }, ingress: [{ from: [stranger] }] })))
@@ -116,13 +123,14 @@ async function established(path: Path): Promise<BenchCase> {
 /** A hundred rules of each kind on the server's policy, and the peers' chains for the first kind. */
 async function news(path: Path): Promise<readonly BenchCase[]> {
   const kinds = Object.keys(rulesOf) as readonly RuleKind[]
-  const loads = [nothing, ...kinds.map((kind) => ours(path, 0, 100, kind)), peer(path, kubeRouterTable, 0, 100), peer(path, calicoTable, 0, 100)]
+  const loads = [nothing, ...kinds.map((kind) => ours(path, 0, 100, { kind })), ours(path, 0, 100, { client: true }), peer(path, kubeRouterTable, 0, 100), peer(path, calicoTable, 0, 100)]
   const [none, ...others] = measure(path, 'new', loads) as [number, ...number[]]
-  const [router, calico] = others.slice(kinds.length) as [number, number]
+  const [bothEnds, router, calico] = others.slice(kinds.length) as [number, number, number]
   const size = `${localPods} pods, 100 rules`
   const name = 'policy: new connections, 100 rules on the pod'
   return [
     ...kinds.map((kind, index) => judged({ name: `${name}, ${kind}`, size, ours: others[index]!, peer: none, peer_name: 'connection tracking, no policy' }, 1 / 0.9)),
+    judged({ name: 'policy: new connections, 100 rules on the pods at both ends', size, ours: bothEnds, peer: none, peer_name: 'connection tracking, no policy' }, 1.25),
     judged({ name, size, ours: others[0]!, peer: router, peer_name: 'kube-router\'s chains, ipsets as nft sets' }, 0.75),
     judged({ name, size, ours: others[0]!, peer: calico, peer_name: 'Calico\'s nftables chains' }, 0.75),
   ]
