@@ -49,7 +49,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const ipam = stack.use(await createIpam({ ...shared, config: config.ipam, kube: client, logger: log('ipam'), onRefused: eventOnRefused(recorder, ipBlockResource) }))
   const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (values) => writeSysctls(undefined, values, { folder: config.sysctlFolder }) }
   const overlay = createOverlay({ ...shared, config: config.overlay, blocks, kernel: { route, nft }, writeSysctls: sysctls.write, logger: log('overlay') })
-  const local = new LinkAddresses({ route, clock, logger: log('proxy') })
+  const local = config.proxy.nodePortAddresses === 'primary' ? undefined : new LinkAddresses({ route, clock, logger: log('proxy') })
   const proxy = createProxy({
     ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, local, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
@@ -115,7 +115,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
       const leftovers = reportLeftovers({ nft, proxy, nodeName, recorder, logger: log('proxy') }, signal)
       const tuning = tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger: log('proxy') }, signal)
       const occupancy = followOccupancy({ nft, sysctls, nodeName, recorder, registry, clock, logger: log('proxy') }, signal)
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, tuning, local.run(signal), occupancy, ...edits])
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, tuning, local?.run(signal), occupancy, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

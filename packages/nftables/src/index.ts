@@ -16,7 +16,7 @@ export type {
 export { formatElement, formatRule, formatTable } from './format-table.ts'
 export type { Operation } from './operation.ts'
 export { Transaction } from './transaction.ts'
-export type { ChainGraph, ChainJump, Nft, NftInTurns, RuleState, SetOccupancy, TableEvent, TableState } from './nft.ts'
+export type { ChainGraph, ChainJump, InTurns, Nft, NftInTurns, RuleState, SetOccupancy, TableEvent, TableState } from './nft.ts'
 export { isNftAlreadyExists, isNftBusy, isNftNotFound, NftError, type NftErrorCode, type RefusedOperation } from './nft-error.ts'
 export { NftSocket, type NftSocketOptions } from './nft-socket.ts'
 export { diffElements } from './diff-elements.ts'

@@ -3,10 +3,10 @@ import { type BatchMessage, type BatchOptions, type EncodedBatch, encodeBatch } 
 import { commitError, refusal } from './commit-error.ts'
 import * as nf from './nf-tables.ts'
 import { NftError, type RefusedOperation } from './nft-error.ts'
-import type { ChainGraph, NftInTurns, SetOccupancy, TableEvent, TableState } from './nft.ts'
+import type { ChainGraph, InTurns, NftInTurns, SetOccupancy, TableEvent, TableState } from './nft.ts'
 import { errnoName, kernelHasDestroy } from './kernel-version.ts'
 import { readGraph } from './read-graph.ts'
-import { readOccupancy } from './read-occupancy.ts'
+import { readingOccupancy } from './read-occupancy.ts'
 import { portOf, readingTable, readTable } from './read-table.ts'
 import { splitBatch } from './split.ts'
 import type { TableFamily, TableName } from './table.ts'
@@ -74,7 +74,7 @@ export class NftSocket implements NftInTurns, Disposable {
     return readTable(this.#socket, { family, name })
   }
 
-  async readInTurns(family: TableFamily, name: string, run: <R>(work: Generator<void, R>) => Promise<R>): Promise<TableState | undefined> {
+  async readInTurns(family: TableFamily, name: string, run: InTurns): Promise<TableState | undefined> {
     using socket = await NetlinkSocket.open('netfilter', { netns: this.#netns })
     return await run(readingTable(socket, { family, name }))
   }
@@ -84,9 +84,10 @@ export class NftSocket implements NftInTurns, Disposable {
     return readGraph(this.#socket, { family, name })
   }
 
-  /** How full sets and maps of a table are, of those that have a size; empty without such a table. */
-  occupancy(family: TableFamily, name: string): readonly SetOccupancy[] {
-    return readOccupancy(this.#socket, { family, name })
+  /** How full sets and maps of a table are, of those that have a size; empty without such a table. In turns, as {@link readInTurns}. */
+  async occupancy(family: TableFamily, name: string, run: InTurns): Promise<readonly SetOccupancy[]> {
+    using socket = await NetlinkSocket.open('netfilter', { netns: this.#netns })
+    return await run(readingOccupancy(socket, { family, name }))
   }
 
   /** The kernel's number of this socket, which events name. */

@@ -67,12 +67,13 @@ export interface Nft {
   watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>>
 }
 
+/** Runs work that does a little at every step, so that others get their turn between. */
+export type InTurns = <R>(work: Generator<void, R>) => Promise<R>
+
 /** Where tables may be so large that reading one at once would hold up the event loop. */
 export interface NftInTurns extends Nft {
   /**
    * {@link Nft.read} in pieces, through a socket of its own.
-   *
-   * @param run Takes work that does a little at every step, and sees to it that others get their turn between.
    */
-  readInTurns(family: TableFamily, name: string, run: <R>(work: Generator<void, R>) => Promise<R>): Promise<TableState | undefined>
+  readInTurns(family: TableFamily, name: string, run: InTurns): Promise<TableState | undefined>
 }

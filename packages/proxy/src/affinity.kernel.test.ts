@@ -1,6 +1,7 @@
 import { toEndpointSlice, tables, toService } from '@weft/api'
 import { realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
+import { atOnce } from '@weft/netlink'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { baseChain, countIn, diffTable, eq, meta, namedCounter, ne, rule, setMark, table, Transaction } from '@weft/nftables'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -131,7 +132,7 @@ describe.skipIf(reason !== undefined)(skippable('session affinity', reason), () 
     const map = lab.nft.read('inet', tables.proxy)!.table.maps.find(({ name }) => name === 'affinity4')!
     const others = Array.from({ length: 1024 }, (_, index) => ({ key: [0x1000, `192.0.${index >> 8}.${index & 255}`] as const, data: [0x1001], timeoutMs: 600_000 }))
     lab.nft.commit(new Transaction({ family: 'inet', name: tables.proxy }).addElements(map, others))
-    expect(lab.nft.occupancy('inet', tables.proxy)).toContainEqual({ name: 'affinity4', count: 1024, size: 1024 })
+    expect(await lab.nft.occupancy('inet', tables.proxy, async (work) => await Promise.resolve(atOnce(work)))).toContainEqual({ name: 'affinity4', count: 1024, size: 1024 })
     expect(new Set(backends('client', '10.96.0.1', { count: 16 }))).toEqual(new Set(['b1', 'b2']))
     lab.nft.commit(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(map, others.slice(0, 8)))
     expect(new Set(backends('client', '10.96.0.1', { count: 16 })).size).toBe(1)

@@ -33,7 +33,7 @@ await runMain(logger, async (signal) => {
   using nft = await NftSocket.open()
   using flows = await Conntrack.open()
   using addresses = await RouteSocket.open()
-  const local = new LinkAddresses({ route: addresses, clock, logger })
+  const local = config.proxy.nodePortAddresses === 'primary' ? undefined : new LinkAddresses({ route: addresses, clock, logger })
   const proxy = createProxy({
     ...stores, config: config.proxy, nodeName, local, nft, flows, addresses, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
@@ -48,7 +48,7 @@ await runMain(logger, async (signal) => {
     tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger }, signal),
     reportLeftovers({ nft, proxy, nodeName, recorder, logger }, signal),
     serveHealth({ ...stores, config: config.proxy, nodeName, local, proxy, registry, recorder, clock, logger }, signal),
-    local.run(signal),
+    local?.run(signal),
     followOccupancy({ nft, sysctls, nodeName, recorder, registry, clock, logger }, signal),
     followEdits({ nft, recheck: proxy.recheck, clock, logger, signal }),
   ])

@@ -8,12 +8,12 @@ import { running } from '../test/running.ts'
 import { followOccupancy } from './occupancy.ts'
 
 /** Follows tables that are as full as the caller says. */
-async function following(occupancy: () => readonly SetOccupancy[], flows: { count: number, max: number }) {
+async function following(tables: () => readonly SetOccupancy[], flows: { count: number, max: number }) {
   const [clock, logger, registry] = [new ManualClock(), collectingLogger(), createRegistry()]
   const events: string[] = []
   const stopping = new AbortController()
   const sysctls = { read: async () => ({ 'net.netfilter.nf_conntrack_count': String(flows.count), 'net.netfilter.nf_conntrack_max': String(flows.max) }) }
-  const done = followOccupancy({ nft: { occupancy }, sysctls, nodeName: 'here', registry, clock, logger, recorder: { record: ({ name }, type, { reason, message }) => void events.push(`${type} ${name} ${reason} ${message}`) } }, stopping.signal)
+  const done = followOccupancy({ nft: { occupancy: async () => await Promise.resolve(tables()) }, sysctls, nodeName: 'here', registry, clock, logger, recorder: { record: ({ name }, type, { reason, message }) => void events.push(`${type} ${name} ${reason} ${message}`) } }, stopping.signal)
   return {
     events, logger, registry,
     async turn() { await clock.advance(30_000) },
@@ -53,6 +53,6 @@ describe('followOccupancy()', () => {
   test('knows the tables of ours that have an end', async () => {
     const nft = new FakeNft()
     await using _run = await running([node('here')], { nft, config: { affinityClients: 2048 } })
-    expect(nft.occupancy('inet', 'weft-proxy')).toEqual([{ name: 'affinity4', size: 2048, count: 0 }, { name: 'affinity6', size: 2048, count: 0 }])
+    expect(await nft.occupancy('inet', 'weft-proxy')).toEqual([{ name: 'affinity4', size: 2048, count: 0 }, { name: 'affinity6', size: 2048, count: 0 }])
   })
 })

@@ -1,14 +1,15 @@
 import { tables } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
 import type { EventRecorder } from '@weft/kube'
-import type { SetOccupancy, TableName } from '@weft/nftables'
+import type { InTurns, SetOccupancy, TableName } from '@weft/nftables'
 import type { Sysctls } from './conntrack-settings.ts'
+import { inTurns } from './in-turns.ts'
 import { occupancyRatio } from './metrics.ts'
 import { nodeTarget } from './serve-health.ts'
 
 /** What tells how full tables are; `NftSocket` of the nftables package is one. */
 export interface FilledTables {
-  occupancy(family: TableName['family'], name: string): readonly SetOccupancy[]
+  occupancy(family: TableName['family'], name: string, run: InTurns): Promise<readonly SetOccupancy[]>
 }
 
 export interface OccupancyOptions {
@@ -52,7 +53,7 @@ export async function followOccupancy({ nft, sysctls, nodeName, recorder, regist
   }
   while (!signal.aborted) {
     try {
-      for (const occupancy of nft.occupancy('inet', tables.proxy)) tell(occupancy)
+      for (const occupancy of await nft.occupancy('inet', tables.proxy, (work) => inTurns(work, { clock, signal }))) tell(occupancy)
       const { [conntrack.count]: count, [conntrack.max]: size } = await sysctls.read(Object.values(conntrack))
       tell({ name: 'conntrack', count: Number(count), size: Number(size) })
     } catch (error) {

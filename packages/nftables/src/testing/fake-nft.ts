@@ -65,9 +65,9 @@ export class FakeNft implements NftInTurns {
     return { chains: [...found.chains.keys()], jumps }
   }
 
-  occupancy(family: TableFamily, name: string): readonly SetOccupancy[] {
+  async occupancy(family: TableFamily, name: string): Promise<readonly SetOccupancy[]> {
     const sets = this.#tables.get(`${family} ${name}`)?.sets.values() ?? []
-    return [...sets].flatMap(({ declaration: { name: set, size }, elements }) => (size === undefined ? [] : [{ name: set, size, count: elements.size }]))
+    return await Promise.resolve([...sets].flatMap(({ declaration: { name: set, size }, elements }) => (size === undefined ? [] : [{ name: set, size, count: elements.size }])))
   }
 
   async watch(table: TableName, options: { readonly signal: AbortSignal }): Promise<AsyncIterable<TableEvent | 'overrun'>> {
