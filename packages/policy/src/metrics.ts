@@ -35,7 +35,7 @@ export function policyMetrics(registry: Registry, ruleCounts: () => readonly Rul
     isolatedPods: new Gauge({ name: 'weft_policy_isolated_pods', help: 'Pods of this node that some policy selects.', registers }),
     unknownPods: new Gauge({ name: 'weft_policy_unknown_pods', help: 'Pods of this node that the API does not know, or not the namespace of: all their traffic is dropped.', registers }),
     commitSeconds: new Histogram({ name: 'weft_policy_commit_seconds', help: 'Time from taking changes in to the end of their commit.', buckets, registers }),
-    refused: new Counter({ name: 'weft_policy_refused_total', help: 'Versions of policies of which something could not be read, and which allow less than they may mean.', labelNames: ['kind'], registers }),
+    refused: new Counter({ name: 'weft_policy_refused_total', help: 'Versions of policies of which something could not be read, or is not taken by the kernel, and which allow less than they may mean.', labelNames: ['kind'], registers }),
     rejudged: new Counter({ name: 'weft_policy_rejudged_flows_total', help: 'Connections whose next packet is judged anew because a change may concern them.', registers }),
     told: new Counter({ name: 'weft_policy_logged_total', help: 'Connections that policies with weft.dev/log or weft.dev/audit had logged, by verdict: allowed, denied, audit.', labelNames: ['verdict'], registers }),
     lost: new Counter({ name: 'weft_policy_log_overruns_total', help: 'Times that the kernel logged more than was read, and some of it was lost.', registers }),

@@ -39,6 +39,11 @@ export const networkSetName = (family: Family, id: string): string => `net${fami
 export const networkPortsSetName = (family: Family, id: string): string => `net-ports${family}-${id}`
 export const nodeSetName = (family: Family, id: string): string => `node${family}-${id}`
 export const domainSetName = (family: Family, domain: string): string => `name${family}-${textHash(domain)}`
+/** Names in a text of nft that tell whose they are: chains of policies, and sets that are named by what some rules say. */
+export function ownNamesIn(text: string): readonly string[] {
+  return text.match(/\b(?:policy-(?:in|eg)|net-ports[46]|net[46]|ports)-[0-9a-f]{24}\b/g) ?? []
+}
+
 export const isDomainSet = (name: string): boolean => /^name[46]-/.test(name)
 export const dnsSetName = (family: Family, protocol: string, port: number): string => `dns${family}-${protocol.toLowerCase()}-${port}`
 

@@ -31,6 +31,8 @@ export class PoliciesInUse {
   readonly #parts: UsedParts
   readonly #policies = new Map<string, { uses: number, policy: CompiledPolicy }>()
   readonly #told = new WeakSet<PolicyHead['source']>()
+  /** Versions of policies that the kernel does not take. */
+  readonly #refused = new WeakSet<PolicyHead['source']>()
   #context: CompileContext
 
   constructor(draft: TableDraft, parts: UsedParts, context: CompileContext) {
@@ -85,6 +87,23 @@ export class PoliciesInUse {
     return true
   }
 
+  /**
+   * The kernel refused something of policies: until they change nothing of them is asked for but that they close.
+   *
+   * @param names Of chains and sets of theirs.
+   * @returns Keys of those policies.
+   */
+  refuse(names: ReadonlySet<string>, message: string): readonly string[] {
+    const isMeant = ({ chains, contents }: CompiledPolicy): boolean => [...Object.values(chains), ...contents].some(({ name }) => names.has(name))
+    const found = [...this.#policies.values()].map(({ policy }) => policy).filter((policy) => isMeant(policy) && !this.#refused.has(policy.head.source))
+    for (const { head } of found) {
+      this.#refused.add(head.source)
+      this.#parts.onCut(head.source, `spec is refused by the kernel: ${message}`)
+      this.replace(head)
+    }
+    return found.map(({ head }) => head.key)
+  }
+
   /** @returns Keys of the policies whose rules changed with it. Policies depend on what the DNS Service is, not on where its servers are. */
   setContext(context: CompileContext): readonly string[] {
     const isSame = isSameContext(this.#context, context)
@@ -93,8 +112,9 @@ export class PoliciesInUse {
   }
 
   #enter(head: PolicyHead): CompiledPolicy {
-    const policy = compilePolicy(head, this.#context)
-    if (policy.cut.length > 0 && !this.#told.has(head.source)) {
+    const isRefused = this.#refused.has(head.source)
+    const policy = compilePolicy(head, isRefused ? { ...this.#context, rulesAtMost: 0 } : this.#context)
+    if (!isRefused && policy.cut.length > 0 && !this.#told.has(head.source)) {
       this.#told.add(head.source)
       this.#parts.onCut(head.source, `spec.${policy.cut.join(' and ')} is more than ${this.#context.rulesAtMost} rules of the kernel, wanted fewer different peers and ports`)
     }

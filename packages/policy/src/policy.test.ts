@@ -1,6 +1,6 @@
 import { ctMarks, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
-import { baseChain, diffTable, eq, formatTable, notrack, rule, table, udp } from '@weft/nftables'
+import { baseChain, diffTable, eq, formatTable, NftError, notrack, rule, table, udp } from '@weft/nftables'
 import { FakeNft, type Trace } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
 import { describe, expect, test } from 'vitest'
@@ -483,6 +483,26 @@ describe('policies of ten thousand rules', () => {
     expect([reach(nft, client, a, 80), reach(nft, '10.244.2.10', a, 80 + 9999), reach(nft, client, '10.244.1.3', 80), reach(nft, client, '10.244.1.3', 81)]).toEqual(['accept', 'drop', 'accept', 'drop'])
     expect(running.refused).toEqual([expect.stringContaining('many spec.ingress is more than 4000 rules of the kernel')])
     expect(await running.registry.metrics()).toContain('weft_policy_refused_total{kind="NetworkPolicy"} 1')
+  })
+
+  test('P4, P10: what the kernel refuses of a policy closes it, with one Event, until the policy changes; the others are in force', async () => {
+    const nft = new FakeNft()
+    const commit = nft.commit.bind(nft)
+    // A kernel that knows no SCTP.
+    nft.commit = (transaction) => {
+      const refused = transaction.operations.findIndex((_operation, index) => transaction.text.split('\n')[index]?.includes('sctp dport') === true)
+      if (refused >= 0) throw new NftError('ERR_NFT_COMMIT_FAILED', 'Cannot commit: no SCTP', { errno: 'EOPNOTSUPP', refused: [{ index: refused, text: transaction.text.split('\n')[refused]!, errno: 'EOPNOTSUPP', kernelMessage: undefined }] })
+      commit(transaction)
+    }
+    const bad = networkPolicy('x/bad', { ingress: [{ ports: [{ port: 80 }] }, { from: [{ ipBlock: { cidr: '10.0.0.0/8' } }], ports: [{ port: 80, protocol: 'SCTP' }] }] })
+    await using running = runPolicy({ stores: storesOf([...world, ...beside, bad]), nft, podsOfNode: nodeName })
+    for (let turn = 0; turn < 5; turn += 1) await running.clock.advance(2000)
+    await running.settled()
+    expect([reach(nft, client, a, 80), reach(nft, client, '10.244.1.3', 80), reach(nft, client, '10.244.1.3', 81)]).toEqual(['drop', 'accept', 'drop'])
+    expect(running.refused).toEqual([expect.stringContaining('bad spec is refused by the kernel')])
+    running.stores.policies.put(toNetworkPolicy(networkPolicy('x/bad', { ingress: [{ ports: [{ port: 80 }] }] })))
+    await running.settled()
+    expect(reach(nft, client, a, 80)).toBe('accept')
   })
 
   test('of a policy of the cluster nobody knows what the rest would deny: it denies', { timeout: 30_000 }, async () => {

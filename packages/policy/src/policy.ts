@@ -3,7 +3,7 @@ import type { IpAddress } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
-import { countRules, diffTable, formatTable, type Nft, partsOf, type Table, type Transaction } from '@weft/nftables'
+import { countRules, diffTable, formatTable, type Nft, NftError, partsOf, type Table, type Transaction } from '@weft/nftables'
 import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
 import { createEvaluator } from './evaluator/index.ts'
@@ -91,6 +91,9 @@ export interface NameAnswer {
 /** How often old addresses of names are looked for: they have had their grace already. */
 const expiryMs = 1000
 
+/** Refusals that say nothing about what was asked for. */
+const passing: ReadonlySet<string> = new Set(['ENOENT', 'EEXIST', 'EBUSY', 'EAGAIN', 'EINTR', 'ENOMEM', 'ENOBUFS', 'EMSGSIZE', 'EPERM'])
+
 const byService = 'service-for-policy'
 
 export function createPolicy(deps: PolicyDeps): Policy {
@@ -123,13 +126,23 @@ export function createPolicy(deps: PolicyDeps): Policy {
     const transaction = whole ? diffTable(current, state.table()) : state.transaction()
     // Should the commit fail, only a comparison knows what the kernel has.
     compare = true
-    if (!transaction.isEmpty) nft.commit(transaction)
+    if (!transaction.isEmpty) commit(transaction, whole)
     // An earlier process may have ended between its commit and its look at the connections.
     flows.rejudge(isFirst || (whole && !transaction.isEmpty) ? 'all' : state.affected())
     state.settle()
     compare = false
     if (whole) comparedAt = started
     tell(transaction, started)
+  }
+
+  /** What is refused of a whole table, and not because somebody else edits it just now, is refused again: the policies that brought it are closed. */
+  function commit(transaction: Transaction, whole: boolean): void {
+    try {
+      nft.commit(transaction)
+    } catch (error) {
+      if (whole && error instanceof NftError && error.code === 'ERR_NFT_COMMIT_FAILED' && !passing.has(error.errno ?? '') && state.refuse(error.refused.map(({ text }) => text), error.message)) reconciler.trigger()
+      throw error
+    }
   }
 
   /** What an earlier process learnt is in the kernel only, and connections are there that need it. */

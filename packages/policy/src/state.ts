@@ -4,7 +4,7 @@ import { type MapDeclaration, partsOf, type SetDeclaration, type Table, type Tra
 import { DnsSets } from './dns-sets.ts'
 import { DomainSets } from './domain-sets.ts'
 import type { DnsPeer, PolicyNamespace, PolicyNode, PolicyPod, TargetPod } from './model.ts'
-import { directions, families } from './names.ts'
+import { directions, families, ownNamesIn } from './names.ts'
 import { NodeSets } from './node-sets.ts'
 import { PeerSets } from './peer-sets.ts'
 import { type CountedRule, PoliciesInUse } from './policies-in-use.ts'
@@ -116,6 +116,18 @@ export class PolicyState {
     // Who enters a set may be allowed by it, or denied by a policy of the cluster; who leaves it the other way round.
     const peers = this.#draft.touchedAddresses({ entering: this.#book.hasClusterPolicies })
     return [...new Map([...this.#affected, ...peers]).values()]
+  }
+
+  /**
+   * The kernel refused a table. What it named of policies is closed from now on, so that the others do not wait for them.
+   *
+   * @param refused In nft words.
+   * @returns Whether the next table is another one.
+   */
+  refuse(refused: readonly string[], message: string): boolean {
+    const keys = this.#inUse.refuse(new Set(refused.flatMap(ownNamesIn)), message)
+    for (const key of keys) this.#targets.rewrite(key)
+    return keys.length > 0
   }
 
   /** The kernel has the table as it is now. */
