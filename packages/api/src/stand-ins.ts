@@ -1,8 +1,8 @@
-import { equalIp, type IpAddress, parseIp } from '@weft/ip'
+import { equalIp, type IfIndex, type IpAddress, loopbackIfIndex, parseIp } from '@weft/ip'
 import { loopbackStandIns } from './kernel.ts'
 
 interface StandIn {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly address: IpAddress
   readonly prefix: number
   readonly scope: 'host'
@@ -11,14 +11,13 @@ interface StandIn {
 
 /** What puts addresses on links; `RouteSocket` of @weft/netlink is one. */
 export interface AddressTable {
-  addresses(filter: { readonly ifIndex: number }): readonly { readonly address: IpAddress }[]
+  addresses(filter: { readonly ifIndex: IfIndex }): readonly { readonly address: IpAddress }[]
   replaceAddress(spec: StandIn): void
 }
 
-const loopbackLink = 1
 const standIns: readonly StandIn[] = [
-  { ifIndex: loopbackLink, address: parseIp(loopbackStandIns.ipv4), prefix: 32, scope: 'host' },
-  { ifIndex: loopbackLink, address: parseIp(loopbackStandIns.ipv6), prefix: 128, scope: 'host', noDad: true },
+  { ifIndex: loopbackIfIndex, address: parseIp(loopbackStandIns.ipv4), prefix: 32, scope: 'host' },
+  { ifIndex: loopbackIfIndex, address: parseIp(loopbackStandIns.ipv6), prefix: 128, scope: 'host', noDad: true },
 ]
 
 /**
@@ -27,7 +26,7 @@ const standIns: readonly StandIn[] = [
  * @returns Whether one was missing.
  */
 export function putStandIns(table: AddressTable): boolean {
-  const held = table.addresses({ ifIndex: loopbackLink })
+  const held = table.addresses({ ifIndex: loopbackIfIndex })
   const missing = standIns.filter((standIn) => !held.some(({ address }) => equalIp(address, standIn.address)))
   for (const standIn of missing) table.replaceAddress(standIn)
   return missing.length > 0

@@ -1,3 +1,4 @@
+import type { IfIndex } from '@weft/ip'
 import { requests } from '@weft/netlink'
 import { z } from 'zod'
 import type { PodLimit } from './model.ts'
@@ -49,7 +50,7 @@ function readLimit(direction: string, bitsPerSecond: number | null | undefined, 
 }
 
 /** What one end of a link may send; a bucket that holds no whole frame would let nothing pass. */
-export function limitRequests(ifIndex: number, limit: RateLimit | undefined, mtu: number): readonly ReturnType<typeof requests.replaceTbf>[] {
+export function limitRequests(ifIndex: IfIndex, limit: RateLimit | undefined, mtu: number): readonly ReturnType<typeof requests.replaceTbf>[] {
   if (limit === undefined) return []
   const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
   return [requests.replaceTbf({ ifIndex, bytesPerSecond: BigInt(bytesPerSecond), burstBytes, limitBytes: Math.min(largestLimit, Math.round(bytesPerSecond * longestWaitSeconds) + burstBytes) })]

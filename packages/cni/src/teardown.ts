@@ -1,6 +1,6 @@
 import { links, protocolNumbers } from '@weft/api'
 import { type Clock, type Logger, Reconciler } from '@weft/daemon'
-import type { IpAddress } from '@weft/ip'
+import type { IfIndex, IpAddress } from '@weft/ip'
 import type { Conntrack, RouteSocket } from '@weft/netlink'
 import type { HostPort } from './model.ts'
 import type { AddressPort, AttachmentKey, CoverPort, StoredAttachment } from './ports.ts'
@@ -34,9 +34,9 @@ export class Teardown {
    * Links of ours that belong to no attachment: of an ADD that never got as far as the store. By index: the next ADD of the same container makes one
    * of the same name, which must not go with it.
    */
-  readonly #orphans = new Set<number>()
+  readonly #orphans = new Set<IfIndex>()
   /** Indexes of links made since the start: looking for one waits for whoever changes links, and with it everybody else waits. */
-  readonly #known = new Map<string, number>()
+  readonly #known = new Map<string, IfIndex>()
 
   constructor(deps: TeardownDeps) {
     this.#deps = deps
@@ -64,7 +64,7 @@ export class Teardown {
   }
 
   /** A link that was made, by its number. */
-  remember(hostIfname: string, index: number): void {
+  remember(hostIfname: string, index: IfIndex): void {
     this.#known.set(hostIfname, index)
   }
 

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { routeProtocols } from '@weft/api'
-import { cidrFrom, formatIp, type IpAddress, type MacAddress } from '@weft/ip'
+import { cidrFrom, formatIp, type IfIndex, type IpAddress, loopbackIfIndex, type MacAddress } from '@weft/ip'
 import { ensureDone, isAlreadyExists, isNotFound, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
 import { type Bandwidth, isBucketOf, limitRequests, type RateLimit } from './bandwidth.ts'
 import { CniError } from '@weft/plugin'
@@ -31,7 +31,6 @@ export interface NodeSide {
 
 /** An IPv6 packet must be able to be that large (RFC 8200 §5). */
 const leastIpv6Mtu = 1280
-const loopback = 1
 
 /**
  * Wires a pod, from both ends, with four system calls on sockets and four small writes:
@@ -47,7 +46,7 @@ const loopback = 1
  * @returns Index of the host end.
  * @throws {CniError} ERR_CNI_LINK_EXISTS if the pod has the interface (CNI-21), ERR_CNI_WIRING for the rest.
  */
-export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan: WirePlan): number {
+export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan: WirePlan): IfIndex {
   if (plan.mtu < leastIpv6Mtu && plan.ips.some(({ family }) => family === 6))
     throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": its MTU is ${plan.mtu}, wanted at least ${leastIpv6Mtu} for IPv6`)
   try {
@@ -83,7 +82,7 @@ function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan
 }
 
 /** It may be going already, behind the answer of a DEL. */
-function deleteIfThere(route: RouteSocket, index: number): void {
+function deleteIfThere(route: RouteSocket, index: IfIndex): void {
   try {
     route.deleteLink(index)
   } catch (error) {
@@ -91,9 +90,9 @@ function deleteIfThere(route: RouteSocket, index: number): void {
   }
 }
 
-function podRequests(ifIndex: number, { ips, hostMac, bandwidth, mtu }: WirePlan): Parameters<RouteSocket['transact']>[0] {
+function podRequests(ifIndex: IfIndex, { ips, hostMac, bandwidth, mtu }: WirePlan): Parameters<RouteSocket['transact']>[0] {
   return [
-    requests.setLink(loopback, { up: true }),
+    requests.setLink(loopbackIfIndex, { up: true }),
     // Before the link is up, so that no packet is sent from another address; noDad, so that it is usable at once (CNI-31).
     ...ips.map((address) => requests.addAddress({ ifIndex, address, prefix: hostPrefix(address), noDad: true })),
     ...limitRequests(ifIndex, bandwidth?.egress, mtu),
@@ -106,7 +105,7 @@ function podRequests(ifIndex: number, { ips, hostMac, bandwidth, mtu }: WirePlan
 }
 
 /** What the node needs to reach a pod; all of it may be there already. */
-export function hostRequests(ifIndex: number, { ips, podMac, node, bandwidth, mtu }: Pick<WirePlan, 'ips' | 'podMac' | 'node' | 'bandwidth' | 'mtu'>): Parameters<RouteSocket['transact']>[0] {
+export function hostRequests(ifIndex: IfIndex, { ips, podMac, node, bandwidth, mtu }: Pick<WirePlan, 'ips' | 'podMac' | 'node' | 'bandwidth' | 'mtu'>): Parameters<RouteSocket['transact']>[0] {
   return [
     // What this end sends is what the pod receives.
     ...limitRequests(ifIndex, bandwidth?.ingress, mtu),

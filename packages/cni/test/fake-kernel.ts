@@ -1,11 +1,12 @@
 /** Links of a node and its pods, in memory: what the verbs ask of rtnetlink, as far as it decides who has which link. */
+import { type IfIndex, ifIndexFrom } from '@weft/ip'
 import { type Link, NetlinkError, type RouteSocket } from '@weft/netlink'
 
 const EEXIST = 17
 const ENODEV = 19
 
 interface End {
-  readonly index: number
+  readonly index: IfIndex
   readonly name: string
   readonly mac: Link['mac']
   readonly mtu: number
@@ -33,12 +34,12 @@ export class FakeKernel {
 
   /** What a socket in that namespace can do, of all that a `RouteSocket` can. */
   at(place: string): RouteSocket {
-    const find = (which: string | number): End | undefined => [...this.#ends].find((end) => end.place === place && (end.name === which || end.index === which))
-    const link = (which: string | number): Link => asLink(find(which) ?? fail('read link', ENODEV))
+    const find = (which: string | IfIndex): End | undefined => [...this.#ends].find((end) => end.place === place && (end.name === which || end.index === which))
+    const link = (which: string | IfIndex): Link => asLink(find(which) ?? fail('read link', ENODEV))
     const socket = {
       links: () => [...this.#ends].filter((end) => end.place === place).map(asLink),
       link,
-      findLink: (which: string | number) => find(which) === undefined ? undefined : link(which),
+      findLink: (which: string | IfIndex) => find(which) === undefined ? undefined : link(which),
       addLink: (spec: Spec) => {
         if (find(spec.name) !== undefined || this.linksAt(FakeKernel.node).includes(spec.peer.name)) fail('add link', EEXIST)
         const own = this.#add(place, spec)
@@ -46,8 +47,8 @@ export class FakeKernel {
         own.peer.peer = own
         return asLink(own)
       },
-      deleteLink: (index: number) => this.#delete(find(index) ?? fail('delete link', ENODEV)),
-      deleteLinks: async (indexes: readonly number[]) => {
+      deleteLink: (index: IfIndex) => this.#delete(find(index) ?? fail('delete link', ENODEV)),
+      deleteLinks: async (indexes: readonly IfIndex[]) => {
         // The kernel takes its time.
         await new Promise<void>((resolve) => void setImmediate(resolve))
         for (const index of indexes) {
@@ -65,7 +66,7 @@ export class FakeKernel {
 
   #add(place: string, { name, mac, mtu }: Pick<Spec, 'mac' | 'mtu'> & { readonly name?: string | undefined }): End {
     this.#lastIndex += 1
-    const end: End = { index: this.#lastIndex, name: name!, mac, mtu: mtu ?? 1500, place, peer: undefined }
+    const end: End = { index: ifIndexFrom(this.#lastIndex), name: name!, mac, mtu: mtu ?? 1500, place, peer: undefined }
     this.#ends.add(end)
     return end
   }

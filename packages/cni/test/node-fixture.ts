@@ -6,7 +6,7 @@ import { Allocator } from '@weft/allocator'
 import type { Attachment } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
 import { collectingLogger, type LogLine } from '@weft/daemon/testing'
-import { formatIp, parseCidr, parseIpv4, parseIpv6, type IpAddress, type Ipv4, type Ipv6 } from '@weft/ip'
+import { formatIp, loopbackIfIndex, parseCidr, parseIpv4, parseIpv6, type IpAddress, type Ipv4, type Ipv6 } from '@weft/ip'
 import { Conntrack, ensureDone, requests, writeSysctls } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
 import { NftSocket } from '@weft/nftables'
@@ -54,7 +54,7 @@ export function networkConfig(rest: Readonly<Record<string, unknown>> = {}): str
 export async function prepareNode(): Promise<TestNamespace> {
   const namespace = await TestNamespace.create()
   await writeSysctls(namespace.path, { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
-  ensureDone(namespace.route.transact(Object.values(nodeAddresses).map((address: IpAddress) => requests.addAddress({ ifIndex: 1, address, prefix: address.family === 4 ? 32 : 128, noDad: true }))))
+  ensureDone(namespace.route.transact(Object.values(nodeAddresses).map((address: IpAddress) => requests.addAddress({ ifIndex: loopbackIfIndex, address, prefix: address.family === 4 ? 32 : 128, noDad: true }))))
   return namespace
 }
 

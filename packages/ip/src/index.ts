@@ -2,6 +2,7 @@ export { addressBits, compareIp, equalIp, type Family, formatIp, type IpAddress,
 export { addressesOf, aggregateCidrs, type Cidr, cidrContains, cidrFrom, cidrSize, compareCidr, equalCidr, excludeCidrs, firstIp, formatCidr, hostCidr, lastIp, parseCidr, parseInterfaceAddress, splitCidr } from './cidr.ts'
 export { isLinkLocal, isLoopback, isMulticast, isUnspecified } from './address-kind.ts'
 export { type MacAddress, macFromBytes, macToBytes, parseMac } from './mac-address.ts'
+export { ifIndexFrom, type IfIndex, loopbackIfIndex } from './if-index.ts'
 export { parsePort, type Port } from './port.ts'
 export { PrefixTrie } from './prefix-trie.ts'
 export { BitmapAllocator } from './bitmap-allocator.ts'

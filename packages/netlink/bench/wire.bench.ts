@@ -1,7 +1,7 @@
 // Run: unshare -Urnm --propagation private node -C dev packages/netlink/bench/wire.bench.ts
 import { pathToFileURL } from 'node:url'
 import { type BenchCase, interleave } from '@weft/daemon/bench'
-import { type IpAddress, ipFromBits, parseCidr, parseIp, parseMac } from '@weft/ip'
+import { type IfIndex, type IpAddress, ipFromBits, loopbackIfIndex, parseCidr, parseIp, parseMac } from '@weft/ip'
 import { type InterfaceAddressSpec, ensureDone, requests } from '@weft/netlink'
 import { TestNamespace, hasPrograms } from '@weft/netlink/testing'
 
@@ -38,7 +38,7 @@ async function roundTrip(): Promise<BenchCase> {
   const times = 2000
   return await againstIp({ name: 'netlink: read one link', size: '1 link', unit: 'us', peer_name: 'iproute2 (fork, with nsenter)' }, 0.05, {
     rounds: 5,
-    ours: () => (elapsed(() => repeat(times, () => ns.route.link(1))) / times) * 1000,
+    ours: () => (elapsed(() => repeat(times, () => ns.route.link(loopbackIfIndex))) / times) * 1000,
     peer: () => (elapsed(() => repeat(5, () => ns.exec('ip', ['link', 'show', 'lo']))) / 5) * 1000,
   })
 }
@@ -108,8 +108,8 @@ route add default via fe80::1 dev eth0
 async function deleteLinks(): Promise<BenchCase> {
   const size = 20
   await using ns = await TestNamespace.create()
-  const make = (): number[] => Array.from({ length: size }, (_value, n) => ns.route.addLink({ kind: 'veth', name: `v${n}`, peer: { name: `p${n}` } }).index)
-  const timed = async (action: (indexes: readonly number[]) => Promise<unknown>): Promise<number> => {
+  const make = (): IfIndex[] => Array.from({ length: size }, (_value, n) => ns.route.addLink({ kind: 'veth', name: `v${n}`, peer: { name: `p${n}` } }).index)
+  const timed = async (action: (indexes: readonly IfIndex[]) => Promise<unknown>): Promise<number> => {
     const indexes = make()
     const start = performance.now()
     await action(indexes)

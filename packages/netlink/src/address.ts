@@ -1,8 +1,9 @@
 // Read first: linux/if_addr.h, RFC 4862 §5.4 (duplicate address detection).
 import { formatIp, ipToBytes } from '@weft/ip'
-import type { Family, IpAddress } from '@weft/ip'
+import type { Family, IfIndex, IpAddress } from '@weft/ip'
 import { addressFamily, decodeIp, decodeIpMaybe, familyNumber, familyOf } from './address-bytes.ts'
 import { decodeAttributes, readU32 } from './attributes.ts'
+import { decodeIfIndex } from './if-index.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
 import { scopeName, scopeNumber } from './scope.ts'
@@ -19,7 +20,7 @@ const FOREVER = 0xffff_ffff
 
 /** An address to be put on a link. */
 export interface InterfaceAddressSpec {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly address: IpAddress
   /** Prefix length; 32 or 128 for an address that brings no network along. */
   readonly prefix: number
@@ -39,7 +40,7 @@ export interface InterfaceAddressSpec {
 
 /** An address as the kernel shows it. */
 export interface InterfaceAddress {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly family: Family
   readonly address: IpAddress
   readonly prefix: number
@@ -81,7 +82,7 @@ export function addressRequest(spec: InterfaceAddressSpec, verb: { readonly name
 }
 
 /** `ip address show` */
-export function listAddressesRequest({ family, ifIndex }: { readonly family?: Family | undefined, readonly ifIndex?: number | undefined } = {}): NetlinkRequest {
+export function listAddressesRequest({ family, ifIndex }: { readonly family?: Family | undefined, readonly ifIndex?: IfIndex | undefined } = {}): NetlinkRequest {
   const payload = new MessageWriter(16).putU8(family === undefined ? 0 : familyNumber(family)).putZeros(3).putU32(ifIndex ?? 0).bytes()
   return { operation: 'list addresses', type: k.RTM_GETADDR, flags: 0, payload }
 }
@@ -100,7 +101,7 @@ export function decodeInterfaceAddress({ payload }: NetlinkMessage): InterfaceAd
   const address = decodeIp(local)
   const other = decodeIpMaybe(shown)
   return {
-    ifIndex: readU32(payload, INDEX_AT),
+    ifIndex: decodeIfIndex(readU32(payload, INDEX_AT)),
     family,
     address,
     prefix: payload[PREFIX_AT]!,

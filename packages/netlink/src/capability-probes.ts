@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { loopbackIfIndex } from '@weft/ip'
 import { NetlinkError, isPermissionDenied } from './errors.ts'
 import { decodeAck } from './message.ts'
 import { NLMSG_ERROR, NLM_F_CREATE, NLM_F_EXCL } from './netlink-protocol.ts'
@@ -57,7 +58,7 @@ export function linkKindPresent(route: NetlinkSocket, kind: string): boolean {
 
 /** A token bucket on the loopback link, without parameters: refused in any case. */
 export function tbfPresent(route: NetlinkSocket): boolean {
-  const [outcome] = route.batch([emptyTbfRequest(1)])
+  const [outcome] = route.batch([emptyTbfRequest(loopbackIfIndex)])
   return known(outcome!.error?.errno ?? 0)
 }
 

@@ -11,6 +11,7 @@ import { decodeFdbEntry, decodeNeighbour } from './neighbour.ts'
 import { NLMSG_ERROR, NLM_F_ACK_TLVS } from './netlink-protocol.ts'
 import { readPacketHead } from './packet-head.ts'
 import { decodeLoggedPacket } from './packet-log.ts'
+import { decodeTokenBucket } from './qdisc.ts'
 import { decodeRouteEvent } from './route-event.ts'
 import { decodeRoute } from './route.ts'
 import { decodeRule } from './rule.ts'
@@ -27,7 +28,7 @@ const decoders: Readonly<Record<string, (payload: Uint8Array, type: number) => u
   decodeAttributes: (payload) => decodeAttributes(payload, 4),
   readPacketHead: (payload) => readPacketHead(payload),
   ...Object.fromEntries(
-    Object.entries({ decodeAck, decodeLink, decodeInterfaceAddress, decodeRoute, decodeRule, decodeNeighbour, decodeFdbEntry, decodeConntrackEntry, decodeLoggedPacket, decodeRouteEvent }).map(([name, decode]) => [
+    Object.entries({ decodeAck, decodeLink, decodeInterfaceAddress, decodeRoute, decodeRule, decodeNeighbour, decodeFdbEntry, decodeConntrackEntry, decodeLoggedPacket, decodeRouteEvent, decodeTokenBucket }).map(([name, decode]) => [
       name,
       (payload: Uint8Array, type: number): unknown => decode({ type, flags: NLM_F_ACK_TLVS, sequence: 1, port: 0, payload }),
     ]),

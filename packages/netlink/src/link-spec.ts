@@ -1,17 +1,17 @@
-import type { IpAddress, MacAddress } from '@weft/ip'
+import type { IfIndex, IpAddress, MacAddress } from '@weft/ip'
 
 /** What every new link may be given. */
 export interface LinkBase {
   /** At most 15 bytes, no slash, no blank. */
   readonly name: string
   /** Interface index of one's choice; the kernel's choice when absent. */
-  readonly index?: number | undefined
+  readonly index?: IfIndex | undefined
   /** Give one: udev rewrites the MAC addresses the kernel made up. */
   readonly mac?: MacAddress | undefined
   readonly mtu?: number | undefined
   readonly up?: boolean | undefined
   /** Index of the bridge to join. */
-  readonly master?: number | undefined
+  readonly master?: IfIndex | undefined
   /** Descriptor of the network namespace to be made in; the socket's own when absent. */
   readonly netnsFd?: number | undefined
   readonly group?: number | undefined
@@ -42,7 +42,7 @@ export interface VxlanSpec extends LinkBase {
   /** Source address of the outer packets. */
   readonly local?: IpAddress | undefined
   /** Index of the underlay link. */
-  readonly device?: number | undefined
+  readonly device?: IfIndex | undefined
   /** Whether the link learns where MAC addresses are from the packets it gets. */
   readonly learning: boolean
   /** One peer, or a multicast group, for packets without a forwarding entry. */
@@ -68,7 +68,7 @@ export interface LinkChange {
   readonly mtu?: number | undefined
   readonly mac?: MacAddress | undefined
   /** Index of the bridge to join, 0 to leave it. */
-  readonly master?: number | undefined
+  readonly master?: IfIndex | 0 | undefined
   /** Moves the link into another network namespace; its addresses and routes stay behind. */
   readonly netnsFd?: number | undefined
   readonly alias?: string | undefined

@@ -1,9 +1,10 @@
 // Read first: rtnetlink(7), linux/if_link.h.
 import { ipToBytes, macToBytes } from '@weft/ip'
-import type { IpAddress, MacAddress } from '@weft/ip'
+import type { IfIndex, IpAddress, MacAddress } from '@weft/ip'
 import { decodeIpMaybe, decodeMacMaybe } from './address-bytes.ts'
 import type { Attributes } from './attributes.ts'
 import { decodeAttributes, readU16, readU32 } from './attributes.ts'
+import { decodeIfIndex, decodeIfIndexMaybe } from './if-index.ts'
 import * as k from './kernel-constants.gen.ts'
 import { AF_BRIDGE } from './libc.ts'
 import type { BridgePortChange, BridgeSpec, LinkBase, LinkChange, LinkSpec, VxlanSpec } from './link-spec.ts'
@@ -22,7 +23,7 @@ export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | '
 
 /** A link as the kernel shows it. */
 export interface Link {
-  readonly index: number
+  readonly index: IfIndex
   readonly name: string
   /** `veth`, `bridge`, `vxlan`, …; `undefined` for hardware and loopback. */
   readonly kind: string | undefined
@@ -38,9 +39,9 @@ export interface Link {
   /** ARPHRD_ type: 1 Ethernet, 772 loopback, 65534 none. */
   readonly hardware: number
   /** Index of the bridge this link is a port of. */
-  readonly master: number | undefined
+  readonly master: IfIndex | undefined
   /** Index of the other end (veth) or the underlay link, in the namespace `peerNetnsId` if that is set. */
-  readonly peerIndex: number | undefined
+  readonly peerIndex: IfIndex | undefined
   /** Id, in the socket's namespace, of the namespace the other end is in. */
   readonly peerNetnsId: number | undefined
   readonly alias: string | undefined
@@ -56,7 +57,7 @@ export interface VxlanDetails {
   readonly port: number
   readonly local: IpAddress | undefined
   readonly remote: IpAddress | undefined
-  readonly device: number | undefined
+  readonly device: IfIndex | undefined
   readonly learning: boolean
   readonly ttl: number
   readonly udpChecksum: boolean
@@ -65,16 +66,16 @@ export interface VxlanDetails {
 
 interface Header {
   readonly family?: number
-  readonly index?: number | undefined
+  readonly index?: IfIndex | undefined
   /** Undefined leaves the link's state alone. */
   readonly up?: boolean | undefined
 }
 
-function putHeader(writer: MessageWriter, { family = 0, index = 0, up }: Header): MessageWriter {
+function putHeader(writer: MessageWriter, { family = 0, index, up }: Header): MessageWriter {
   return writer
     .putU8(family)
     .putZeros(3)
-    .putU32(index)
+    .putU32(index ?? 0)
     .putU32(up === true ? k.IFF_UP : 0)
     .putU32(up === undefined ? 0 : k.IFF_UP)
 }
@@ -140,7 +141,7 @@ function putVxlan(writer: MessageWriter, spec: VxlanSpec): void {
 }
 
 /** `ip link set dev <index> …` */
-export function setLinkRequest(index: number, change: LinkChange): NetlinkRequest {
+export function setLinkRequest(index: IfIndex, change: LinkChange): NetlinkRequest {
   const writer = putHeader(new MessageWriter(), { index, up: change.up })
   if (change.name !== undefined) writer.attrString(k.IFLA_IFNAME, change.name)
   if (change.mac !== undefined) writer.attrBytes(k.IFLA_ADDRESS, macToBytes(change.mac))
@@ -154,7 +155,7 @@ export function setLinkRequest(index: number, change: LinkChange): NetlinkReques
 }
 
 /** `bridge link set dev <index> hairpin on …` */
-export function setBridgePortRequest(index: number, change: BridgePortChange): NetlinkRequest {
+export function setBridgePortRequest(index: IfIndex, change: BridgePortChange): NetlinkRequest {
   const writer = putHeader(new MessageWriter(), { family: AF_BRIDGE, index }).startNested(k.IFLA_PROTINFO)
   if (change.hairpin !== undefined) writer.attrU8(k.IFLA_BRPORT_MODE, Number(change.hairpin))
   if (change.learning !== undefined) writer.attrU8(k.IFLA_BRPORT_LEARNING, Number(change.learning))
@@ -165,7 +166,7 @@ export function setBridgePortRequest(index: number, change: BridgePortChange): N
 }
 
 /** `ip link del dev <index>` */
-export function deleteLinkRequest(index: number): NetlinkRequest {
+export function deleteLinkRequest(index: IfIndex): NetlinkRequest {
   return { operation: `delete link ${index}`, type: k.RTM_DELLINK, flags: 0, payload: putHeader(new MessageWriter(32), { index }).bytes() }
 }
 
@@ -175,8 +176,8 @@ export function deleteLinkGroupRequest(group: number): NetlinkRequest {
 }
 
 /** `ip link show dev <name>` */
-export function getLinkRequest(nameOrIndex: string | number): NetlinkRequest {
-  const writer = putHeader(new MessageWriter(64), { index: typeof nameOrIndex === 'number' ? nameOrIndex : 0 })
+export function getLinkRequest(nameOrIndex: string | IfIndex): NetlinkRequest {
+  const writer = putHeader(new MessageWriter(64), { index: typeof nameOrIndex === 'number' ? nameOrIndex : undefined })
   if (typeof nameOrIndex === 'string') writer.attrString(k.IFLA_IFNAME, nameOrIndex)
   writer.attrU32(k.IFLA_EXT_MASK, k.RTEXT_FILTER_SKIP_STATS)
   return { operation: `read link ${typeof nameOrIndex === 'number' ? nameOrIndex : `"${nameOrIndex}"`}`, type: k.RTM_GETLINK, flags: 0, payload: writer.bytes() }
@@ -196,7 +197,7 @@ export function decodeLink({ payload }: NetlinkMessage): Link {
   const info = attributes.nested(k.IFLA_LINKINFO)
   const kind = info?.string(k.IFLA_INFO_KIND)
   return {
-    index: readU32(payload, IFI_INDEX_AT),
+    index: decodeIfIndex(readU32(payload, IFI_INDEX_AT)),
     name: attributes.string(k.IFLA_IFNAME) ?? '',
     kind,
     mac: decodeMacMaybe(attributes.bytes(k.IFLA_ADDRESS)),
@@ -206,8 +207,8 @@ export function decodeLink({ payload }: NetlinkMessage): Link {
     operState: OPER_STATES[attributes.u8(k.IFLA_OPERSTATE) ?? 0] ?? 'unknown',
     flags,
     hardware: readU16(payload, IFI_TYPE_AT),
-    master: attributes.u32(k.IFLA_MASTER),
-    peerIndex: attributes.u32(k.IFLA_LINK),
+    master: decodeIfIndexMaybe(attributes.u32(k.IFLA_MASTER)),
+    peerIndex: decodeIfIndexMaybe(attributes.u32(k.IFLA_LINK)),
     peerNetnsId: attributes.i32(k.IFLA_LINK_NETNSID),
     alias: attributes.string(k.IFLA_IFALIAS),
     group: attributes.u32(k.IFLA_GROUP) ?? 0,
@@ -223,7 +224,7 @@ function decodeVxlan(data: Attributes | undefined): VxlanDetails | undefined {
     port: data.u16be(k.IFLA_VXLAN_PORT) ?? 0,
     local: decodeIpMaybe(data.bytes(k.IFLA_VXLAN_LOCAL) ?? data.bytes(k.IFLA_VXLAN_LOCAL6)),
     remote: decodeIpMaybe(data.bytes(k.IFLA_VXLAN_GROUP) ?? data.bytes(k.IFLA_VXLAN_GROUP6)),
-    device: data.u32(k.IFLA_VXLAN_LINK),
+    device: decodeIfIndexMaybe(data.u32(k.IFLA_VXLAN_LINK)),
     learning: data.u8(k.IFLA_VXLAN_LEARNING) !== 0,
     ttl: data.u8(k.IFLA_VXLAN_TTL) ?? 0,
     udpChecksum: data.u8(k.IFLA_VXLAN_UDP_CSUM) === 1,

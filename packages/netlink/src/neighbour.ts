@@ -1,8 +1,9 @@
 // Read first: linux/neighbour.h, ip-neighbour(8), bridge(8).
 import { formatIp, ipToBytes, macToBytes } from '@weft/ip'
-import type { Family, IpAddress, MacAddress } from '@weft/ip'
+import type { Family, IfIndex, IpAddress, MacAddress } from '@weft/ip'
 import { addressFamily, decodeIp, decodeIpMaybe, decodeMacMaybe, familyNumber, familyOf } from './address-bytes.ts'
 import { decodeAttributes, readU16, readU32 } from './attributes.ts'
+import { decodeIfIndex, decodeIfIndexMaybe } from './if-index.ts'
 import * as k from './kernel-constants.gen.ts'
 import { AF_BRIDGE } from './libc.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
@@ -33,7 +34,7 @@ const STATE_NAMES = byNumber(STATES)
 
 /** An entry of the ARP or neighbour discovery table. */
 export interface NeighbourSpec {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly address: IpAddress
   /** Absent for a proxy entry. */
   readonly mac?: MacAddress | undefined
@@ -47,7 +48,8 @@ export interface NeighbourSpec {
 
 /** A neighbour as the kernel shows it. */
 export interface Neighbour {
-  readonly ifIndex: number
+  /** Undefined: a proxy entry for all links. */
+  readonly ifIndex: IfIndex | undefined
   readonly address: IpAddress
   readonly mac: MacAddress | undefined
   readonly state: NeighbourState
@@ -58,7 +60,7 @@ export interface Neighbour {
 
 /** A forwarding entry: behind which tunnel end (VXLAN) or on which port (bridge) a MAC address is. */
 export interface FdbSpec {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   /** All zeros is where a VXLAN link sends what it knows no place for. */
   readonly mac: MacAddress
   /** Address of the tunnel end, for VXLAN. */
@@ -66,18 +68,18 @@ export interface FdbSpec {
   readonly port?: number | undefined
   readonly vni?: number | undefined
   /** Index of the link to send through. */
-  readonly via?: number | undefined
+  readonly via?: IfIndex | undefined
   /** `self`: the link's own table (default); `master`: the table of the bridge it is a port of. */
   readonly table?: 'self' | 'master' | undefined
 }
 
 export interface FdbEntry {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly mac: MacAddress
   readonly destination: IpAddress | undefined
   readonly port: number | undefined
   readonly vni: number | undefined
-  readonly master: number | undefined
+  readonly master: IfIndex | undefined
   readonly permanent: boolean
   readonly self: boolean
 }
@@ -88,8 +90,8 @@ interface Verb {
   readonly flags: number
 }
 
-function putHeader(writer: MessageWriter, header: { readonly family: number, readonly ifIndex: number, readonly state: number, readonly flags: number }): MessageWriter {
-  return writer.putU8(header.family).putZeros(3).putU32(header.ifIndex).putU16(header.state).putU8(header.flags).putU8(0)
+function putHeader(writer: MessageWriter, header: { readonly family: number, readonly ifIndex?: IfIndex | undefined, readonly state: number, readonly flags: number }): MessageWriter {
+  return writer.putU8(header.family).putZeros(3).putU32(header.ifIndex ?? 0).putU16(header.state).putU8(header.flags).putU8(0)
 }
 
 /** `ip neighbour replace|del …` */
@@ -107,10 +109,9 @@ export function neighbourRequest(spec: NeighbourSpec, verb: Verb): NetlinkReques
 }
 
 /** `ip neighbour show [proxy]` */
-export function listNeighboursRequest(filter: { readonly family?: Family | undefined, readonly ifIndex?: number | undefined, readonly proxy?: boolean | undefined }): NetlinkRequest {
+export function listNeighboursRequest(filter: { readonly family?: Family | undefined, readonly ifIndex?: IfIndex | undefined, readonly proxy?: boolean | undefined }): NetlinkRequest {
   const writer = putHeader(new MessageWriter(32), {
     family: filter.family === undefined ? 0 : familyNumber(filter.family),
-    ifIndex: 0,
     state: 0,
     flags: filter.proxy === true ? k.NTF_PROXY : 0,
   })
@@ -125,7 +126,7 @@ export function decodeNeighbour({ payload }: NetlinkMessage): Neighbour | undefi
   if (familyOf(payload[FAMILY_AT]) === undefined || address === undefined) return undefined
   const flags = payload[FLAGS_AT]!
   return {
-    ifIndex: readU32(payload, INDEX_AT),
+    ifIndex: decodeIfIndexMaybe(readU32(payload, INDEX_AT)),
     address: decodeIp(address),
     mac: decodeMacMaybe(attributes.bytes(k.NDA_LLADDR)),
     state: STATE_NAMES.get(readU16(payload, STATE_AT)) ?? 'none',
@@ -150,10 +151,10 @@ export function fdbRequest(spec: FdbSpec, verb: Verb): NetlinkRequest {
   return { operation: `${verb.name} forwarding entry "${spec.mac}" on link ${spec.ifIndex}`, type: verb.type, flags: verb.flags, payload: writer.bytes() }
 }
 
-/** `bridge fdb show dev <index>` */
-export function listFdbRequest(ifIndex: number): NetlinkRequest {
+/** `bridge fdb show [dev <index>]` */
+export function listFdbRequest(ifIndex?: IfIndex): NetlinkRequest {
   const payload = putHeader(new MessageWriter(16), { family: AF_BRIDGE, ifIndex, state: 0, flags: 0 }).bytes()
-  return { operation: `list forwarding entries of link ${ifIndex}`, type: k.RTM_GETNEIGH, flags: 0, payload }
+  return { operation: `list forwarding entries of ${ifIndex === undefined ? 'all links' : `link ${ifIndex}`}`, type: k.RTM_GETNEIGH, flags: 0, payload }
 }
 
 /** @returns `undefined` for what is no forwarding entry. */
@@ -162,12 +163,12 @@ export function decodeFdbEntry({ payload }: NetlinkMessage): FdbEntry | undefine
   const mac = decodeMacMaybe(attributes.bytes(k.NDA_LLADDR))
   if (payload[FAMILY_AT] !== AF_BRIDGE || mac === undefined) return undefined
   return {
-    ifIndex: readU32(payload, INDEX_AT),
+    ifIndex: decodeIfIndex(readU32(payload, INDEX_AT)),
     mac,
     destination: decodeIpMaybe(attributes.bytes(k.NDA_DST)),
     port: attributes.u16be(k.NDA_PORT),
     vni: attributes.u32(k.NDA_VNI),
-    master: attributes.u32(k.NDA_MASTER),
+    master: decodeIfIndexMaybe(attributes.u32(k.NDA_MASTER)),
     permanent: (readU16(payload, STATE_AT) & k.NUD_PERMANENT) !== 0,
     self: (payload[FLAGS_AT]! & k.NTF_SELF) !== 0,
   }

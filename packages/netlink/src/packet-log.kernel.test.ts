@@ -1,5 +1,5 @@
 import { skippable } from '@weft/daemon/testing'
-import { formatIp } from '@weft/ip'
+import { formatIp, loopbackIfIndex } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { type LoggedPacket, packetLog } from './packet-log.ts'
 import { TestNamespace, trackDescriptors, whyNoKernelTests, whyNoPrograms } from './testing/index.ts'
@@ -23,7 +23,7 @@ describe.skipIf(missing !== undefined)(skippable('packetLog()', missing), () => 
       ns.exec('nft', ['-f', '-'], table)
       const stop = new AbortController()
       const packets = await packetLog({ group: 8790, netns: ns.path, signal: stop.signal })
-      ns.route.setLink(1, { up: true })
+      ns.route.setLink(loopbackIfIndex, { up: true })
       ns.exec('ping', ['-c', '3', '-i', '0.01', '127.0.0.1'])
       const seen: LoggedPacket[] = []
       for await (const packet of packets) {

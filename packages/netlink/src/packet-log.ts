@@ -1,7 +1,9 @@
 // Read first: linux/netfilter/nfnetlink_log.h.
+import type { IfIndex } from '@weft/ip'
 import { decodeAttributes } from './attributes.ts'
 import { NFGENMSG_LENGTH } from './conntrack-entry.ts'
 import { isPermissionDenied } from './errors.ts'
+import { decodeIfIndexMaybe } from './if-index.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
 import { follow, readEvent } from './monitor.ts'
@@ -23,8 +25,8 @@ export interface LoggedPacket {
   /** As the rule says. */
   readonly prefix: string
   /** Index of the link it came in by; undefined for what this machine sends. */
-  readonly iif: number | undefined
-  readonly oif: number | undefined
+  readonly iif: IfIndex | undefined
+  readonly oif: IfIndex | undefined
   /** Addresses and ports; undefined when what was copied is no whole header. */
   readonly head: PacketHead | undefined
 }
@@ -85,8 +87,8 @@ export function decodeLoggedPacket({ payload }: NetlinkMessage): LoggedPacket {
   const bytes = attributes.bytes(k.NFULA_PAYLOAD)
   return {
     prefix: attributes.string(k.NFULA_PREFIX) ?? '',
-    iif: attributes.u32be(k.NFULA_IFINDEX_INDEV),
-    oif: attributes.u32be(k.NFULA_IFINDEX_OUTDEV),
+    iif: decodeIfIndexMaybe(attributes.u32be(k.NFULA_IFINDEX_INDEV)),
+    oif: decodeIfIndexMaybe(attributes.u32be(k.NFULA_IFINDEX_OUTDEV)),
     head: bytes === undefined ? undefined : readPacketHead(bytes),
   }
 }

@@ -1,6 +1,8 @@
 // Read first: tc-tbf(8), linux/pkt_sched.h.
+import type { IfIndex } from '@weft/ip'
 import * as k from './kernel-constants.gen.ts'
 import { decodeAttributes, readU32 } from './attributes.ts'
+import { decodeIfIndex } from './if-index.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
 import { NLM_F_CREATE, NLM_F_REPLACE } from './netlink-protocol.ts'
 import { MessageWriter } from './writer.ts'
@@ -23,7 +25,7 @@ const SECONDS_PER_TICK = 64e-9
 
 /** A token bucket: what a link may send. */
 export interface TbfSpec {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly bytesPerSecond: bigint
   /** Size of the bucket. */
   readonly burstBytes: number
@@ -45,13 +47,13 @@ export function replaceTbfRequest({ ifIndex, bytesPerSecond, burstBytes, limitBy
 }
 
 /** A token bucket without parameters: the kernel refuses it, with ENOENT if it has no such discipline. */
-export function emptyTbfRequest(ifIndex: number): NetlinkRequest {
+export function emptyTbfRequest(ifIndex: IfIndex): NetlinkRequest {
   return { operation: 'probe tbf', type: k.RTM_NEWQDISC, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: header(ifIndex).attrString(k.TCA_KIND, 'tbf').bytes() }
 }
 
 /** A token bucket that a link has. */
 export interface TokenBucket {
-  readonly ifIndex: number
+  readonly ifIndex: IfIndex
   readonly bytesPerSecond: bigint
   /** To within the kernel's clock: it keeps the time that the bucket takes to fill. */
   readonly burstBytes: number
@@ -74,9 +76,9 @@ export function decodeTokenBucket({ payload }: NetlinkMessage): TokenBucket | un
   if (parameters === undefined || parameters.length < PARMS_LENGTH) return undefined
   const bytesPerSecond = options?.u64(k.TCA_TBF_RATE64) ?? BigInt(readU32(parameters, PARMS_RATE_AT))
   const burstBytes = Number(bytesPerSecond) * readU32(parameters, PARMS_BUFFER_AT) * SECONDS_PER_TICK
-  return { ifIndex: readU32(payload, TCM_IFINDEX_AT), bytesPerSecond, burstBytes: Math.round(burstBytes) }
+  return { ifIndex: decodeIfIndex(readU32(payload, TCM_IFINDEX_AT)), bytesPerSecond, burstBytes: Math.round(burstBytes) }
 }
 
-function header(ifIndex: number): MessageWriter {
+function header(ifIndex: IfIndex): MessageWriter {
   return new MessageWriter(128).putU8(0).putZeros(TCMSG_PAD).putU32(ifIndex).putU32(HANDLE).putU32(k.TC_H_ROOT).putU32(0)
 }

@@ -3,6 +3,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { skippable } from '@weft/daemon/testing'
+import { ifIndexFrom } from '@weft/ip'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { probeCapabilities } from './capabilities.ts'
 import { decodeMessages } from './message.ts'
@@ -92,14 +93,14 @@ describe.skipIf(missing !== undefined)(skippable('requests after network.sh', mi
   it('are refused in the words that the programs print', () => {
     const command = 'ip link set dev v0 mtu 10'
     const says = exitOf(ns, command)
-    const datagrams = ask(ns.route.socket, requests.setLink(10, { mtu: 10 }), NLM_F_ACK)
+    const datagrams = ask(ns.route.socket, requests.setLink(ifIndexFrom(10), { mtu: 10 }), NLM_F_ACK)
     expect(says).toBe('Error: mtu less than device minimum.')
     if (isRecording) writeRecording('refusal', { setup: 'network.sh', program: command, says: [says], links: {}, datagrams })
   })
 
   it('make the token bucket that `tc` shows for its own', () => {
     const show = (dev: string): unknown => JSON.parse(ns.exec('tc', ['-j', '-d', 'qdisc', 'show', 'dev', dev]))
-    const ours = requests.replaceTbf({ ifIndex: 12, bytesPerSecond: 1_000_000n, burstBytes: 32_768, limitBytes: 65_536 })
+    const ours = requests.replaceTbf({ ifIndex: ifIndexFrom(12), bytesPerSecond: 1_000_000n, burstBytes: 32_768, limitBytes: 65_536 })
     ns.route.socket.request(ours)
     expect(show('down0')).toEqual((show('v0') as object[]).map((qdisc) => ({ ...qdisc, refcnt: expect.any(Number) as number })))
     if (isRecording) writeRecording('token-bucket', { setup: 'network.sh', program: 'tc -j -d qdisc show dev v0', says: show('v0') as unknown[], links: {}, bytes: toHex(ours.payload) })

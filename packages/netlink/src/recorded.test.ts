@@ -1,3 +1,4 @@
+import { ifIndexFrom } from '@weft/ip'
 import { describe, expect, it } from 'vitest'
 import { decodeMessages } from './message.ts'
 import { requests } from './requests.ts'
@@ -29,7 +30,7 @@ describe('requests', () => {
 
   it('replaceTbf() is byte for byte what made the bucket that `tc` showed', () => {
     const { bytes, says } = readRecording('token-bucket')
-    expect(toHex(requests.replaceTbf({ ifIndex: 12, bytesPerSecond: 1_000_000n, burstBytes: 32_768, limitBytes: 65_536 }).payload)).toBe(bytes)
+    expect(toHex(requests.replaceTbf({ ifIndex: ifIndexFrom(12), bytesPerSecond: 1_000_000n, burstBytes: 32_768, limitBytes: 65_536 }).payload)).toBe(bytes)
     expect(says).toMatchObject([{ kind: 'tbf', handle: '1:', options: { rate: 1_000_000, burst: '32Kb/1' } }])
   })
 })

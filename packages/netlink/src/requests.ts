@@ -1,3 +1,4 @@
+import type { IfIndex } from '@weft/ip'
 import { addressRequest } from './address.ts'
 import type { InterfaceAddressSpec } from './address.ts'
 import * as k from './kernel-constants.gen.ts'
@@ -20,10 +21,10 @@ const REPLACE = NLM_F_CREATE | NLM_F_REPLACE
 /** The verbs of {@link RouteSocket} as values, for {@link RouteSocket.transact}. */
 export interface Requests {
   readonly addLink: (spec: LinkSpec) => NetlinkRequest
-  readonly setLink: (index: number, change: LinkChange) => NetlinkRequest
-  readonly setBridgePort: (index: number, change: BridgePortChange) => NetlinkRequest
-  readonly deleteLink: (index: number) => NetlinkRequest
-  readonly getLink: (nameOrIndex: string | number) => NetlinkRequest
+  readonly setLink: (index: IfIndex, change: LinkChange) => NetlinkRequest
+  readonly setBridgePort: (index: IfIndex, change: BridgePortChange) => NetlinkRequest
+  readonly deleteLink: (index: IfIndex) => NetlinkRequest
+  readonly getLink: (nameOrIndex: string | IfIndex) => NetlinkRequest
   readonly addAddress: (spec: InterfaceAddressSpec) => NetlinkRequest
   readonly replaceAddress: (spec: InterfaceAddressSpec) => NetlinkRequest
   readonly deleteAddress: (spec: InterfaceAddressSpec) => NetlinkRequest

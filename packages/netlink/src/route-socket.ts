@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import type { Family, IpAddress } from '@weft/ip'
+import type { Family, IfIndex, IpAddress } from '@weft/ip'
 import { decodeInterfaceAddress, listAddressesRequest } from './address.ts'
 import type { InterfaceAddress, InterfaceAddressSpec } from './address.ts'
 import { tbfPresent } from './capability-probes.ts'
@@ -54,12 +54,12 @@ export class RouteSocket implements Disposable {
   }
 
   /** @throws {NetlinkError} ENODEV if there is no such link. */
-  link(nameOrIndex: string | number): Link {
+  link(nameOrIndex: string | IfIndex): Link {
     return decodeLink(only(this.socket.request(getLinkRequest(nameOrIndex)), `read link "${nameOrIndex}"`))
   }
 
   /** {@link link}, but `undefined` if there is none. */
-  findLink(nameOrIndex: string | number): Link | undefined {
+  findLink(nameOrIndex: string | IfIndex): Link | undefined {
     try {
       return this.link(nameOrIndex)
     } catch (error) {
@@ -81,16 +81,16 @@ export class RouteSocket implements Disposable {
     return decodeLink(only(read!.messages, `read link "${spec.name}"`))
   }
 
-  setLink(index: number, change: LinkChange): void {
+  setLink(index: IfIndex, change: LinkChange): void {
     this.socket.request(setLinkRequest(index, change))
   }
 
-  setBridgePort(index: number, change: BridgePortChange): void {
+  setBridgePort(index: IfIndex, change: BridgePortChange): void {
     this.socket.request(setBridgePortRequest(index, change))
   }
 
   /** Deletes a link. This keeps the kernel, and so the caller, busy for some 36 ms: see {@link deleteLinks}. */
-  deleteLink(index: number): void {
+  deleteLink(index: IfIndex): void {
     this.socket.request(deleteLinkRequest(index))
   }
 
@@ -98,7 +98,7 @@ export class RouteSocket implements Disposable {
    * Deletes links, a hundred in the time of one, without keeping the event loop waiting.
    * Links that are gone already are no error.
    */
-  async deleteLinks(indexes: readonly number[]): Promise<void> {
+  async deleteLinks(indexes: readonly IfIndex[]): Promise<void> {
     if (indexes.length === 0) return
     if (indexes.length === 1) return forgive(await this.socket.batchAsync([deleteLinkRequest(indexes[0]!)]))
     // The kernel waits for its readers once per request, and a group is one request. The number is nobody else's.
@@ -112,7 +112,7 @@ export class RouteSocket implements Disposable {
     if (outcome!.error !== undefined && !isNotFound(outcome!.error)) forgive(await this.socket.batchAsync(indexes.map(deleteLinkRequest)))
   }
 
-  addresses(filter: { readonly ifIndex?: number | undefined, readonly family?: Family | undefined } = {}): InterfaceAddress[] {
+  addresses(filter: { readonly ifIndex?: IfIndex | undefined, readonly family?: Family | undefined } = {}): InterfaceAddress[] {
     const found = this.#dumpIfAny(listAddressesRequest(filter)).map(decodeInterfaceAddress)
     return found.filter((address) => address !== undefined).filter((address) => filter.ifIndex === undefined || address.ifIndex === filter.ifIndex)
   }
@@ -140,7 +140,7 @@ export class RouteSocket implements Disposable {
   }
 
   /** The route a packet to `to` would take; `undefined` if there is none. */
-  lookupRoute(to: IpAddress, options: { readonly from?: IpAddress | undefined, readonly mark?: number | undefined, readonly ifIndex?: number | undefined } = {}): Route | undefined {
+  lookupRoute(to: IpAddress, options: { readonly from?: IpAddress | undefined, readonly mark?: number | undefined, readonly ifIndex?: IfIndex | undefined } = {}): Route | undefined {
     try {
       return decodeRoute(only(this.socket.request(getRouteRequest(to, options)), 'look up route'))
     } catch (error) {
@@ -187,7 +187,7 @@ export class RouteSocket implements Disposable {
     this.socket.request(requests.deleteRule(spec))
   }
 
-  neighbours(filter: { readonly family?: Family | undefined, readonly ifIndex?: number | undefined, readonly proxy?: boolean | undefined } = {}): Neighbour[] {
+  neighbours(filter: { readonly family?: Family | undefined, readonly ifIndex?: IfIndex | undefined, readonly proxy?: boolean | undefined } = {}): Neighbour[] {
     const found = this.socket.dump(listNeighboursRequest(filter)).map(decodeNeighbour)
     return found.filter((neighbour) => neighbour !== undefined).filter((neighbour) => filter.ifIndex === undefined || neighbour.ifIndex === filter.ifIndex)
   }
@@ -201,7 +201,7 @@ export class RouteSocket implements Disposable {
   }
 
   /** Forwarding entries of a VXLAN link, a bridge or a bridge's port. */
-  fdb(ifIndex: number): FdbEntry[] {
+  fdb(ifIndex: IfIndex): FdbEntry[] {
     const found = this.socket.dump(listFdbRequest(ifIndex)).map(decodeFdbEntry)
     return found.filter((entry) => entry !== undefined).filter((entry) => entry.ifIndex === ifIndex)
   }

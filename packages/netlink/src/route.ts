@@ -1,9 +1,10 @@
 // Read first: linux/rtnetlink.h (struct rtmsg, rtnexthop), ip-route(8).
 import { formatCidr, ipToBytes } from '@weft/ip'
-import type { Cidr, Family, IpAddress } from '@weft/ip'
+import type { Cidr, Family, IfIndex, IpAddress } from '@weft/ip'
 import { addressFamily, cidrBytes, decodeCidr, decodeIp, decodeIpMaybe, familyNumber, familyOf } from './address-bytes.ts'
 import { Attributes, decodeAttributes, readU16, readU32 } from './attributes.ts'
 import { NetlinkDecodeError } from './errors.ts'
+import { decodeIfIndexMaybe } from './if-index.ts'
 import * as k from './kernel-constants.gen.ts'
 import type { NetlinkMessage, NetlinkRequest } from './message.ts'
 import { byNumber } from './names.ts'
@@ -46,7 +47,8 @@ const TYPE_NAMES = byNumber(TYPES)
 export interface NextHop {
   /** Router; absent on a link where the destination itself is reached. May be IPv6 for an IPv4 route (RFC 5549). */
   readonly via?: IpAddress | undefined
-  readonly ifIndex: number
+  /** Absent: the link that reaches `via`. */
+  readonly ifIndex?: IfIndex | undefined
   /** 1 (default) to 256. */
   readonly weight?: number | undefined
   readonly onlink?: boolean | undefined
@@ -58,7 +60,7 @@ export interface RouteSpec {
   readonly destination: Cidr
   readonly type?: RouteType | undefined
   readonly via?: IpAddress | undefined
-  readonly ifIndex?: number | undefined
+  readonly ifIndex?: IfIndex | undefined
   /** Source address of packets that this machine sends (`src`). */
   readonly source?: IpAddress | undefined
   /** Table number; main (254) when absent. */
@@ -82,7 +84,7 @@ export interface Route {
   readonly destination: Cidr
   readonly type: RouteType
   readonly via: IpAddress | undefined
-  readonly ifIndex: number | undefined
+  readonly ifIndex: IfIndex | undefined
   readonly source: IpAddress | undefined
   readonly table: number
   readonly protocol: number
@@ -159,7 +161,7 @@ function encodeNextHop(hop: NextHop, family: Family): Uint8Array {
     .putU16(RTNEXTHOP_LENGTH + attributes.length)
     .putU8(hop.onlink === true ? k.RTNH_F_ONLINK : 0)
     .putU8((hop.weight ?? 1) - 1)
-    .putU32(hop.ifIndex)
+    .putU32(hop.ifIndex ?? 0)
     .putBytes(attributes.bytes())
     .bytes()
 }
@@ -176,7 +178,7 @@ export function listRoutesRequest(family: Family, filter: RouteFilter): NetlinkR
 }
 
 /** `ip route get <address>`: the route a packet would take. */
-export function getRouteRequest(to: IpAddress, options: { readonly from?: IpAddress | undefined, readonly mark?: number | undefined, readonly ifIndex?: number | undefined }): NetlinkRequest {
+export function getRouteRequest(to: IpAddress, options: { readonly from?: IpAddress | undefined, readonly mark?: number | undefined, readonly ifIndex?: IfIndex | undefined }): NetlinkRequest {
   const bytes = ipToBytes(to)
   const writer = new MessageWriter(64)
     .putU8(addressFamily(to))
@@ -209,7 +211,7 @@ export function decodeRoute({ payload }: NetlinkMessage): Route | undefined {
     destination: decodeCidr(family, attributes.bytes(k.RTA_DST), payload[DST_LENGTH_AT]!),
     type,
     via: decodeGateway(attributes),
-    ifIndex: attributes.u32(k.RTA_OIF),
+    ifIndex: decodeIfIndexMaybe(attributes.u32(k.RTA_OIF)),
     source: decodeIpMaybe(attributes.bytes(k.RTA_PREFSRC)),
     table: attributes.u32(k.RTA_TABLE) ?? payload[TABLE_AT]!,
     protocol: payload[PROTOCOL_AT]!,
@@ -239,7 +241,7 @@ function decodeNextHops(bytes: Uint8Array): NextHop[] {
     const attributes = new Attributes(bytes, at + RTNEXTHOP_LENGTH, at + length)
     hops.push({
       via: decodeGateway(attributes),
-      ifIndex: readU32(bytes, at + RTNH_INDEX_AT),
+      ifIndex: decodeIfIndexMaybe(readU32(bytes, at + RTNH_INDEX_AT)),
       weight: bytes[at + RTNH_HOPS_AT]! + 1,
       onlink: (bytes[at + RTNH_FLAGS_AT]! & k.RTNH_F_ONLINK) !== 0,
     })

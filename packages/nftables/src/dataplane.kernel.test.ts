@@ -1,5 +1,5 @@
 import { skippable } from '@weft/daemon/testing'
-import { parseCidr } from '@weft/ip'
+import { loopbackIfIndex, parseCidr } from '@weft/ip'
 import { whyNoKernelTests, TestNamespace } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
 import {
@@ -70,7 +70,7 @@ describe.skipIf(reason !== undefined)(skippable('packets', reason), () => {
     await using ns = await TestNamespace.create()
     using nft = await NftSocket.open({ netns: ns.path })
     nft.commit(diffTable(undefined, services()))
-    for (const destination of ['10.96.0.0/16', 'fd00:10:96::/112']) ns.route.addRoute({ destination: parseCidr(destination), ifIndex: 1 })
+    for (const destination of ['10.96.0.0/16', 'fd00:10:96::/112']) ns.route.addRoute({ destination: parseCidr(destination), ifIndex: loopbackIfIndex })
     // Each packet has a source port of its own, so each is a connection.
     ns.exec(process.execPath, ['--input-type=module', '-e', sender, '10.96.0.1', '90', 'fd00:10:96::1', '90', '10.96.0.10', '5'])
     const { counters, sets } = nft.read('inet', 'services')!.table

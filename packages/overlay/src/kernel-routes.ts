@@ -1,5 +1,5 @@
 import { routing } from '@weft/api'
-import { formatCidr } from '@weft/ip'
+import { formatCidr, type IfIndex } from '@weft/ip'
 import { requests, type Route, type RouteSocket, type Rule } from '@weft/netlink'
 import { mainTable, type OverlayRoute, type OverlayRule, protocol, routeMetric } from './compile.ts'
 import { isOnlink } from './format.ts'
@@ -7,8 +7,8 @@ import { type Described, difference, type KernelChanges } from './kernel-diff.ts
 
 /** Links by role; without a tunnel its routes are left out. */
 export interface Indexes {
-  readonly uplink: number
-  readonly vxlan: number | undefined
+  readonly uplink: IfIndex
+  readonly vxlan: IfIndex | undefined
 }
 
 /** Routes of ours are known by their protocol number, in the two tables we write to; all others are not ours to touch. */
@@ -46,7 +46,7 @@ function specOfPresent({ destination, type, table, via, ifIndex, metric }: Route
 interface ComparedRoute extends Pick<OverlayRoute, 'table' | 'destination' | 'via' | 'source'> {
   readonly type: string
   readonly metric: number
-  readonly ifIndex: number | undefined
+  readonly ifIndex: IfIndex | undefined
   /** Several next hops, made by others or by appending, are never what we want. */
   readonly several: boolean
 }

@@ -1,4 +1,4 @@
-import type { Cidr, IpAddress } from '@weft/ip'
+import type { Cidr, IfIndex, IpAddress } from '@weft/ip'
 
 /** A node as its peers see it. */
 export interface OverlayNode {
@@ -27,7 +27,7 @@ export interface OverlayNodes {
 
 /** The link that carries traffic to other nodes: the one that has the node's address. */
 export interface Uplink {
-  readonly index: number
+  readonly index: IfIndex
   readonly name: string
   readonly up: boolean
   readonly mtuBytes: number

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ipBlockName, type IpBlock, type Node, toIpBlock, toNode } from '@weft/api'
-import { cidrFrom, parseInterfaceAddress } from '@weft/ip'
+import { cidrFrom, ifIndexFrom, parseInterfaceAddress } from '@weft/ip'
 import { parse } from 'yaml'
 import { type OverlayConfig, overlayConfigSchema } from '../src/config.ts'
 import type { OverlayModel, Uplink } from '../src/model.ts'
@@ -35,7 +35,7 @@ export function blockOf({ cidr, node }: { readonly cidr: string, readonly node: 
 
 function uplinkOf({ addresses, mtu = 1500 }: ClusterFile['uplink']): Uplink {
   const parsed = addresses.map(parseInterfaceAddress)
-  return { index: 2, name: 'eth0', up: true, mtuBytes: mtu, networks: parsed.map(({ address, prefix }) => cidrFrom(address, prefix)), addresses: parsed.map(({ address }) => address) }
+  return { index: ifIndexFrom(2), name: 'eth0', up: true, mtuBytes: mtu, networks: parsed.map(({ address, prefix }) => cidrFrom(address, prefix)), addresses: parsed.map(({ address }) => address) }
 }
 
 export function configOf(rest: Readonly<Record<string, unknown>> = {}): OverlayConfig {

@@ -86,7 +86,8 @@ describe.skipIf(reason !== undefined)(skippable('packets', reason), () => {
     expect([await net.a.pings(net.b.ips[0]), await net.a.pings(net.b.ips[1]), await net.outside.pings(net.b.ips[1])]).toEqual([true, true, false])
     // The pod's entry for its gateway has to be asked for anew.
     const { route } = net.a.namespace
-    for (const { address, ifIndex } of route.neighbours({ ifIndex: route.link('eth0').index })) route.deleteNeighbour({ address, ifIndex })
+    const ifIndex = route.link('eth0').index
+    for (const { address } of route.neighbours({ ifIndex })) route.deleteNeighbour({ address, ifIndex })
     running.stores.policies.put(toNetworkPolicy(networkPolicy('x/deny', { policyTypes: ['Ingress', 'Egress'], egress: [{ to: [{ namespaceSelector: {} }] }] })))
     await running.settled()
     expect(await net.a.pings(net.b.ips[1])).toBe(true)

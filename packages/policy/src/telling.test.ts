@@ -1,6 +1,6 @@
 import { logGroups, tables, toClusterNetworkPolicy, toNetworkPolicy } from '@weft/api'
 import { collectingLogger } from '@weft/daemon/testing'
-import { parseIp } from '@weft/ip'
+import { ifIndexFrom, parseIp } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { diffTable, formatTable, type RuleState } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
@@ -143,7 +143,7 @@ describe('writePolicyLog()', () => {
     const { state } = kernelWith([noted(dbIn, { 'weft.dev/log': 'denied' })])
     const prefix = /chain (tell-in-\w+)/.exec(formatTable(state.table()))![1]!
     const packet = (source: string, more: Partial<LoggedPacket> = {}): LoggedPacket => ({
-      prefix, iif: 1, oif: 2, head: { source: parseIp(source), destination: parseIp('10.244.1.3'), protocol: 6, sourcePort: 40_000, destinationPort: 81 }, ...more,
+      prefix, iif: ifIndexFrom(1), oif: ifIndexFrom(2), head: { source: parseIp(source), destination: parseIp('10.244.1.3'), protocol: 6, sourcePort: 40_000, destinationPort: 81 }, ...more,
     })
     async function* packets(): AsyncIterable<LoggedPacket | 'overrun'> {
       yield packet(web)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { cidrFrom, parseCidr, parseIp } from '@weft/ip'
+import { cidrFrom, loopbackIfIndex, parseCidr, parseIp } from '@weft/ip'
 import { ensureDone, requests, writeSysctls } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
 import type { PodCommand } from './pod-program.ts'
@@ -93,7 +93,7 @@ export async function createNodeNet(ports: readonly number[]): Promise<NodeNet> 
   const make = async (): Promise<TestNamespace> => stack.use(await TestNamespace.create())
   const node = await make()
   await writeSysctls(node.path, { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
-  for (const ip of nodeIps) node.route.addAddress({ ifIndex: 1, address: parseIp(ip), prefix: ip.includes(':') ? 128 : 32 })
+  for (const ip of nodeIps) node.route.addAddress({ ifIndex: loopbackIfIndex, address: parseIp(ip), prefix: ip.includes(':') ? 128 : 32 })
   const host = stack.use(await TestPod.start(node, nodeIps))
   await Promise.all([...ports, 10_053].map((port) => host.run({ do: 'listen', port })))
   return {

@@ -8,7 +8,7 @@ import { realClock } from '@weft/daemon'
 import { type FakeObject, FakeApiServer } from '@weft/kube/testing'
 import { RouteSocket } from '@weft/netlink'
 import { NftSocket, type TableName, watchTable } from '@weft/nftables'
-import { formatIp } from '@weft/ip'
+import { formatIp, loopbackIfIndex } from '@weft/ip'
 import { node, service, slice } from '../test/cluster.ts'
 import { podIp, serviceIp } from './objects.ts'
 import { kubeProxyProgram, ourProgram } from './programs.ts'
@@ -144,7 +144,7 @@ if (import.meta.main) {
   const [services = 10, endpoints = 2, changes = 0, seconds = 0] = numbers.map(Number)
   const folder = mkdtempSync(join(tmpdir(), 'weft-bench-'))
   using route = RouteSocket.openHere()
-  route.setLink(1, { up: true })
+  route.setLink(loopbackIfIndex, { up: true })
   await using server = await FakeApiServer.start()
   put(server, node('here'))
   for (let number = 0; number < services; number += 1) {

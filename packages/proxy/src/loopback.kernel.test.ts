@@ -1,6 +1,6 @@
 import { loopbackStandIns } from '@weft/api'
 import { skippable } from '@weft/daemon/testing'
-import { formatIp } from '@weft/ip'
+import { formatIp, loopbackIfIndex } from '@weft/ip'
 import { whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type EndpointShape, node, service, slice } from '../test/cluster.ts'
@@ -74,7 +74,7 @@ describe.skipIf(reason !== undefined)(skippable('NodePorts on loopback addresses
 
   test('route_localnet stays off, and the stand-ins are on lo', () => {
     expect(lab.node.exec('sh', ['-c', 'cat /proc/sys/net/ipv4/conf/*/route_localnet']).trim().split('\n')).not.toContain('1')
-    const held = lab.node.route.addresses({ ifIndex: 1 }).map(({ address }) => formatIp(address))
+    const held = lab.node.route.addresses({ ifIndex: loopbackIfIndex }).map(({ address }) => formatIp(address))
     expect(held).toEqual(expect.arrayContaining(Object.values(loopbackStandIns)))
   })
 

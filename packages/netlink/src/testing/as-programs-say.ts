@@ -1,5 +1,5 @@
 // What `ip -j -d -N`, `bridge -j -d` and `conntrack -L -o extended,id` print, as values of this package.
-import { type IpAddress, parseCidr, parseIp, parseMac } from '@weft/ip'
+import { type IfIndex, ifIndexFrom, type IpAddress, parseCidr, parseIp, parseMac } from '@weft/ip'
 import type { InterfaceAddress } from '../address.ts'
 import type { ConntrackEntry, ConntrackTuple } from '../conntrack-entry.ts'
 import type { Link, OperState, VxlanDetails } from '../link.ts'
@@ -22,7 +22,7 @@ export function linkSaid(said: Said, links: LinkIndexes): Omit<Link, 'flags'> {
   const flags = said['flags'] as readonly string[]
   const info = said['linkinfo'] as Said | undefined
   return {
-    index: said['ifindex'] as number,
+    index: ifIndexFrom(said['ifindex'] as number),
     name: said['ifname'] as string,
     kind: info?.['info_kind'] as string | undefined,
     mac: parseMac(said['address'] as string),
@@ -33,7 +33,7 @@ export function linkSaid(said: Said, links: LinkIndexes): Omit<Link, 'flags'> {
     hardware: Number((said['link_type'] as string).slice(1, -1)),
     master: indexOf(said['master'], links),
     // A name where the other end is in the same namespace.
-    peerIndex: (said['link_index'] as number | undefined) ?? indexOf(said['link'], links),
+    peerIndex: (said['link_index'] === undefined ? undefined : ifIndexFrom(said['link_index'] as number)) ?? indexOf(said['link'], links),
     peerNetnsId: said['link_netnsid'] as number | undefined,
     alias: said['ifalias'] as string | undefined,
     group: Number(said['group']),
@@ -57,7 +57,7 @@ function vxlanSaid(said: Said, links: LinkIndexes): VxlanDetails {
 }
 
 /** One entry of `addr_info` in `ip -j -d -N address show`. */
-export function addressSaid(said: Said, ifIndex: number): InterfaceAddress {
+export function addressSaid(said: Said, ifIndex: IfIndex): InterfaceAddress {
   const address = parseIp(said['local'] as string)
   return {
     ifIndex,
@@ -198,8 +198,8 @@ export function flowSaid(line: string): Omit<ConntrackEntry, 'key' | 'status'> {
   }
 }
 
-function indexOf(name: unknown, links: LinkIndexes): number | undefined {
-  return name === undefined ? undefined : links[name as string]
+function indexOf(name: unknown, links: LinkIndexes): IfIndex | undefined {
+  return name === undefined ? undefined : ifIndexFrom(links[name as string]!)
 }
 
 function ipOf(text: unknown): IpAddress | undefined {

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { type IpAddress, ipToBytes, parseIp } from '@weft/ip'
+import { type IfIndex, type IpAddress, ipToBytes, parseIp } from '@weft/ip'
 import { NetlinkError } from '../errors.ts'
 import * as libc from '../libc.ts'
 import { inNetns } from '../netns.ts'
@@ -14,13 +14,13 @@ export interface EchoOptions {
   /** Source address; the kernel's choice when absent. */
   readonly from?: string | undefined
   /** Index of the link, for link-local targets. */
-  readonly ifIndex?: number | undefined
+  readonly ifIndex?: IfIndex | undefined
   /** How long the answer may take, in milliseconds. */
   readonly timeoutMs?: number | undefined
 }
 
 /** Whether an address answers one ICMP echo request sent in a namespace: what `ping -c 1` tells, without the program. */
-export async function echoes(path: string, to: string, { from, ifIndex = 0, timeoutMs = 2000 }: EchoOptions = {}): Promise<boolean> {
+export async function echoes(path: string, to: string, { from, ifIndex, timeoutMs = 2000 }: EchoOptions = {}): Promise<boolean> {
   const address = parseIp(to)
   const fd = Number(await inNetns(path, { module: import.meta.url, name: 'openEchoSocket', data: address.family }))
   try {
@@ -40,7 +40,7 @@ export function openEchoSocket(family: unknown): number {
   return family === 4 ? libc.socket(libc.AF_INET, libc.SOCK_RAW, ECHO[4].protocol) : libc.socket(libc.AF_INET6, libc.SOCK_RAW, ECHO[6].protocol)
 }
 
-function exchange(fd: number, to: IpAddress, ifIndex: number, timeoutMs: number): boolean {
+function exchange(fd: number, to: IpAddress, ifIndex: IfIndex | undefined, timeoutMs: number): boolean {
   const { request, reply } = ECHO[to.family]
   const message = Buffer.alloc(HEADER_LENGTH)
   message.writeUInt8(request)
@@ -73,11 +73,11 @@ function isAnswered(fd: number, to: IpAddress, wanted: { readonly reply: number,
 }
 
 /** A sockaddr_in or sockaddr_in6 without a port. */
-export function socketAddress(address: IpAddress, ifIndex: number): Buffer {
+export function socketAddress(address: IpAddress, ifIndex: IfIndex | undefined): Buffer {
   const bytes = Buffer.alloc(address.family === 4 ? 16 : 28)
   bytes.writeUInt16LE(address.family === 4 ? libc.AF_INET : libc.AF_INET6)
   bytes.set(ipToBytes(address), address.family === 4 ? 4 : 8)
-  if (address.family === 6) bytes.writeUInt32LE(ifIndex, 24)
+  if (address.family === 6) bytes.writeUInt32LE(ifIndex ?? 0, 24)
   return bytes
 }
 

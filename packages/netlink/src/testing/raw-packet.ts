@@ -1,4 +1,4 @@
-import { parseIp } from '@weft/ip'
+import { type IfIndex, parseIp } from '@weft/ip'
 import { NetlinkError } from '../errors.ts'
 import * as libc from '../libc.ts'
 import { inNetns } from '../netns.ts'
@@ -9,7 +9,7 @@ import { socketAddress } from './echo.ts'
  *
  * @returns False if the kernel would not take it.
  */
-export async function sendPacket(path: string, to: string, { protocol, payload, ifIndex = 0 }: { readonly protocol: number, readonly payload: Uint8Array, readonly ifIndex?: number | undefined }): Promise<boolean> {
+export async function sendPacket(path: string, to: string, { protocol, payload, ifIndex }: { readonly protocol: number, readonly payload: Uint8Array, readonly ifIndex?: IfIndex | undefined }): Promise<boolean> {
   const address = parseIp(to)
   const fd = Number(await inNetns(path, { module: import.meta.url, name: 'openRawSocket', data: { family: address.family, protocol } }))
   try {

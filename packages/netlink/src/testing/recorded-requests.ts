@@ -1,4 +1,4 @@
-import { parseCidr, parseIp, parseMac } from '@weft/ip'
+import { ifIndexFrom, loopbackIfIndex, parseCidr, parseIp, parseMac } from '@weft/ip'
 import { decodeInterfaceAddress } from '../address.ts'
 import { decodeAttributes } from '../attributes.ts'
 import * as k from '../kernel-constants.gen.ts'
@@ -17,10 +17,10 @@ export interface RecordedRequest {
   readonly meaning: (payload: Uint8Array) => unknown
 }
 
-const V0 = 10
-const V1 = 11
-const VX4 = 20
-const BR1 = 31
+const V0 = ifIndexFrom(10)
+const V1 = ifIndexFrom(11)
+const VX4 = ifIndexFrom(20)
+const BR1 = ifIndexFrom(31)
 
 function decoded(decode: (message: NetlinkMessage) => unknown): RecordedRequest['meaning'] {
   return (payload) => decode({ type: 0, flags: 0, sequence: 0, port: 0, payload })
@@ -36,7 +36,7 @@ const mac = parseMac('02:00:00:00:00:40')
 export const recordedRequests: readonly RecordedRequest[] = [
   {
     command: 'ip link add weft0 index 40 address 02:00:00:00:00:40 mtu 1450 type veth peer name eth0 address 02:00:00:00:00:41 mtu 1400',
-    ours: requests.addLink({ kind: 'veth', name: 'weft0', index: 40, mac, mtu: 1450, peer: { name: 'eth0', mac: parseMac('02:00:00:00:00:41'), mtu: 1400 } }),
+    ours: requests.addLink({ kind: 'veth', name: 'weft0', index: ifIndexFrom(40), mac, mtu: 1450, peer: { name: 'eth0', mac: parseMac('02:00:00:00:00:41'), mtu: 1400 } }),
     meaning: linkMeaning,
   },
   { command: 'ip link add weft1 type bridge stp_state 1 mcast_snooping 0', ours: requests.addLink({ kind: 'bridge', name: 'weft1', stp: true, multicastSnooping: false }), meaning: linkMeaning },
@@ -58,7 +58,7 @@ export const recordedRequests: readonly RecordedRequest[] = [
   { command: 'ip link set dev v1 txqueuelen 500', ours: requests.setLink(V1, { txQueueLength: 500 }), meaning: linkMeaning },
   { command: 'ip link set dev v1 group 5', ours: requests.setLink(V1, { group: 5 }), meaning: linkMeaning },
   { command: 'bridge link set dev v1 hairpin on isolated on learning off flood off', ours: requests.setBridgePort(V1, { hairpin: true, isolated: true, learning: false, flood: false }), meaning: linkMeaning },
-  { command: 'ip link delete dev weft3', ours: requests.deleteLink(43), meaning: (payload) => ({ ...(linkMeaning(payload) as object), header: '' }) },
+  { command: 'ip link delete dev weft3', ours: requests.deleteLink(ifIndexFrom(43)), meaning: (payload) => ({ ...(linkMeaning(payload) as object), header: '' }) },
 
   { command: 'ip address add 10.0.0.6/32 dev v0 noprefixroute', ours: requests.addAddress({ ifIndex: V0, address: parseIp('10.0.0.6'), prefix: 32, noPrefixRoute: true }), meaning: address },
   { command: 'ip address add 10.0.0.7 peer 10.0.0.8/32 dev v0 scope link label v0:x', ours: requests.addAddress({ ifIndex: V0, address: parseIp('10.0.0.7'), peer: parseIp('10.0.0.8'), prefix: 32, scope: 'link', label: 'v0:x' }), meaning: address },
@@ -80,7 +80,7 @@ export const recordedRequests: readonly RecordedRequest[] = [
     meaning: route,
   },
   { command: 'ip route add unreachable 10.44.0.0/16 proto 77', ours: requests.addRoute({ destination: parseCidr('10.44.0.0/16'), type: 'unreachable', protocol: 77 }), meaning: route },
-  { command: 'ip route add local 10.45.0.0/16 dev lo table 255 proto 77', ours: requests.addRoute({ destination: parseCidr('10.45.0.0/16'), type: 'local', ifIndex: 1, table: 255, protocol: 77 }), meaning: route },
+  { command: 'ip route add local 10.45.0.0/16 dev lo table 255 proto 77', ours: requests.addRoute({ destination: parseCidr('10.45.0.0/16'), type: 'local', ifIndex: loopbackIfIndex, table: 255, protocol: 77 }), meaning: route },
   { command: 'ip -6 route add default via fe80::7 dev v0 metric 7 proto 77', ours: requests.addRoute({ destination: parseCidr('::/0'), via: parseIp('fe80::7'), ifIndex: V0, metric: 7, protocol: 77 }), meaning: route },
   { command: 'ip -6 route add fd40::1/128 dev v0 src fd00::1 proto 77', ours: requests.addRoute({ destination: parseCidr('fd40::1/128'), ifIndex: V0, source: parseIp('fd00::1'), protocol: 77 }), meaning: route },
   // Without a type, a deletion is of any type.

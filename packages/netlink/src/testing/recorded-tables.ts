@@ -1,3 +1,4 @@
+import { ifIndexFrom } from '@weft/ip'
 import { decodeInterfaceAddress, listAddressesRequest } from '../address.ts'
 import { decodeConntrackEntry } from '../conntrack-entry.ts'
 import { listFlowsRequest } from '../conntrack.ts'
@@ -32,7 +33,7 @@ export const recordedTables: readonly RecordedTable[] = [
     decode: decodeInterfaceAddress,
     program: 'ip -j -d -N address show',
     // Printed by link, sent by family.
-    said: (printed) => (printed as readonly Said[]).flatMap((link) => (link['addr_info'] as readonly Said[]).map((said) => addressSaid(said, link['ifindex'] as number))).sort((a, b) => a.family - b.family),
+    said: (printed) => (printed as readonly Said[]).flatMap((link) => (link['addr_info'] as readonly Said[]).map((said) => addressSaid(said, ifIndexFrom(link['ifindex'] as number)))).sort((a, b) => a.family - b.family),
   },
   { name: 'routes-ipv4', setup: 'network.sh', request: listRoutesRequest(4, {}), decode: decodeRoute, program: 'ip -j -d -N -4 route show table all', said: each((said, links) => routeSaid(said, links, 4)) },
   { name: 'routes-ipv6', setup: 'network.sh', request: listRoutesRequest(6, {}), decode: decodeRoute, program: 'ip -j -d -N -6 route show table all', said: each((said, links) => routeSaid(said, links, 6)) },
@@ -40,6 +41,6 @@ export const recordedTables: readonly RecordedTable[] = [
   { name: 'rules-ipv6', setup: 'network.sh', request: listRulesRequest(6), decode: decodeRule, program: 'ip -j -d -N -6 rule show', said: each((said) => ruleSaid(said, 6)) },
   { name: 'neighbours', setup: 'network.sh', request: listNeighboursRequest({}), decode: decodeNeighbour, program: 'ip -j -N neighbour show nud all', said: each(neighbourSaid) },
   { name: 'neighbours-proxy', setup: 'network.sh', request: listNeighboursRequest({ proxy: true }), decode: decodeNeighbour, program: 'ip -j -N neighbour show proxy', said: each(neighbourSaid) },
-  { name: 'fdb', setup: 'network.sh', request: listFdbRequest(0), decode: decodeFdbEntry, program: 'bridge -j -d fdb show', said: each(fdbSaid) },
+  { name: 'fdb', setup: 'network.sh', request: listFdbRequest(), decode: decodeFdbEntry, program: 'bridge -j -d fdb show', said: each(fdbSaid) },
   { name: 'flows', setup: 'flows.sh', request: listFlowsRequest({}, undefined), decode: decodeConntrackEntry, program: 'conntrack -L -o extended,id', said: (printed) => (printed as readonly string[]).map(flowSaid) },
 ]

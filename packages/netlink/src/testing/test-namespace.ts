@@ -2,14 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { IpAddress } from '@weft/ip'
+import { type IfIndex, type IpAddress, loopbackIfIndex } from '@weft/ip'
 import * as libc from '../libc.ts'
 import { createNetns, deleteNetns, warmThreadPool } from '../netns.ts'
 import { RouteSocket, ensureDone } from '../route-socket.ts'
 import { requests } from '../requests.ts'
 import { type EchoOptions, echoes } from './echo.ts'
-
-const LOOPBACK_INDEX = 1
 
 /** An end of a veth pair made by {@link TestNamespace.connect}. */
 export interface TestLinkEnd {
@@ -43,12 +41,12 @@ export class TestNamespace implements AsyncDisposable {
     const path = join(folder, 'net')
     await createNetns(path)
     const route = await RouteSocket.open({ netns: path })
-    route.setLink(LOOPBACK_INDEX, { up: true })
+    route.setLink(loopbackIfIndex, { up: true })
     return new TestNamespace(folder, path, route)
   }
 
   /** Joins two namespaces by a veth pair, up and with addresses usable at once. Gives the indexes of the ends. */
-  static connect(a: TestNamespace, aEnd: TestLinkEnd, b: TestNamespace, bEnd: TestLinkEnd): readonly [number, number] {
+  static connect(a: TestNamespace, aEnd: TestLinkEnd, b: TestNamespace, bEnd: TestLinkEnd): readonly [IfIndex, IfIndex] {
     const { index } = a.route.addLink({ kind: 'veth', name: aEnd.name, peer: { name: bEnd.name, netnsFd: b.fd } })
     const peer = b.route.link(bEnd.name).index
     bringUp(a.route, index, aEnd)
@@ -74,7 +72,7 @@ export class TestNamespace implements AsyncDisposable {
   }
 }
 
-function bringUp(route: RouteSocket, index: number, end: TestLinkEnd): void {
+function bringUp(route: RouteSocket, index: IfIndex, end: TestLinkEnd): void {
   ensureDone(
     route.transact([
       requests.setLink(index, { up: true }),

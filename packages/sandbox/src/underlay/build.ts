@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import { type Cidr, type IpAddress, type MacAddress, parseCidr, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
+import { type Cidr, type IfIndex, type IpAddress, type MacAddress, parseCidr, parseInterfaceAddress, parseIp, parseMac } from '@weft/ip'
 import { createNetns, isNotFound, isNotSupported, isPermissionDenied, NetlinkError, RouteSocket, writeSysctls } from '@weft/netlink'
 import { messageOf, SandboxError } from '../errors.ts'
 import type { Segment, Station, Topology } from './topology.ts'
@@ -85,7 +85,7 @@ function cablesOf(topology: Topology, underlay: Underlay): Cable[] {
   ]
 }
 
-async function lay(here: RouteSocket, cable: Cable, { index, bridge }: { readonly index: number, readonly bridge: number }): Promise<void> {
+async function lay(here: RouteSocket, cable: Cable, { index, bridge }: { readonly index: number, readonly bridge: IfIndex }): Promise<void> {
   const netnsFd = openSync(cable.netns, 'r')
   try {
     here.addLink({ kind: 'veth', name: cable.port, mac: mac(1, index), master: bridge, up: true, peer: { name: cable.name, mac: mac(2, index), netnsFd } })
@@ -99,7 +99,7 @@ async function lay(here: RouteSocket, cable: Cable, { index, bridge }: { readonl
   address(there, link.index, cable.station)
 }
 
-function address(socket: RouteSocket, ifIndex: number, { addresses, gateways }: Station): void {
+function address(socket: RouteSocket, ifIndex: IfIndex, { addresses, gateways }: Station): void {
   for (const text of addresses) socket.addAddress({ ifIndex, ...parseInterfaceAddress(text), noDad: true })
   for (const via of gateways.map(parseIp)) socket.addRoute({ destination: defaultRoute(via), via, ifIndex })
 }
