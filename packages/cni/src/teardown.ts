@@ -55,6 +55,7 @@ export class Teardown {
   async remove(key: AttachmentKey, hostIfname: string, { wait = false }: { readonly wait?: boolean } = {}): Promise<void> {
     const { address } = this.#deps
     if (await address.beginRelease(key) === undefined) {
+      this.#known.delete(hostIfname)
       const link = this.#deps.route.findLink(hostIfname)
       if (link === undefined) return
       this.#orphans.add(link.index)
