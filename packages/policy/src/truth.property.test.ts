@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatIp, parseIp } from '@weft/ip'
 import { clusterArbitrary, ownAddress, podNames, strangers, tieredClusterArbitrary } from '../test/arbitraries.ts'
+import { dnsObjects, networkPolicy } from '../test/cluster.ts'
 import { judgeHere } from '../test/evaluated.ts'
 import { kernelOf, stateOf } from '../test/running.ts'
 import type { Packet } from './evaluator/index.ts'
@@ -17,7 +18,7 @@ function packetsOf(family: 4 | 6): readonly Packet[] {
   return addresses[family].filter((from) => from !== ownAddress[family]).flatMap((address) => ips.flatMap((to): readonly Packet[] => {
     const ends = { from: parseIp(address), to }
     return [
-      { ...ends, protocol: 'TCP', port: 80 }, { ...ends, protocol: 'TCP', port: 81 }, { ...ends, protocol: 'UDP', port: 80 }, { ...ends, protocol: 'SCTP', port: 75 }, { ...ends, protocol: 'ICMP' },
+      { ...ends, protocol: 'TCP', port: 80 }, { ...ends, protocol: 'TCP', port: 81 }, { ...ends, protocol: 'UDP', port: 80 }, { ...ends, protocol: 'SCTP', port: 75 }, { ...ends, protocol: 'ICMP' }, { ...ends, protocol: 'UDP', port: 10_053 },
     ]
   }))
 }
@@ -53,6 +54,19 @@ describe('the table', () => {
     const kinds = new Set<string>()
     fc.assert(fc.property(tieredClusterArbitrary, fc.constantFrom(4 as const, 6 as const), (objects, family) => compare(objects, family, kinds)), { numRuns: 60 })
     expect(kinds.size).toBe(8)
+  })
+
+  test('CNP-9, CNP-14: so it does where servers of the cluster DNS are on nodes, whatever means them (promise 9)', { timeout: 60_000 }, () => {
+    const kinds = new Set<string>()
+    const byDns = fc.constantFrom(
+      { namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }, { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }, { ipBlock: { cidr: '10.96.0.0/16' } }, { ipBlock: { cidr: '172.30.0.0/16' } },
+    )
+    const egress = fc.array(fc.record({ to: fc.array(byDns, { maxLength: 2 }), ports: fc.array(fc.constantFrom({ port: 53, protocol: 'UDP' }, { port: 'dns', protocol: 'UDP' }, { port: 53 }, { protocol: 'UDP' }), { maxLength: 2 }) }, { requiredKeys: [] }), { maxLength: 2 })
+    fc.assert(fc.property(tieredClusterArbitrary, egress, fc.constantFrom(4 as const, 6 as const), (objects, rules, family) => {
+      const servers = dnsObjects([strangers[4][0]!, strangers[6][0]!])
+      compare([...objects, ...servers, networkPolicy('x/to-dns', { policyTypes: ['Egress'], egress: rules })], family, kinds)
+    }), { numRuns: 40 })
+    expect([...kinds]).toEqual(expect.arrayContaining(['true UDP', 'false UDP', 'false ICMP']))
   })
 
   test('NP-4: what the node itself sends to its pods always passes', { timeout: 60_000 }, () => {
