@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { adminRoutes, agentCalls } from '@weft/api'
-import { loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
+import { keepYoungGenerationSmall, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { warmThreadPool } from '@weft/netlink'
 import { createAgent } from './agent.ts'
@@ -9,6 +9,7 @@ import { agentConfigSchema } from './config.ts'
 import { connect } from './connect.ts'
 import { writeNetworkCondition } from './node-condition.ts'
 
+keepYoungGenerationSmall()
 // Before anything enters another namespace: pool threads stay where they are born (netlink's DESIGN.md).
 await warmThreadPool()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/agent.yaml' } } })

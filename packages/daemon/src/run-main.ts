@@ -1,16 +1,9 @@
 import { flushCompileCache } from 'node:module'
-import { setFlagsFromString } from 'node:v8'
 import { realClock } from './clock.ts'
 import type { Logger } from './logger.ts'
 
 /** By then a program has loaded what it needs, and its start is over. */
 const flushAfterMs = 5000
-
-/**
- * V8 lets the space for new objects grow to 64 MB where many are made at once, as at a start, and keeps it. Programs that run on every node had better not: kept
- * small it costs some percent of that start's time.
- */
-const smallYoungGeneration = '--semi-space-growth-factor=1'
 
 /** By custom of shells: 128 and the number of the signal. */
 const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
@@ -22,7 +15,6 @@ const exitCodes = { SIGINT: 130, SIGTERM: 143 } as const
  * @param main Resolves when its work is done, or when the signal was aborted and all is put away.
  */
 export async function runMain(logger: Logger, main: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  setFlagsFromString(smallYoungGeneration)
   const controller = new AbortController()
   const { signal } = controller
   for (const name of ['SIGTERM', 'SIGINT'] as const) {

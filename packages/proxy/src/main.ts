@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { adminRoutes, endpointSliceResource, nodeResource, proxyCalls, serviceResource } from '@weft/api'
-import { createRegistry, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
+import { createRegistry, keepYoungGenerationSmall, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { Conntrack, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
@@ -18,6 +18,7 @@ import { serveHealth, serviceTarget } from './serve-health.ts'
 import { reportLeftovers } from './takeover.ts'
 import { serviceCidrResource } from './service-cidr.ts'
 
+keepYoungGenerationSmall()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
 const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
 const logger = pinoLogger({ name: 'weft-proxy', level: config.logLevel })
