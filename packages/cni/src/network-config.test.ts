@@ -1,5 +1,6 @@
 import { formatCidr, formatIp } from '@weft/ip'
 import { CniError, parsePluginConfig } from '@weft/plugin'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type NetworkConfig, readNetworkConfig } from './network-config.ts'
 
@@ -74,4 +75,23 @@ describe('readNetworkConfig()', () => {
     expect(read({}).dns).toBeUndefined()
   })
 
+
+  it('throws nothing but CniError, whatever a runtime or an administrator writes', () => {
+    const text = fc.oneof(fc.string(), fc.constantFrom('10.1.2.0/24', '10.1.2.3', 'fd00::/64', 'fd00::1/64', '02:00:00:00:00:01', 'tcp', '0.0.0.0', '::'))
+    const value = fc.oneof(text, fc.jsonValue(), fc.integer(), fc.double())
+    const record = (...keys: readonly string[]): fc.Arbitrary<unknown> => fc.record(Object.fromEntries(keys.map((key) => [key, value])), { requiredKeys: [] })
+    const range = record('subnet', 'rangeStart', 'rangeEnd', 'gateway')
+    const config = fc.record({
+      bandwidth: fc.oneof(value, record('ingressRate', 'ingressBurst', 'egressRate', 'egressBurst')), dns: fc.oneof(value, record('nameservers', 'search')), sysctl: fc.oneof(value, record('net.core.somaxconn')),
+      ipam: fc.oneof(value, fc.record({ type: value, ranges: fc.oneof(value, fc.array(fc.array(range, { maxLength: 3 }), { maxLength: 3 })) }, { requiredKeys: [] })),
+      runtimeConfig: fc.oneof(value, fc.record({
+        portMappings: fc.oneof(value, fc.array(record('hostPort', 'containerPort', 'protocol', 'hostIP'))), bandwidth: fc.oneof(value, record('ingressRate', 'egressBurst')), ips: fc.oneof(value, fc.array(text)), mac: value,
+        ipRanges: fc.oneof(value, fc.array(fc.array(range, { maxLength: 3 }), { maxLength: 3 })), dns: fc.oneof(value, record('servers', 'searches')), 'io.kubernetes.cri.pod-annotations': fc.oneof(value, record('weft.dev/ips')),
+      }, { requiredKeys: [] })),
+      args: fc.oneof(value, fc.record({ cni: fc.oneof(value, record('ips', 'mac')) })),
+    }, { requiredKeys: [] })
+    fc.assert(fc.property(config, (more) => {
+      expect(refusal(more)[0]).toBeGreaterThanOrEqual(0)
+    }), { numRuns: 3000 })
+  })
 })

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CniError } from './cni-error.ts'
 import { type CniRequest, parseRequest } from './cni-request.ts'
@@ -103,5 +104,14 @@ describe('parseRequest()', () => {
   it.each(['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'])('CNI-10, CNI-14 %s allows the verbs it has', (cniVersion) => {
     const codes = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'].map((command) => refusal({ ...full, CNI_COMMAND: command }, { ...config, cniVersion })[0])
     expect(codes).toEqual([0, 0, cniVersion >= '0.4.0' ? 0 : 1, cniVersion === '1.1.0' ? 0 : 1, cniVersion === '1.1.0' ? 0 : 1])
+  })
+
+  it('throws nothing but CniError, whatever comes', () => {
+    const word = fc.oneof(fc.string(), fc.constantFrom('ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION', 'c1', 'eth0', '1.1.0', 'weft', 'IgnoreUnknown=1'))
+    const environment = fc.dictionary(fc.constantFrom('CNI_COMMAND', 'CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_ARGS'), word)
+    const shaped = fc.record({ cniVersion: fc.oneof(word, fc.jsonValue()), name: fc.oneof(word, fc.jsonValue()), prevResult: fc.jsonValue(), 'cni.dev/valid-attachments': fc.jsonValue() }, { requiredKeys: [] })
+    fc.assert(fc.property(environment, fc.oneof(fc.string(), fc.json(), shaped.map((value) => JSON.stringify(value))), (variables, stdin) => {
+      expect(refusal({ CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_NETNS: '/x', CNI_IFNAME: 'eth0', ...variables }, stdin)[0]).toBeGreaterThanOrEqual(0)
+    }), { numRuns: 2000 })
   })
 })
