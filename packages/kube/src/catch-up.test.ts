@@ -23,7 +23,7 @@ beforeEach(() => {
 /** Whether it has resolved, looked at after a while. */
 function started(optional = false): { readonly isDone: () => Promise<boolean>, readonly promise: Promise<void> } {
   let done = false
-  const promise = catchUp(client, { ...things, optional }, store, { version: '1', clock, signal: stop.signal }).then(() => { done = true })
+  const promise = catchUp(client, { ...things, optional }, store, { clock, signal: stop.signal }).then(() => { done = true })
   promise.catch(() => undefined)
   return { promise, isDone: async () => {
     await clock.advance(50)

@@ -7,8 +7,6 @@ import type { Resource } from './resource.ts'
 import type { Store } from './store.ts'
 
 export interface CatchUpOptions {
-  /** The server is asked for a state that is not older, e.g. the resourceVersion of an object that was created after what is looked for. @default the newest */
-  readonly version?: string | undefined
   /** Where the objects are that matter, if not all of the resource. @default resource.path */
   readonly path?: string | undefined
   readonly fieldSelector?: string | undefined
@@ -22,7 +20,7 @@ const lookMs = 5
 const looksAtMost = 100
 
 /**
- * Resolves when a store has everything that the server has of a collection, now or at a version or later: a watch tells of objects in their order, but watches of different
+ * Resolves when a store has everything that the server has of a collection now: a watch tells of objects in their order, but watches of different
  * kinds do not wait for each other. What the server has no more may be in the store still.
  *
  * @returns The version the server had then; undefined when it has no such kind.
@@ -45,9 +43,10 @@ interface Listed {
 }
 
 async function listed<T extends StoredObject>(client: KubeClient, { path, optional }: Resource<T>, options: CatchUpOptions): Promise<Listed> {
-  const { version, fieldSelector, signal } = options
+  const { fieldSelector, signal } = options
   try {
-    const list = await client.request('GET', options.path ?? path, { query: { ...(version === undefined ? {} : { resourceVersion: version, resourceVersionMatch: 'NotOlderThan' }), fieldSelector }, signal })
+    // The newest, which no watch may have told yet. "Not older than" the version of an object of another kind is not asked for: the cache of a kind that is quiet may be seconds behind, and the server then refuses.
+    const list = await client.request('GET', options.path ?? path, { query: { fieldSelector }, signal })
     const items: readonly unknown[] = isRecord(list) && Array.isArray(list['items']) ? list['items'] : []
     return { version: resourceVersionOf(list), wanted: items.map(identityOf).map((identity) => ({ key: keyOf(identity), resourceVersion: identity.resourceVersion })) }
   } catch (error) {

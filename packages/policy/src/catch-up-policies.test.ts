@@ -18,7 +18,7 @@ test('catchUpPolicies() waits for the policies of the namespace and for its labe
   const own = put(networkPolicyResource.path, networkPolicy('x/own', {}))
   put(networkPolicyResource.path, networkPolicy('y/other', {}))
   let version: string | undefined
-  void catchUpPolicies({ client, clock, namespaces, policies, clusterPolicies: [none(), none(), none()] })('x', '1', new AbortController().signal).then((found) => { version = found })
+  void catchUpPolicies({ client, clock, namespaces, policies, clusterPolicies: [none(), none(), none()] })('x', new AbortController().signal).then((found) => { version = found })
   for (const step of [() => undefined, () => namespaces.put(toNamespace(x)), () => policies.put(toNetworkPolicy(own))]) {
     expect(version).toBeUndefined()
     step()

@@ -16,8 +16,8 @@ export interface CatchUpPoliciesDeps {
 
 /** Asks the API server for what decides which policies the pods of a namespace have, and waits until the stores have it. */
 export function catchUpPolicies({ client, clock, namespaces, policies, clusterPolicies }: CatchUpPoliciesDeps): CatchUp {
-  return async (namespace, version, signal) => {
-    const common = { version, clock, signal }
+  return async (namespace, signal) => {
+    const common = { clock, signal }
     const versions = await Promise.all([
       catchUp(client, namespaceResource, namespaces, { ...common, fieldSelector: `metadata.name=${namespace}` }),
       catchUp(client, networkPolicyResource, policies, { ...common, path: collectionPath(networkPolicyResource.path, namespace) }),

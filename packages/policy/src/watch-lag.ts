@@ -3,11 +3,8 @@ import type { Clock } from '@weft/daemon'
 import { compareResourceVersions } from '@weft/kube'
 import { PolicyError } from './policy-error.ts'
 
-/**
- * Resolves when the stores have all policies about a namespace, and its labels, as they were when the API server had a version, or as they are, to the version that it
- * had then; rejects when that cannot be told.
- */
-export type CatchUp = (namespace: string, version: string | undefined, signal: AbortSignal) => Promise<string>
+/** Resolves when the stores have all policies about a namespace, and its labels, as the API server has them now, to the version that it has; rejects when that cannot be told. */
+export type CatchUp = (namespace: string, signal: AbortSignal) => Promise<string>
 
 interface WatchLagDeps {
   /** Absent: nobody asks, and what the watches have told so far is believed to be all. */
@@ -55,7 +52,7 @@ export class WatchLag {
     const known = await this.#answers.get(namespace)?.catch(() => undefined)
     if (known !== undefined && [0, 1].includes(compareResourceVersions(known, resourceVersion) ?? -1)) return
     try {
-      const asked = catchUp(namespace, resourceVersion, signal)
+      const asked = catchUp(namespace, signal)
       this.#answers.set(namespace, asked)
       await asked
     } catch (error) {
@@ -83,7 +80,7 @@ export class WatchLag {
     }
     const keys = new Set([key])
     this.#going.set(namespace, keys)
-    void catchUp(namespace, undefined, signal).catch(() => undefined).then(() => {
+    void catchUp(namespace, signal).catch(() => undefined).then(() => {
       this.#going.delete(namespace)
       forget(keys)
     })
