@@ -66,7 +66,10 @@ export function podLimits(hostIfname: string, bandwidth: Bandwidth | undefined, 
     const limit = bandwidth?.[direction]
     if (limit === undefined || (shaping && direction === 'ingress')) continue
     const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
-    limits.push({ hostIfname, direction, bytesPerSecond, burstBytes: Math.min(largestLimit, burstBytes * (shaping ? 2 : 1)) })
+    const room = Math.min(largestLimit, burstBytes * (shaping ? 2 : 1))
+    // No link reaches it, and the kernel has no number for it.
+    if (bytesPerSecond + room > mostTokens) continue
+    limits.push({ hostIfname, direction, bytesPerSecond, burstBytes: room })
   }
   return limits
 }
@@ -75,9 +78,17 @@ export function podLimits(hostIfname: string, bandwidth: Bandwidth | undefined, 
 export function isBucketOf(bucket: { readonly bytesPerSecond: bigint, readonly burstBytes: number } | undefined, limit: RateLimit, mtu: number): boolean {
   if (bucket === undefined) return false
   const { bytesPerSecond, burstBytes } = inBytes(limit, mtu)
-  return bucket.bytesPerSecond === BigInt(bytesPerSecond) && Math.abs(bucket.burstBytes - burstBytes) <= Math.max(roughBytes, burstBytes * roughShare)
+  if (bucket.bytesPerSecond !== BigInt(bytesPerSecond)) return false
+  // A bucket that takes longer to fill is told modulo that time.
+  return burstBytes / bytesPerSecond > longestToldSeconds || Math.abs(bucket.burstBytes - burstBytes) <= Math.max(roughBytes, burstBytes * roughShare, 2 * secondsPerTick * bytesPerSecond)
 }
 
+/** A rule counts in nanoseconds of a second's worth: 64 bits hold 18 GB. */
+const mostTokens = Math.floor(2 ** 64 / 1e9)
+
+/** PSCHED_SHIFT 6: the kernel tells times in ticks of 64 ns, as 32 bits. */
+const secondsPerTick = 64e-9
+const longestToldSeconds = 2 ** 32 * secondsPerTick
 const roughBytes = 64
 const roughShare = 0.01
 

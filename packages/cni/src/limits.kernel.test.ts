@@ -56,6 +56,23 @@ describe.skipIf(reason !== undefined)(skippable('limits of bandwidth in nftables
     await eventually('the link goes', () => hostLinks(node.namespace).length === 1)
   }, 60_000)
 
+  it.each([true, false])('CNI-46 limits from a bit to a petabit per second are taken (token buckets: %s)', async (shaping) => {
+    node = await createNode(program, { shaping })
+    await node.start()
+    const limits = [[1, 1], [8_000, 8_000], [1e6, 2 ** 31 - 1], [1e9, 2 ** 31 - 1], [100e9, 0xffff_ffff * 8], [144e9, 8], [400e9, 2 ** 31 - 1], [1e15, 2 ** 31 - 1], [Number.MAX_SAFE_INTEGER, 0xffff_ffff * 8]]
+    for (const [index, [rate, burst]] of limits.entries()) {
+      const { pod, result } = await add(`c${index}`, { ingressRate: rate, ingressBurst: burst, egressRate: rate, egressBurst: burst })
+      expect([rate, (await node.call('CHECK', { containerId: `c${index}`, netns: pod.path, config: { prevResult: result } })).stdout]).toEqual([rate, ''])
+    }
+    // What is as it should be is not written again.
+    const { writes } = node.cni
+    await node.stop()
+    await node.start()
+    expect([writes > 0, node.cni.writes]).toEqual([true, 0])
+    for (const [index] of limits.entries()) expect((await node.call('DEL', { containerId: `c${index}` })).exitCode).toBe(0)
+    expect(table()).not.toContain('limit rate')
+  })
+
   it('CNI-46 a pod that takes its own bucket away gains nothing', async () => {
     node = await createNode(program)
     await node.start()
