@@ -79,6 +79,9 @@ describe.skipIf(reason !== undefined)(skippable('limits of bandwidth in nftables
     const { pod: limited } = await add('limited', limit)
     const { pod: free } = await add('free')
     using _free = await sink(free, 7000)
+    // What passed the bucket passes the rule.
+    expect(pour(limited, '10.244.1.3', 7000, megabytes)).toBeGreaterThan(leastMs)
+    expect(table()).toMatch(/limit rate over .* counter packets 0 bytes 0 drop/)
     limited.exec('tc', ['qdisc', 'del', 'dev', 'eth0', 'root'])
     expect(pour(limited, '10.244.1.3', 7000, megabytes)).toBeGreaterThan(leastMs)
     expect(table().split('limit rate')).toHaveLength(2)
