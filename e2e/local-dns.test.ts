@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { adminClient, agentCalls } from '@weft/api'
+import { adminClient, agentCalls, parseNodeName } from '@weft/api'
 import { Asker, demoNamespace, type Place } from '@weft/checks'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type RunningSandbox, startDemoSandbox } from './sandbox-fixture.ts'
@@ -17,7 +17,7 @@ describe('names while the DNS server of the node is away', () => {
   test('A7 the DNS server of one node is silent for 30 s: after a second no lookup fails (design decision 8)', async () => {
     const pid = (await sandbox.handle.client.status()).nodes.find(({ name }) => name === 'n1')!.programs.find(({ name }) => name.startsWith('dns'))!.pid!
     const signalDns = async (signal: string): Promise<void> => {
-      const { code, stderr } = await sandbox.cluster.run({ kind: 'node', name: 'n1' }, ['kill', `-${signal}`, String(pid)])
+      const { code, stderr } = await sandbox.cluster.run({ kind: 'node', name: parseNodeName('n1') }, ['kill', `-${signal}`, String(pid)])
       expect(code, stderr).toBe(0)
     }
     const names = ['web.demo.svc.cluster.local', 'client.demo.svc.cluster.local', 'kubernetes.default.svc.cluster.local']

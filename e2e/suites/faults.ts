@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Asker, type Cluster, demoNamespace, type Place } from '@weft/checks'
 import { expect, test } from 'vitest'
@@ -52,7 +53,7 @@ export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): vo
     }
   })
 
-  async function killAndWait(node: string): ReturnType<Cluster['agentStatus']> {
+  async function killAndWait(node: NodeName): ReturnType<Cluster['agentStatus']> {
     const { startedAt } = await cluster().agentStatus(node)
     const { killAgent } = cluster()
     if (killAgent === undefined) throw new Error('Cannot kill agents: nothing tells how nodes are entered')

@@ -1,3 +1,4 @@
+import { parseNodeName } from '@weft/api'
 import { type Cluster, demoNamespace, type LoadReport, type Place } from '@weft/checks'
 import { demoPods, type PodText } from './objects.ts'
 
@@ -32,7 +33,7 @@ export class Traffic {
     const { spec, status } = await cluster.kube.request<PodText>('GET', `${demoPods}/client`)
     const id = status?.containerStatuses?.find(({ name }) => name === 'web')?.containerID?.replace(/^.*:\/\//, '')
     if (id === undefined) throw new Error('Cannot find container of client: it does not run')
-    return new Traffic(cluster, { kind: 'node', name: spec.nodeName! }, id)
+    return new Traffic(cluster, { kind: 'node', name: parseNodeName(spec.nodeName!) }, id)
   }
 
   /** A Service of the demo by its addresses and by its name: the name asks DNS each time. */

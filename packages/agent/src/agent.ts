@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { type AdminAnswers, type AgentCalls, dnsPort, ipBlockResource, programStatus, tables } from '@weft/api'
+import { type AdminAnswers, type AgentCalls, dnsPort, ipBlockResource, type NodeName, programStatus, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
@@ -151,7 +151,7 @@ const ofDns = 'dns'
 const readyPollMs = 10
 
 /** Pods of this node; not known before the API server was heard. */
-function podsOf({ pods }: Stores, nodeName: string): PodsPort {
+function podsOf({ pods }: Stores, nodeName: NodeName): PodsPort {
   return {
     has({ namespace, name, uid }) {
       if (!pods.hasSynced) return undefined
@@ -163,7 +163,7 @@ function podsOf({ pods }: Stores, nodeName: string): PodsPort {
 }
 
 /** Who this node is, from its Node object. */
-function nodeAddresses({ nodes }: Stores, nodeName: string): NodePort {
+function nodeAddresses({ nodes }: Stores, nodeName: NodeName): NodePort {
   return {
     addresses(): NodeAddresses {
       const ips = nodes.get(nodeName)?.internalIps ?? []

@@ -1,4 +1,4 @@
-import { type ListenAddress, listenAddressSchema } from '@weft/api'
+import { type ListenAddress, listenAddressSchema, type NodeName, nodeNameSchema } from '@weft/api'
 import { type CniConfig, cniConfigSchema } from '@weft/cni'
 import { type IpamConfig, ipamConfigSchema } from '@weft/ipam'
 import { type OverlayConfig, overlayConfigSchema } from '@weft/overlay'
@@ -30,7 +30,7 @@ interface LocalDnsConfig {
 
 /** The whole configuration of a node's agent; each part is that of its package. */
 export interface AgentConfig {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
   readonly health?: ListenAddress | undefined
@@ -55,7 +55,7 @@ const connectionSchema: z.ZodType<ConnectionConfig> = z.strictObject({
 })
 
 export const agentConfigSchema: z.ZodType<AgentConfig> = z.strictObject({
-  nodeName: z.string().min(1).describe("Name of this machine's Node object."),
+  nodeName: nodeNameSchema.describe("Name of this machine's Node object."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines; debug shows every kernel transaction as nft text.'),
   adminSocket: z.string().default('/run/weft/admin.sock').describe('Unix socket, mode 0600, for health, metrics and dumps.'),
   health: listenAddressSchema(9154).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9154 when none is said. Absent: the socket only.'),

@@ -1,9 +1,10 @@
+import type { NodeName } from '@weft/api'
 import type { Clock, Logger, Readiness } from '@weft/daemon'
 import type { KubeClient } from '@weft/kube'
 
 interface NodeConditionOptions {
   readonly client: KubeClient
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly ready: () => Readiness
   readonly clock: Clock
   readonly logger: Logger
@@ -48,7 +49,7 @@ interface NetworkState {
 }
 
 /** Sets the condition NetworkUnavailable of a node. */
-export async function writeNetworkCondition(client: KubeClient, nodeName: string, { available, message }: NetworkState): Promise<void> {
+export async function writeNetworkCondition(client: KubeClient, nodeName: NodeName, { available, message }: NetworkState): Promise<void> {
   const now = new Date().toISOString()
   const condition = {
     type: 'NetworkUnavailable',

@@ -1,5 +1,5 @@
 import type { IpAddress } from '@weft/ip'
-import type { Field } from './field.ts'
+import type { NodeName } from './node-name.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
@@ -10,13 +10,12 @@ export interface Endpoint {
   readonly ready: boolean
   readonly serving: boolean
   readonly terminating: boolean
-  /** Empty when unknown. */
-  readonly nodeName: string
+  readonly nodeName: NodeName | undefined
   readonly hostname: string
   readonly zone: string
   /** Zones and nodes whose clients it is meant for (`hints`, KEP-2433 and KEP-3015); empty when it is for all. */
   readonly forZones: readonly string[]
-  readonly forNodes: readonly string[]
+  readonly forNodes: readonly NodeName[]
   /** `namespace/name` of the pod behind it; empty when it is none. */
   readonly pod: string
 }
@@ -70,11 +69,11 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
         ready,
         serving: conditions.get('serving').booleanOr(ready),
         terminating: conditions.get('terminating').booleanOr(false),
-        nodeName: endpoint.get('nodeName').stringOr(''),
+        nodeName: endpoint.get('nodeName').optionalNodeName(),
         hostname: endpoint.get('hostname').stringOr(''),
         zone: endpoint.get('zone').stringOr(''),
-        forZones: namesIn(hints.get('forZones')),
-        forNodes: namesIn(hints.get('forNodes')),
+        forZones: hints.get('forZones').map((item) => item.get('name').name()),
+        forNodes: hints.get('forNodes').map((item) => item.get('name').nodeName()),
         pod: target.get('kind').value === 'Pod' ? `${target.get('namespace').stringOr(meta.namespace)}/${target.get('name').string()}` : '',
       }
     }),
@@ -90,10 +89,6 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
 function readTime(text: string): number | undefined {
   const time = Date.parse(text)
   return Number.isNaN(time) ? undefined : time
-}
-
-function namesIn(field: Field): readonly string[] {
-  return field.map((item) => item.get('name').name())
 }
 
 export const endpointSliceResource: ObjectResource<EndpointSlice> = { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', name: 'endpointslices', path: '/apis/discovery.k8s.io/v1/endpointslices', trim: toEndpointSlice }

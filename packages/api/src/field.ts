@@ -1,5 +1,6 @@
 import { type Cidr, cidrFrom, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
 import { InvalidObjectError } from './invalid-object.ts'
+import { type NodeName, parseNodeName } from './node-name.ts'
 
 const noItems: readonly never[] = Object.freeze([])
 const noStrings: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>)
@@ -95,6 +96,14 @@ export class Field {
 
   optionalString(): string | undefined {
     return this.present && this.value !== '' ? this.string() : undefined
+  }
+
+  nodeName(): NodeName {
+    return this.#parse(parseNodeName)
+  }
+
+  optionalNodeName(): NodeName | undefined {
+    return this.present && this.value !== '' ? this.nodeName() : undefined
   }
 
   booleanOr(fallback: boolean): boolean {

@@ -2,6 +2,7 @@ import { type Cidr, firstIp, formatIp, parseCidr } from '@weft/ip'
 import { z } from 'zod'
 import { customResource, type CustomResource } from './custom-resource.ts'
 import { InvalidObjectError } from './invalid-object.ts'
+import type { NodeName } from './node-name.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 
 const spec = z.strictObject({
@@ -54,7 +55,8 @@ const blockSpec = z.strictObject({
 export interface IpBlock extends ObjectMeta {
   readonly cidr: Cidr
   readonly pool: string
-  readonly node: string
+  /** Undefined: nobody's. */
+  readonly node: NodeName | undefined
 }
 
 /** @throws {InvalidObjectError} Naming the block and the field, also when name and range disagree. */
@@ -64,7 +66,7 @@ export function toIpBlock(object: unknown): IpBlock {
   const text = field.get('cidr').string()
   const cidr = field.get('cidr').exactCidr()
   if (meta.name !== ipBlockName(text)) throw new InvalidObjectError(`IPBlock ${meta.name}`, 'metadata.name', `is ${meta.name}, wanted ${ipBlockName(text)} for ${text}`)
-  return { ...meta, cidr, pool: field.get('pool').string(), node: field.get('node').stringOr('') }
+  return { ...meta, cidr, pool: field.get('pool').string(), node: field.get('node').optionalNodeName() }
 }
 
 export const ipBlockResource: CustomResource<IpBlock> = customResource({

@@ -1,8 +1,10 @@
 import { type Cidr, type IpAddress, parseIp } from '@weft/ip'
+import type { NodeName } from './node-name.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
 
 export interface Node extends ObjectMeta {
+  readonly name: NodeName
   /** InternalIP addresses, in the order given (at most one per family is used). */
   readonly internalIps: readonly IpAddress[]
   readonly externalIps: readonly IpAddress[]
@@ -28,6 +30,7 @@ export function toNode(object: unknown): Node {
   const podCidrs = root.get('spec').get('podCIDRs').list()
   return {
     ...meta,
+    name: root.get('metadata').get('name').nodeName(),
     internalIps: ofType('InternalIP'),
     externalIps: ofType('ExternalIP'),
     addresses: addresses.flatMap((entry) => ipsIn(entry.get('address').value)),

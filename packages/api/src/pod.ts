@@ -1,4 +1,5 @@
 import type { IpAddress } from '@weft/ip'
+import type { NodeName } from './node-name.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
@@ -14,8 +15,8 @@ export interface ContainerPort {
 export interface Pod extends ObjectMeta {
   /** Uid the runtime knows a static pod by, its mirror in the API having another; empty for all other pods. */
   readonly staticUid: string
-  /** Empty until scheduled. */
-  readonly nodeName: string
+  /** Undefined until scheduled. */
+  readonly nodeName: NodeName | undefined
   readonly hostNetwork: boolean
   /** Containers ended for good (phase Succeeded or Failed): its addresses may already belong to another pod. */
   readonly finished: boolean
@@ -41,7 +42,7 @@ export function toPod(object: unknown): Pod {
   return {
     ...meta,
     staticUid: root.get('metadata').get('annotations').get('kubernetes.io/config.mirror').stringOr(''),
-    nodeName: spec.get('nodeName').stringOr(''),
+    nodeName: spec.get('nodeName').optionalNodeName(),
     hostNetwork: spec.get('hostNetwork').booleanOr(false),
     finished: phase === 'Succeeded' || phase === 'Failed',
     ready: status.get('conditions').list().some((condition) => condition.get('type').value === 'Ready' && condition.get('status').value === 'True'),

@@ -44,6 +44,8 @@ describe('A1 trimmers keep what is used', () => {
     // Sidecars have ports, other init containers are over when the pod runs.
     expect(pod.ports.map(({ port }) => port)).toEqual([80, 81])
     expect(toPod(withField(valid.pod, 'status.phase', 'Failed')).finished).toBe(true)
+    // Not scheduled: no name may equal what has none.
+    for (const none of ['', null]) expect(toPod(withField(valid.pod, 'spec.nodeName', none)).nodeName).toBeUndefined()
     expect([pod.staticUid, toPod(withField(valid.pod, 'metadata.annotations', { 'kubernetes.io/config.mirror': 'of-the-file' })).staticUid]).toEqual(['', 'of-the-file'])
   })
   test('toNode()', () => {
@@ -74,6 +76,7 @@ describe('A1 trimmers keep what is used', () => {
   test('toIpPool() and toIpBlock()', () => {
     expect(toIpPool(valid.pool)).toMatchObject({ blockPrefix: 26, disabled: false })
     expect(toIpBlock(valid.block)).toMatchObject({ pool: 'default', node: 'n1' })
+    expect(toIpBlock(withField(valid.block, 'spec.node', '')).node).toBeUndefined()
   })
 })
 
@@ -87,6 +90,11 @@ describe('A2 trimmers refuse, with the object and the field named', () => {
     ['pod', 'status.podIPs', { 0: { ip: '10.0.0.1' } }, 'is not a list'],
     ['pod', 'spec.hostNetwork', 'false', 'is not a boolean'],
     ['pod', 'spec.containers', [{ ports: [{ containerPort: 0 }] }], 'wanted an integer from 1 to 65535'],
+    ['node', 'metadata.name', 'N1', 'metadata.name is "N1"'],
+    ['pod', 'spec.nodeName', 'n1/x', 'spec.nodeName is "n1/x"'],
+    ['slice', 'endpoints', [{ addresses: ['10.0.0.1'], nodeName: 'n 1' }], 'endpoints[0].nodeName'],
+    ['slice', 'endpoints', [{ addresses: ['10.0.0.1'], hints: { forNodes: [{ name: '' }] } }], 'endpoints[0].hints.forNodes[0].name'],
+    ['block', 'spec.node', '*', 'spec.node is "*"'],
     ['node', 'spec.podCIDRs', ['10.244.1.0'], 'spec.podCIDRs[0]'],
     ['node', 'status.addresses', [{ type: 'InternalIP', address: '127.0.0.1' }], 'no address of an endpoint'],
     ['service', 'spec.clusterIPs', ['127.0.0.1'], 'no address of an endpoint'],

@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import type { Cluster } from './cluster.ts'
 import type { Asker } from './ask.ts'
 import type { KernelRoute } from './kernel-route.ts'
@@ -26,7 +27,7 @@ export interface CheckContext {
   /** The demo's objects, read once and shared by the checks until one changes them. */
   readonly scene: () => Promise<Scene>
   /** The kernel's routes of a node, read once. */
-  readonly routes: (node: string) => Promise<readonly KernelRoute[]>
+  readonly routes: (node: NodeName) => Promise<readonly KernelRoute[]>
   readonly signal: AbortSignal
 }
 

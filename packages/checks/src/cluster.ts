@@ -1,15 +1,15 @@
-import type { AgentStatus } from '@weft/api'
+import type { AgentStatus, NodeName } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
 
 /** Where a command can run: in a container of a pod, in a node's network, or on a machine that is no part of the cluster. */
 export type Place =
   | { readonly kind: 'pod', readonly namespace: string, readonly name: string, readonly container?: string }
-  | { readonly kind: 'node', readonly name: string }
+  | { readonly kind: 'node', readonly name: NodeName }
   | { readonly kind: 'outside' }
 
 export interface ClusterNode {
-  readonly name: string
+  readonly name: NodeName
   readonly ips: readonly IpAddress[]
   /** Nodes with the same word reach each other without a router. */
   readonly link: string
@@ -47,8 +47,8 @@ export interface Cluster {
   /** @throws {Error} When the command could not be started; a command that fails only has a code. */
   run(place: Place, command: readonly string[], options?: { readonly stdin?: string, readonly timeoutMs?: number, readonly signal?: AbortSignal }): Promise<RunResult>
   /** Ends the agent of a node with SIGKILL; whoever supervises it starts it again. Absent: nobody here may. */
-  readonly killAgent?: ((node: string) => Promise<void>) | undefined
-  agentStatus(node: string): Promise<AgentStatus>
+  readonly killAgent?: ((node: NodeName) => Promise<void>) | undefined
+  agentStatus(node: NodeName): Promise<AgentStatus>
   /**
    * True where the DNS server is in the agent's pod: its endpoints leave and come back with the agent, and a new agent
    * has that to write. @default false

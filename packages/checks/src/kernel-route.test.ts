@@ -1,3 +1,4 @@
+import { parseNodeName } from '@weft/api'
 import { formatCidr, parseIp } from '@weft/ip'
 import { expect, test } from 'vitest'
 import { Asker } from './ask.ts'
@@ -18,7 +19,7 @@ vxlan.weft\t0002F40A\t0002F40A\t0003\t0\t0\t1024\t00FFFFFF\t0\t0\t0
 
 test('kernelRoutes() reads both families as the kernel shows them', async () => {
   const cluster = { ask: async () => ({ code: 0, stdout: JSON.stringify([{ ok: true, answers: files, ms: 1 }]), stderr: '' }) } as unknown as Cluster
-  const routes = await kernelRoutes(new Asker(cluster, new AbortController().signal), 'n1')
+  const routes = await kernelRoutes(new Asker(cluster, new AbortController().signal), parseNodeName('n1'))
   expect(routes.map(({ destination }) => formatCidr(destination))).toEqual(['0.0.0.0/0', '10.244.1.0/24', '10.244.2.0/24', 'fd00:10:244:1::/64', '::/0'])
   expect(formatKernelRoute(routeTo(routes, parseIp('10.244.1.7')))).toBe('via 172.30.1.12 dev eth0')
   expect(formatKernelRoute(routeTo(routes, parseIp('10.244.2.7')))).toBe('via 10.244.2.0 dev vxlan.weft')

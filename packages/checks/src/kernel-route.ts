@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import { type Cidr, cidrContains, cidrFrom, formatIp, type IpAddress, ipFromBits } from '@weft/ip'
 import { ensure } from './check.ts'
 import type { Asker } from './ask.ts'
@@ -11,7 +12,7 @@ export interface KernelRoute {
 }
 
 /** Reads the routes of a node. */
-export async function kernelRoutes(asker: Asker, node: string): Promise<readonly KernelRoute[]> {
+export async function kernelRoutes(asker: Asker, node: NodeName): Promise<readonly KernelRoute[]> {
   const [v4, v6] = (await asker.from({ kind: 'node', name: node }, { kind: 'routes' })).map((text) => text.trim().split('\n')) as [string[], string[]]
   return [...v4.slice(1).filter(Boolean).map(readIpv4Route), ...v6.filter(Boolean).map(readIpv6Route)]
 }

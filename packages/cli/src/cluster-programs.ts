@@ -1,4 +1,4 @@
-import { type AdminClient, adminClient, type AdminDoor, agentCalls, type AgentCalls, controllerCalls, type ControllerCalls, dnsCalls, type DnsCalls, nodeResource } from '@weft/api'
+import { type AdminClient, adminClient, type AdminDoor, agentCalls, type AgentCalls, controllerCalls, type ControllerCalls, dnsCalls, type DnsCalls, type NodeName, nodeResource, parseNodeName } from '@weft/api'
 import { agentContainer, type ClusterOptions, connectCluster, controllerContainer, dnsContainer, findPods, podDoor, podOn, type WeftContainer } from '@weft/checks'
 import { type KubeClient, type KubeConnection, listObjects } from '@weft/kube'
 import { sandboxCluster, SandboxClient } from '@weft/sandbox'
@@ -8,9 +8,9 @@ import { sandboxDir } from './paths.ts'
 export interface ClusterPrograms extends AsyncDisposable {
   readonly kube: KubeClient
   /** Names of nodes, ready ones first. */
-  nodes(): Promise<readonly string[]>
-  agent(node: string): Promise<AdminClient<AgentCalls>>
-  dns(node: string): Promise<AdminClient<DnsCalls>>
+  nodes(): Promise<readonly NodeName[]>
+  agent(node: NodeName): Promise<AdminClient<AgentCalls>>
+  dns(node: NodeName): Promise<AdminClient<DnsCalls>>
   /** Each replica. */
   controllers(): Promise<readonly AdminClient<ControllerCalls>[]>
 }
@@ -25,7 +25,7 @@ async function sandboxPrograms(): Promise<ClusterPrograms> {
   const cluster = await sandboxCluster(sandboxDir)
   return {
     kube: cluster.kube,
-    nodes: async () => (await client.status()).nodes.toSorted((a, b) => Number(b.ready) - Number(a.ready)).map(({ name }) => name),
+    nodes: async () => (await client.status()).nodes.toSorted((a, b) => Number(b.ready) - Number(a.ready)).map(({ name }) => parseNodeName(name)),
     agent: async (node) => adminClient(agentCalls, client.admin('agents', node)),
     dns: async (node) => adminClient(dnsCalls, client.admin('dns', node)),
     controllers: async () => [adminClient(controllerCalls, client.admin('controllers', 'cluster'))],
@@ -40,13 +40,13 @@ async function installedPrograms(options: ClusterOptions): Promise<ClusterProgra
 
 /** Those that `weft install` brought to a cluster. */
 export function programsOf(kube: KubeConnection): Omit<ClusterPrograms, typeof Symbol.asyncDispose> {
-  const doorOn = async (node: string, container: WeftContainer): Promise<AdminDoor> => podDoor(kube, await podOn(kube, node, { namespace, labels: container.labels }), container)
+  const doorOn = async (node: NodeName, container: WeftContainer): Promise<AdminDoor> => podDoor(kube, await podOn(kube, node, { namespace, labels: container.labels }), container)
   return {
     kube,
     async nodes() {
       const nodes = (await listObjects(kube, nodeResource.path)).items as readonly NodeConditions[]
       const isReady = ({ status }: NodeConditions): boolean => status?.conditions?.some(({ type, status: state }) => type === 'Ready' && state === 'True') === true
-      return nodes.toSorted((a, b) => Number(isReady(b)) - Number(isReady(a))).map(({ metadata: { name } }) => name)
+      return nodes.toSorted((a, b) => Number(isReady(b)) - Number(isReady(a))).map(({ metadata: { name } }) => parseNodeName(name))
     },
     agent: async (node) => adminClient(agentCalls, await doorOn(node, agentContainer)),
     dns: async (node) => adminClient(dnsCalls, await doorOn(node, dnsContainer)),

@@ -16,7 +16,7 @@ await runMain(logger, async (signal) => {
   const client = kubeconfig === undefined ? inClusterClient({ servers, credentialsFolder }) : await kubeconfigClient(kubeconfig, { servers })
   const registry = createRegistry()
   const clock = realClock
-  const recorder = new EventRecorder({ client, source: { component: 'weft-dns', host: config.nodeName }, clock, logger })
+  const recorder = new EventRecorder({ client, source: { component: 'weft-dns', host: config.nodeName ?? '' }, clock, logger })
   const informers = new Informers({ client, recorder, clock, logger, registry })
   const stores = {
     services: informers.keep(serviceResource),

@@ -1,10 +1,10 @@
-import { type ListenAddress, listenAddressSchema } from '@weft/api'
+import { type ListenAddress, listenAddressSchema, type NodeName, nodeNameSchema } from '@weft/api'
 import { z } from 'zod'
 import { type DnsConfig, dnsConfigSchema } from './config.ts'
 
 /** The whole configuration of the DNS program. */
 export interface DnsProgramConfig {
-  readonly nodeName: string
+  readonly nodeName?: NodeName | undefined
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
   readonly health?: ListenAddress | undefined
@@ -13,7 +13,7 @@ export interface DnsProgramConfig {
 }
 
 export const dnsProgramConfigSchema: z.ZodType<DnsProgramConfig> = z.strictObject({
-  nodeName: z.string().default('').describe('Name of this machine\'s Node object, for Events.'),
+  nodeName: nodeNameSchema.optional().describe('Name of this machine\'s Node object, for Events.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
   adminSocket: z.string().default('/run/weft/dns.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the zone.'),
   health: listenAddressSchema(9153).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9153 when none is said. Absent: the socket only.'),

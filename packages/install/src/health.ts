@@ -1,4 +1,4 @@
-import { nodeResource } from '@weft/api'
+import { type NodeName, nodeResource, parseNodeName } from '@weft/api'
 import { agentContainer } from '@weft/checks'
 import type { Clock } from '@weft/daemon'
 import { type KubeConnection, listObjects } from '@weft/kube'
@@ -7,7 +7,7 @@ import { InstallError } from './errors.ts'
 
 /** How Weft is doing on one node. */
 export interface NodeHealth {
-  readonly node: string
+  readonly node: NodeName
   /** As the kubelet says. */
   readonly ready: boolean
   /** The condition NetworkUnavailable: empty when the network is there. */
@@ -56,7 +56,7 @@ export async function readHealth(kube: KubeConnection, { signal }: { readonly si
     const pod = live.find(({ spec }) => spec.nodeName === name)
     const network = condition('NetworkUnavailable')
     return {
-      node: name,
+      node: parseNodeName(name),
       ready: condition('Ready')?.status === 'True',
       network: network === undefined ? 'nobody has said that the network is there' : network.status === 'True' ? network.message ?? 'unavailable' : '',
       pod: pod === undefined ? undefined : podHealth(pod),

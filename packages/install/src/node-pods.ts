@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import type { Clock } from '@weft/daemon'
 import { createObject, deleteObject, getObject, isAlreadyExists, type KubeConnection } from '@weft/kube'
 import { InstallError } from './errors.ts'
@@ -14,7 +15,7 @@ export interface NodeProgram {
 }
 
 export interface NodeOutcome {
-  readonly node: string
+  readonly node: NodeName
   readonly ok: boolean
   /** What it printed, or why it could not run. */
   readonly output: string
@@ -40,7 +41,7 @@ const pollMs = 300
 const noImage = /^(ErrImagePull|ImagePullBackOff|ErrImageNeverPull|InvalidImageName)$/
 
 /** Runs a program on each node to its end, side by side, and takes its pods away again. Nothing is thrown for one that fails. */
-export async function runOnNodes(kube: KubeConnection, nodes: readonly string[], program: NodeProgram, options: RunOptions): Promise<readonly NodeOutcome[]> {
+export async function runOnNodes(kube: KubeConnection, nodes: readonly NodeName[], program: NodeProgram, options: RunOptions): Promise<readonly NodeOutcome[]> {
   let done = 0
   return await Promise.all(nodes.map(async (node) => {
     const outcome = await runOnNode(kube, node, program, options)
@@ -49,7 +50,7 @@ export async function runOnNodes(kube: KubeConnection, nodes: readonly string[],
   }))
 }
 
-async function runOnNode(kube: KubeConnection, node: string, program: NodeProgram, { signal, timeoutMs, clock }: RunOptions): Promise<NodeOutcome> {
+async function runOnNode(kube: KubeConnection, node: NodeName, program: NodeProgram, { signal, timeoutMs, clock }: RunOptions): Promise<NodeOutcome> {
   const name = `${program.name}-${node}`.slice(0, 253)
   const pods = `/api/v1/namespaces/${namespace}/pods`
   const path = `${pods}/${name}`
@@ -91,7 +92,7 @@ async function deleteNow(kube: KubeConnection, path: string): Promise<void> {
   await kube.request('DELETE', path, { query: { gracePeriodSeconds: 0 } }).catch(async () => deleteObject(kube, path))
 }
 
-function podOf(name: string, nodeName: string, { image, command, capabilities, folders }: NodeProgram): object {
+function podOf(name: string, nodeName: NodeName, { image, command, capabilities, folders }: NodeProgram): object {
   return {
     apiVersion: 'v1',
     kind: 'Pod',

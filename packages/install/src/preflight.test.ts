@@ -1,9 +1,10 @@
+import { parseNodeName } from '@weft/api'
 import { describe, expect, test } from 'vitest'
 import type { ClusterFacts } from './cluster/facts.ts'
 import { clusterFindings } from './preflight.ts'
 
 const facts: ClusterFacts = {
-  version: 'v1.36.3', distribution: 'kind', nodes: ['a', 'b'], families: [4], hasPodCidrs: true, serviceCidrs: ['10.96.0.0/16'],
+  version: 'v1.36.3', distribution: 'kind', nodes: ['a', 'b'].map(parseNodeName), families: [4], hasPodCidrs: true, serviceCidrs: ['10.96.0.0/16'],
   apiServers: ['https://192.0.2.1:6443'], dns: { addresses: ['10.96.0.10'], zone: 'cluster.local' }, networks: [], kubeProxy: false, coreDns: false,
 }
 const levels = (changed: Partial<ClusterFacts>, { replaceKubeProxy = false, knowsApiServers = true } = {}): Readonly<Record<string, string>> =>

@@ -1,4 +1,4 @@
-import { nodeResource } from '@weft/api'
+import { type NodeName, nodeResource } from '@weft/api'
 import type { Clock } from '@weft/daemon'
 import { deleteObject, getObject, isNotFound, type KubeConnection, listObjects, patchObject } from '@weft/kube'
 import { manifests, valuesSchema } from '@weft/manifests'
@@ -116,7 +116,7 @@ async function untilGone(kube: KubeConnection, { signal, clock, timeoutMs }: Pic
 }
 
 /** Nobody would ever clear a condition that its owner left behind. */
-async function forgetCondition(kube: KubeConnection, node: string, signal: AbortSignal): Promise<void> {
+async function forgetCondition(kube: KubeConnection, node: NodeName, signal: AbortSignal): Promise<void> {
   await kube.request('PATCH', `/api/v1/nodes/${node}/status`, { signal, contentType: 'application/strategic-merge-patch+json', body: { status: { conditions: [{ type: 'NetworkUnavailable', $patch: 'delete' }] } } }).catch((error: unknown) => {
     if (!isNotFound(error)) throw error
   })

@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import type { Clock } from '@weft/daemon'
 import { deleteObject, getObject, type KubeConnection } from '@weft/kube'
 import { type KubeObject, manifests } from '@weft/manifests'
@@ -80,7 +81,7 @@ interface CurrentOptions {
   readonly remaining: number
 }
 
-async function untilCurrent(kube: KubeConnection, node: string, { revision, signal, clock, timeoutMs, remaining }: CurrentOptions): Promise<void> {
+async function untilCurrent(kube: KubeConnection, node: NodeName, { revision, signal, clock, timeoutMs, remaining }: CurrentOptions): Promise<void> {
   const deadline = clock.now() + timeoutMs
   for (;;) {
     const health = (await readHealth(kube, { signal })).find((each) => each.node === node)

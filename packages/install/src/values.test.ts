@@ -1,9 +1,10 @@
+import { parseNodeName } from '@weft/api'
 import { describe, expect, test } from 'vitest'
 import type { ClusterFacts } from './cluster/facts.ts'
 import { imageValues, knowsApiServers, mergeValues, valuesFor } from './values.ts'
 
 const facts: ClusterFacts = {
-  version: 'v1.36.3', distribution: 'kind', nodes: ['a', 'b', 'c'], families: [4], hasPodCidrs: true, serviceCidrs: ['10.96.0.0/16'],
+  version: 'v1.36.3', distribution: 'kind', nodes: ['a', 'b', 'c'].map(parseNodeName), families: [4], hasPodCidrs: true, serviceCidrs: ['10.96.0.0/16'],
   apiServers: ['https://192.0.2.1:6443'], dns: { addresses: ['10.96.0.10'], zone: 'cluster.local' }, networks: [], kubeProxy: false, coreDns: false,
 }
 

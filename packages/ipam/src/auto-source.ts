@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@weft/daemon'
-import type { Node } from '@weft/api'
+import type { Node, NodeName } from '@weft/api'
 import type { KubeClient, Store } from '@weft/kube'
 import { listOwnBlocks, listPools } from './block-claim.ts'
 import type { RangeSource } from '@weft/allocator'
@@ -7,7 +7,7 @@ import type { OnRefused } from './refusals.ts'
 import { messageOf } from '@weft/daemon/message-of'
 
 interface AutoOptions {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly nodes: Store<Node>
   readonly kube: KubeClient
   readonly nodeCidr: RangeSource

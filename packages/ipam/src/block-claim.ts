@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type CustomResource, group, type IpBlock, ipBlockName, ipBlockResource, type IpPool, ipPoolResource } from '@weft/api'
+import { type CustomResource, group, type IpBlock, ipBlockName, ipBlockResource, type IpPool, ipPoolResource, type NodeName } from '@weft/api'
 import { type Cidr, cidrContains, cidrFrom, type Family, formatCidr, ipFromBits } from '@weft/ip'
 import { isAlreadyExists, isConflict, isNotFound, type KubeClient } from '@weft/kube'
 import type { OnRefused } from './refusals.ts'
@@ -40,7 +40,7 @@ export interface BlockRequestOptions {
 }
 
 /** Blocks this node owns. */
-export async function listOwnBlocks(kube: KubeClient, nodeName: string, { signal, refuse }: BlockRequestOptions): Promise<readonly IpBlock[]> {
+export async function listOwnBlocks(kube: KubeClient, nodeName: NodeName, { signal, refuse }: BlockRequestOptions): Promise<readonly IpBlock[]> {
   const list = await kube.request<RawList>('GET', ipBlockResource.path, { query: { labelSelector: `${nodeLabel}=${nodeName}` }, signal })
   return trimAll(list, ipBlockResource, refuse).filter((block) => block.node === nodeName)
 }
@@ -75,7 +75,7 @@ function overlaps(a: Cidr, b: Cidr): boolean {
 }
 
 /** Blocks of a pool in the order one node tries them: from a place its name decides, so that nodes seldom meet. */
-export function* candidates(pool: IpPool, nodeName: string): Generator<Cidr> {
+export function* candidates(pool: IpPool, nodeName: NodeName): Generator<Cidr> {
   const count = 1 << (pool.blockPrefix - pool.cidr.prefix)
   const start = createHash('sha256').update(nodeName).digest().readUInt32BE(0) % count
   const step = BigInt((pool.cidr.family === 4 ? 32 : 128) - pool.blockPrefix)
@@ -90,7 +90,7 @@ export function* candidates(pool: IpPool, nodeName: string): Generator<Cidr> {
  *
  * @returns Undefined if no pool of that family has a free block.
  */
-export async function claimBlock(kube: KubeClient, nodeName: string, family: Family, options: BlockRequestOptions): Promise<IpBlock | undefined> {
+export async function claimBlock(kube: KubeClient, nodeName: NodeName, family: Family, options: BlockRequestOptions): Promise<IpBlock | undefined> {
   const pools = (await listPools(kube, options)).filter((pool) => pool.cidr.family === family && !pool.disabled && !pool.deleting)
   if (pools.length === 0) return undefined
   const { signal } = options
@@ -99,7 +99,7 @@ export async function claimBlock(kube: KubeClient, nodeName: string, family: Fam
   const taken = new Set(existing.items.map((item) => item.metadata.name))
   for (const pool of pools) {
     for (const block of blocks) {
-      if (block.pool !== pool.name || block.node !== '' || block.deleting || !cidrContains(pool.cidr, block.cidr)) continue
+      if (block.pool !== pool.name || block.node !== undefined || block.deleting || !cidrContains(pool.cidr, block.cidr)) continue
       const raw = existing.items.find((item) => item.metadata.name === block.name)!
       const claimed = await attempt(() => kube.request('PUT', `${ipBlockResource.path}/${block.name}`, { body: owned(raw, nodeName), signal }))
       if (claimed !== undefined) return claimed
@@ -117,7 +117,7 @@ export async function claimBlock(kube: KubeClient, nodeName: string, family: Fam
   return undefined
 }
 
-function owned(raw: RawBlock, nodeName: string): unknown {
+function owned(raw: RawBlock, nodeName: NodeName): unknown {
   return {
     ...raw,
     apiVersion: ipBlockResource.apiVersion,

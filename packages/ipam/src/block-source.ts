@@ -1,5 +1,5 @@
 import { type Clock, type Logger, Reconciler } from '@weft/daemon'
-import type { IpBlock } from '@weft/api'
+import type { IpBlock, NodeName } from '@weft/api'
 import { type Family, formatCidr } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
 import { claimBlock, listOwnBlocks } from './block-claim.ts'
@@ -7,7 +7,7 @@ import type { RangeSink, RangeSource } from '@weft/allocator'
 import type { OnRefused } from './refusals.ts'
 
 interface BlockSourceOptions {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly kube: KubeClient
   readonly sink: RangeSink
   /** Families with too few free addresses, primary family first. */

@@ -1,4 +1,4 @@
-import { type IpBlock, ipBlockResource, type IpPool, ipPoolResource, type Node, toIpBlock, toIpPool, toNode } from '@weft/api'
+import { type IpBlock, ipBlockResource, type IpPool, ipPoolResource, type Node, parseNodeName, toIpBlock, toIpPool, toNode } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { formatCidr, formatIp } from '@weft/ip'
@@ -38,31 +38,31 @@ const options = { signal: new AbortController().signal, refuse: () => undefined 
 describe('claimBlock()', () => {
   it('gives nodes that ask at once blocks of their own (P1)', async () => {
     const { kube } = apiWith(pool('default', '10.244.0.0/24', { blockPrefix: 28 }))
-    const claimed = await Promise.all(Array.from({ length: 16 }, (_unused, index) => claimBlock(kube, `n${index}`, 4, options)))
+    const claimed = await Promise.all(Array.from({ length: 16 }, (_unused, index) => claimBlock(kube, parseNodeName(`n${index}`), 4, options)))
     expect(new Set(claimed.map((block) => formatCidr(block!.cidr))).size).toBe(16)
-    expect((await blocksOf(kube)).map((block) => block.node).sort()).toEqual(Array.from({ length: 16 }, (_unused, index) => `n${index}`).sort())
-    expect(await claimBlock(kube, 'late', 4, options)).toBeUndefined()
+    expect((await blocksOf(kube)).map((block) => block.node ?? '').sort()).toEqual(Array.from({ length: 16 }, (_unused, index) => `n${index}`).sort())
+    expect(await claimBlock(kube, parseNodeName('late'), 4, options)).toBeUndefined()
   })
 
   it('takes a block that nobody owns before a new one', async () => {
     const { api, kube } = apiWith(pool('default', '10.244.0.0/16'))
     api.put(ipBlockResource.path, { apiVersion: ipBlockResource.apiVersion, kind: 'IPBlock', metadata: { name: '10-244-9-0-26' }, spec: { cidr: '10.244.9.0/26', pool: 'default', node: '' } })
-    expect(formatCidr((await claimBlock(kube, 'n1', 4, options))!.cidr)).toBe('10.244.9.0/26')
+    expect(formatCidr((await claimBlock(kube, parseNodeName('n1'), 4, options))!.cidr)).toBe('10.244.9.0/26')
     expect(await blocksOf(kube)).toMatchObject([{ node: 'n1', labels: { 'weft.dev/node': 'n1' } }])
   })
 
   it('takes nothing from disabled pools and none of the wrong family', async () => {
     const { kube } = apiWith(pool('off', '10.244.0.0/16', { disabled: true }), pool('six', 'fd00::/56'))
-    expect(await claimBlock(kube, 'n1', 4, options)).toBeUndefined()
-    expect(formatCidr((await claimBlock(kube, 'n1', 6, options))!.cidr)).toMatch(/^fd00.*\/76$/)
+    expect(await claimBlock(kube, parseNodeName('n1'), 4, options)).toBeUndefined()
+    expect(formatCidr((await claimBlock(kube, parseNodeName('n1'), 6, options))!.cidr)).toMatch(/^fd00.*\/76$/)
   })
 })
 
 describe('candidates()', () => {
   it('visits every block of a pool once, from a place the node decides', () => {
-    const all = [...candidates(toIpPool(pool('p', '10.0.0.0/24', { blockPrefix: 27 })), 'n1')].map(formatCidr)
+    const all = [...candidates(toIpPool(pool('p', '10.0.0.0/24', { blockPrefix: 27 })), parseNodeName('n1'))].map(formatCidr)
     expect([...all].sort()).toEqual(['10.0.0.0/27', '10.0.0.128/27', '10.0.0.160/27', '10.0.0.192/27', '10.0.0.224/27', '10.0.0.32/27', '10.0.0.64/27', '10.0.0.96/27'])
-    expect([...candidates(toIpPool(pool('p', '10.0.0.0/24', { blockPrefix: 27 })), 'n3')].map(formatCidr)).not.toEqual(all)
+    expect([...candidates(toIpPool(pool('p', '10.0.0.0/24', { blockPrefix: 27 })), parseNodeName('n3'))].map(formatCidr)).not.toEqual(all)
   })
 })
 
@@ -80,7 +80,7 @@ async function withIpam(mode: 'auto' | 'blocks' | 'node-cidr', parts: { readonly
   const abort = new AbortController()
   try {
     const config = ipamConfigSchema.parse({ mode, storePath: join(folder, 's.db'), lowWater: 4, autoGrace: '0s' })
-    await using ipam = await createIpam({ config, nodeName: 'n1', nodes: storeOf(parts.nodes), kube: parts.kube, onRefused: parts.onRefused, clock: realClock, logger: silentLogger, registry: createRegistry() })
+    await using ipam = await createIpam({ config, nodeName: parseNodeName('n1'), nodes: storeOf(parts.nodes), kube: parts.kube, onRefused: parts.onRefused, clock: realClock, logger: silentLogger, registry: createRegistry() })
     const running = ipam.run(abort.signal)
     for (let turn = 0; turn < 200 && !ipam.ready; turn += 1) await realClock.sleep(5)
     await use(ipam)
@@ -187,7 +187,7 @@ describe('createPoolController()', () => {
     await runController(parts, [1000, ...Array.from({ length: 9 }, () => 60_000)])
     expect(await blocksOf(kube)).toHaveLength(3)
     await runController(parts, [1000, ...Array.from({ length: 12 }, () => 60_000)])
-    expect((await blocksOf(kube)).map(({ node: owner }) => owner).sort()).toEqual(['here', 'unseen'])
+    expect((await blocksOf(kube)).map(({ node: owner }) => owner ?? '').sort()).toEqual(['here', 'unseen'])
   })
 
   it('dump() tells pools, blocks and owners', () => {

@@ -1,5 +1,5 @@
 import { Allocator } from '@weft/allocator'
-import type { Node } from '@weft/api'
+import type { Node, NodeName } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
 import type { Cidr } from '@weft/ip'
 import type { KubeClient, Store } from '@weft/kube'
@@ -11,7 +11,7 @@ import { type OnRefused, tellOnce } from './refusals.ts'
 
 export interface IpamDeps {
   readonly config: IpamConfig
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly nodes: Store<Node>
   /** Only modes `auto` and `blocks` use it. */
   readonly kube: KubeClient

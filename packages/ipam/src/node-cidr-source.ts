@@ -1,9 +1,9 @@
-import type { Node } from '@weft/api'
+import type { Node, NodeName } from '@weft/api'
 import type { Store } from '@weft/kube'
 import type { RangeSink, RangeSource } from '@weft/allocator'
 
 interface NodeCidrOptions {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly nodes: Store<Node>
   readonly sink: RangeSink
 }

@@ -1,4 +1,4 @@
-import { type IpBlock, ipBlockResource, type IpPool, ipPoolResource, type Node } from '@weft/api'
+import { type IpBlock, ipBlockResource, type IpPool, ipPoolResource, type Node, type NodeName } from '@weft/api'
 import { type Clock, type Logger, Reconciler, type Registry } from '@weft/daemon'
 import { cidrContains, formatCidr, parseCidr } from '@weft/ip'
 import { isAlreadyExists, isConflict, isNotFound, type KubeClient, type Store } from '@weft/kube'
@@ -61,7 +61,7 @@ export function createPoolController({ config, kube, nodes, pools, blocks, onRef
   async function collect(signal: AbortSignal): Promise<void> {
     const now = clock.now()
     for (const block of blocks.values()) {
-      if (block.node === '' || nodes.has(block.node)) {
+      if (block.node === undefined || nodes.has(block.node)) {
         missedSince.delete(block.name)
         continue
       }
@@ -75,7 +75,7 @@ export function createPoolController({ config, kube, nodes, pools, blocks, onRef
     for (const name of missedSince.keys()) if (!blocks.has(name)) missedSince.delete(name)
   }
 
-  async function nodeIsGone(name: string, signal: AbortSignal): Promise<boolean> {
+  async function nodeIsGone(name: NodeName, signal: AbortSignal): Promise<boolean> {
     try {
       await kube.request('GET', `/api/v1/nodes/${encodeURIComponent(name)}`, { signal })
       return false
@@ -115,7 +115,7 @@ export function createPoolController({ config, kube, nodes, pools, blocks, onRef
     },
     dump: () => [
       ...[...pools.values()].map((pool) => `pool ${pool.name} ${formatCidr(pool.cidr)}${pool.disabled ? ' disabled' : ''}`),
-      ...[...blocks.values()].map((block) => `block ${formatCidr(block.cidr)} ${block.pool} ${block.node === '' ? '-' : block.node}`),
+      ...[...blocks.values()].map((block) => `block ${formatCidr(block.cidr)} ${block.pool} ${block.node ?? '-'}`),
     ].sort().map((line) => `${line}\n`).join(''),
   }
 }

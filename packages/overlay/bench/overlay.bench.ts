@@ -10,6 +10,7 @@ import { reconcileOverlay } from '../src/reconcile.ts'
 import { configOf, nodeOf } from '../test/cluster-file.ts'
 import { findUplink } from '../src/uplink.ts'
 import { modelOf, watchNodes } from '../src/watch.ts'
+import { parseNodeName } from '@weft/api'
 
 const rounds = 3
 const addresses = ['172.16.0.1/16', 'fd00:172:1::1/64']
@@ -50,7 +51,7 @@ async function measure(count: number): Promise<BenchCase[]> {
     const objects = lines.map(nodeOf)
     /** All that one run of the loop does: read objects, decide, compare, write. */
     const run = (nodes: typeof objects): void => {
-      const watched = watchNodes('n1', nodes, [])!
+      const watched = watchNodes(parseNodeName('n1'), nodes, [])!
       const model = modelOf(watched, findUplink(node.namespace.route, watched.self.ips, undefined))
       reconcileOverlay(node.kernel, compileOverlay(model, configOf()), model.uplink)
     }

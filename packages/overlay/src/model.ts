@@ -1,8 +1,9 @@
+import type { NodeName } from '@weft/api'
 import type { Cidr, IfIndex, IpAddress } from '@weft/ip'
 
 /** A node as its peers see it. */
 export interface OverlayNode {
-  readonly name: string
+  readonly name: NodeName
   /** At most one per family: where its tunnel ends, and what its own traffic comes from. */
   readonly ips: readonly IpAddress[]
   /** Networks whose addresses its pods have; no two nodes share an address. */
@@ -11,7 +12,7 @@ export interface OverlayNode {
 
 /** Something a Node or IPBlock object says that would break the paths of others: only this is left out (promise P10). */
 export interface Refusal {
-  readonly node: string
+  readonly node: NodeName
   /** e.g. `range 10.0.0.0/8`. */
   readonly what: string
   readonly reason: string

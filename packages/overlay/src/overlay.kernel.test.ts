@@ -1,4 +1,4 @@
-import { type Node, priorities } from '@weft/api'
+import { type Node, parseNodeName, priorities } from '@weft/api'
 import { createRegistry, realClock } from '@weft/daemon'
 import { collectingLogger, type LogLine, skippable } from '@weft/daemon/testing'
 import { formatCidr, formatIp, parseCidr, parseIp } from '@weft/ip'
@@ -26,7 +26,7 @@ async function start(node: TestNode, all: readonly TestNode[], rest: Readonly<Re
   const logger = collectingLogger()
   const { path: netns, route } = node.namespace
   const overlay = createOverlay({
-    config: configOf({ resync: '1h', ...rest }), nodeName: node.name, nodes, blocks: undefined, kernel: { route, nft: node.nft }, clock: realClock, logger, registry: createRegistry(),
+    config: configOf({ resync: '1h', ...rest }), nodeName: parseNodeName(node.name), nodes, blocks: undefined, kernel: { route, nft: node.nft }, clock: realClock, logger, registry: createRegistry(),
     events: (signal) => monitor({ groups: eventGroups, netns, signal }),
     writeSysctls: (values) => writeSysctls(netns, values),
   })

@@ -1,3 +1,4 @@
+import { parseNodeName } from '@weft/api'
 import { createRegistry } from '@weft/daemon'
 import { collectingLogger, ManualClock } from '@weft/daemon/testing'
 import { parseInterfaceAddress } from '@weft/ip'
@@ -50,7 +51,7 @@ async function start(lines: readonly NodeLine[], { uplink = { up: true }, writeS
   const logger = collectingLogger()
   const { kernel, looks } = forgetfulKernel(uplink)
   const overlay: Overlay = createOverlay({
-    config: configOf({ resync: '1h' }), nodeName: 'n1', nodes, blocks: undefined, kernel, clock, logger, registry: createRegistry(),
+    config: configOf({ resync: '1h' }), nodeName: parseNodeName('n1'), nodes, blocks: undefined, kernel, clock, logger, registry: createRegistry(),
     events: async (signal) => ({
       // No event ever comes.
       [Symbol.asyncIterator]: () => ({ next: () => new Promise((resolve) => signal.addEventListener('abort', () => resolve({ done: true, value: undefined }), { once: true })) }),

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type IpBlock, links, type Node } from '@weft/api'
+import { type IpBlock, links, type Node, type NodeName } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { monitor, type MonitorEvent } from '@weft/netlink'
@@ -17,7 +17,7 @@ import { modelOf, watchNodes } from './watch.ts'
 
 export interface OverlayDeps {
   readonly config: OverlayConfig
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly nodes: Store<Node>
   /** Absent where every node has its range in `spec.podCIDRs`. */
   readonly blocks: Store<IpBlock> | undefined

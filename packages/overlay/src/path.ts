@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import { createHash } from 'node:crypto'
 import { cidrContains, firstIp, type IpAddress, ipFromBytes, type MacAddress, macFromBytes, macToBytes } from '@weft/ip'
 import type { OverlayConfig } from './config.ts'
@@ -43,7 +44,7 @@ export function vxlanOverheadBytes(family: 4 | 6): number {
  * The MAC address of a node's tunnel end, derived from its name: every node knows it of every other without having been
  * told, and it survives reinstallation.
  */
-export function tunnelMac(nodeName: string): MacAddress {
+export function tunnelMac(nodeName: NodeName): MacAddress {
   const digest = createHash('sha256').update(`weft vxlan ${nodeName}`).digest()
   // Locally administered, unicast (IEEE 802 §8.4).
   return macFromBytes(Uint8Array.of((digest[0]! & 0xfc) | 0x02, ...digest.subarray(1, 6)))

@@ -1,9 +1,10 @@
+import { type NodeName, nodeNameSchema } from '@weft/api'
 import { z } from 'zod'
 import { type OverlayConfig, overlayConfigSchema } from './config.ts'
 
 /** The whole configuration of the standalone program. */
 export interface OverlayProgramConfig {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
   /** Whether IPBlock objects say which node has which range, besides `spec.podCIDRs`. */
@@ -13,7 +14,7 @@ export interface OverlayProgramConfig {
 }
 
 export const overlayProgramConfigSchema: z.ZodType<OverlayProgramConfig> = z.strictObject({
-  nodeName: z.string().min(1).describe("Name of this machine's Node object."),
+  nodeName: nodeNameSchema.describe("Name of this machine's Node object."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
   adminSocket: z.string().default('/run/weft/overlay.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of paths.'),
   blocks: z.boolean().default(false).describe('Follow IPBlock objects too. On where Weft assigns addresses in blocks; needs the CRD.'),

@@ -1,16 +1,17 @@
+import type { NodeName } from '@weft/api'
 import { type Cidr, cidrContains, compareCidr, formatCidr, parseCidr } from '@weft/ip'
 import type { Refusal } from './model.ts'
 
 /** A node wants the addresses of a range: the cluster assigned it (`spec.podCIDRs`), or it took a block of a pool. */
 export interface RangeClaim {
-  readonly node: string
+  readonly node: NodeName
   readonly range: Cidr
   readonly origin: 'assigned' | 'block'
 }
 
 export interface SettledClaims {
   /** By node; those of different nodes do not overlap. */
-  readonly ranges: ReadonlyMap<string, readonly Cidr[]>
+  readonly ranges: ReadonlyMap<NodeName, readonly Cidr[]>
   readonly refusals: readonly Refusal[]
 }
 
@@ -27,7 +28,7 @@ export function settleClaims(claims: Iterable<RangeClaim>): SettledClaims {
     return reason === undefined
   })
   const rivals = rivalsOf(possible)
-  const ranges = new Map<string, Cidr[]>()
+  const ranges = new Map<NodeName, Cidr[]>()
   const kept = new Set<RangeClaim>()
   for (const claim of possible) {
     const owner = rivals.get(claim)?.find((rival) => kept.has(rival))

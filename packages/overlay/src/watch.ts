@@ -1,4 +1,4 @@
-import type { IpBlock, Node } from '@weft/api'
+import type { IpBlock, Node, NodeName } from '@weft/api'
 import { aggregateCidrs, type Cidr, cidrContains, formatCidr, formatIp, type IpAddress, PrefixTrie } from '@weft/ip'
 import type { OverlayModel, OverlayNode, OverlayNodes, Refusal, Uplink } from './model.ts'
 import { type RangeClaim, settleClaims } from './range-claims.ts'
@@ -8,7 +8,7 @@ import { type RangeClaim, settleClaims } from './range-claims.ts'
  *
  * @returns Undefined while this node has no address: nothing can be said about paths then.
  */
-export function watchNodes(selfName: string, nodes: Iterable<Node>, blocks: Iterable<IpBlock>): OverlayNodes | undefined {
+export function watchNodes(selfName: NodeName, nodes: Iterable<Node>, blocks: Iterable<IpBlock>): OverlayNodes | undefined {
   const ordered = [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1))
   const { ranges, refusals } = settleClaims(claimsOf(ordered, blocks))
   const all = ordered.map((node): OverlayNode => ({ name: node.name, ips: firstOfEachFamily(node.internalIps), podCidrs: ranges.get(node.name) ?? [] }))
@@ -39,19 +39,19 @@ export function modelOf(nodes: OverlayNodes, uplink: Uplink): OverlayModel {
 
 /** Ranges the cluster gave each node, and blocks nodes took from pools. */
 function* claimsOf(nodes: readonly Node[], blocks: Iterable<IpBlock>): Generator<RangeClaim> {
-  const names = new Set<string>()
+  const names = new Set<NodeName>()
   for (const { name, podCidrs } of nodes) {
     names.add(name)
     for (const range of podCidrs) yield { node: name, range, origin: 'assigned' }
   }
-  for (const { node, cidr } of blocks) if (names.has(node)) yield { node, range: cidr, origin: 'block' }
+  for (const { node, cidr } of blocks) if (node !== undefined && names.has(node)) yield { node, range: cidr, origin: 'block' }
 }
 
 /**
  * Takes addresses away that are a pod's, or another node's already: routes to them would catch traffic of others. This node
  * knows its own address best; among the others the name that sorts first keeps it. A range that holds its own node goes.
  */
-function withoutStolenAddresses(nodes: readonly OverlayNode[], selfName: string): { readonly nodes: readonly OverlayNode[], readonly refusals: readonly Refusal[] } {
+function withoutStolenAddresses(nodes: readonly OverlayNode[], selfName: NodeName): { readonly nodes: readonly OverlayNode[], readonly refusals: readonly Refusal[] } {
   const refusals: Refusal[] = []
   const sane = nodes.map((node): OverlayNode => ({
     ...node,
@@ -63,7 +63,7 @@ function withoutStolenAddresses(nodes: readonly OverlayNode[], selfName: string)
   }))
   const pods = new PrefixTrie<string>()
   for (const { name, podCidrs } of sane) for (const range of podCidrs) pods.set(range, name)
-  const taken = new Map<string, string>()
+  const taken = new Map<string, NodeName>()
   for (const { name, ips } of sane) if (name === selfName) for (const ip of ips) taken.set(formatIp(ip), name)
   const kept = sane.map((node): OverlayNode => ({
     ...node,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ipBlockName, type IpBlock, type Node, toIpBlock, toNode } from '@weft/api'
+import { type IpBlock, ipBlockName, type Node, parseNodeName, toIpBlock, toNode } from '@weft/api'
 import { cidrFrom, ifIndexFrom, parseInterfaceAddress } from '@weft/ip'
 import { parse } from 'yaml'
 import { type OverlayConfig, overlayConfigSchema } from '../src/config.ts'
@@ -43,7 +43,7 @@ export function configOf(rest: Readonly<Record<string, unknown>> = {}): OverlayC
 }
 
 export function modelOfFile(file: ClusterFile): OverlayModel {
-  const nodes = watchNodes(file.node, file.nodes.map(nodeOf), (file.blocks ?? []).map(blockOf))
+  const nodes = watchNodes(parseNodeName(file.node), file.nodes.map(nodeOf), (file.blocks ?? []).map(blockOf))
   if (nodes === undefined) throw new Error(`Cannot use cluster file: node ${file.node} has no address`)
   return modelOf(nodes, uplinkOf(file.uplink))
 }

@@ -7,13 +7,14 @@ import { findUplink } from '../src/uplink.ts'
 import { modelOf, watchNodes } from '../src/watch.ts'
 import { configOf, nodeOf } from './cluster-file.ts'
 import { manyNodes } from './many-nodes.ts'
+import { parseNodeName } from '@weft/api'
 
 await warmThreadPool()
 const netns = process.argv[2]!
 using route = await RouteSocket.open({ netns })
 using nft = await NftSocket.open({ netns })
 const states = [20, 45].map((count) => {
-  const model = modelOf(watchNodes('n1', manyNodes(count).map(nodeOf), [])!, findUplink(route, nodeOf(manyNodes(1)[0]!).internalIps, undefined))
+  const model = modelOf(watchNodes(parseNodeName('n1'), manyNodes(count).map(nodeOf), [])!, findUplink(route, nodeOf(manyNodes(1)[0]!).internalIps, undefined))
   return { model, state: compileOverlay(model, configOf()) }
 })
 process.stdout.write('ready\n')

@@ -1,3 +1,4 @@
+import { parseNodeName } from '@weft/api'
 import { parseInterfaceAddress } from '@weft/ip'
 import { ensureDone, requests } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
@@ -34,7 +35,7 @@ export class SingleNode implements AsyncDisposable {
   }
 
   compile(file: Pick<ClusterFile, 'node' | 'nodes' | 'blocks' | 'config'>): { readonly state: OverlayState, readonly uplink: Uplink } {
-    const watched = watchNodes(file.node, file.nodes.map(nodeOf), (file.blocks ?? []).map(blockOf))!
+    const watched = watchNodes(parseNodeName(file.node), file.nodes.map(nodeOf), (file.blocks ?? []).map(blockOf))!
     const uplink = findUplink(this.namespace.route, watched.self.ips, watched.peers[0]?.ips[0])
     return { state: compileOverlay(modelOf(watched, uplink), configOf(file.config)), uplink }
   }

@@ -1,4 +1,4 @@
-import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, logGroups, type Namespace, type NetworkPolicy, type Node, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
+import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, logGroups, type Namespace, type NetworkPolicy, type Node, type NodeName, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
@@ -23,7 +23,7 @@ import { type CatchUp, WatchLag } from './watch-lag.ts'
 
 export interface PolicyDeps {
   readonly config: PolicyConfig
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly pods: Store<Pod>
   readonly namespaces: Store<Namespace>
   readonly policies: Store<NetworkPolicy>
@@ -33,7 +33,7 @@ export interface PolicyDeps {
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
   /** Protect the pods the API says are on this node. Absent: those of {@link Policy.cover} and {@link Policy.adopt}. */
-  readonly podsOfNode?: string | undefined
+  readonly podsOfNode?: NodeName | undefined
   /** Close addresses of the node's podCIDRs that no pod of the API has: where nobody calls {@link Policy.cover}, a pod is known by its address only some time after it has started. */
   readonly closesRanges?: boolean | undefined
   readonly catchUp?: CatchUp | undefined

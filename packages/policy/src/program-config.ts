@@ -1,9 +1,10 @@
+import { type NodeName, nodeNameSchema } from '@weft/api'
 import { z } from 'zod'
 import { type PolicyConfig, policyConfigSchema } from './config.ts'
 
 /** The whole configuration of the policy program. */
 export interface PolicyProgramConfig {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
   readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
@@ -12,7 +13,7 @@ export interface PolicyProgramConfig {
 }
 
 export const policyProgramConfigSchema: z.ZodType<PolicyProgramConfig> = z.strictObject({
-  nodeName: z.string().min(1).describe('Name of this machine\'s Node object: its pods are protected.'),
+  nodeName: nodeNameSchema.describe('Name of this machine\'s Node object: its pods are protected.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines; `trace` has every transaction as nft commands.'),
   adminSocket: z.string().default('/run/weft/policy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
   kube: z.strictObject({

@@ -1,6 +1,6 @@
 import {
   type ClusterNetworkPolicy, type ClusterPolicyKind, type EndpointSlice, type Namespace, type NetworkPolicy, type Node, type Pod, type Service, toClusterNetworkPolicy, toEndpointSlice, toNamespace, toNetworkPolicy,
-  toNode, toPod, toService,
+  toNode, toPod, toService, type NodeName, parseNodeName,
 } from '@weft/api'
 import { storeOf } from '@weft/kube/testing'
 import type { Store } from '@weft/kube'
@@ -21,7 +21,7 @@ export interface ClusterStores {
   readonly slices: Store<EndpointSlice>
 }
 
-export const nodeName = 'node-1'
+export const nodeName: NodeName = parseNodeName('node-1')
 
 export function storesOf(objects: readonly object[] = []): ClusterStores {
   const of = <T>(kind: string, trim: (object: unknown) => T): T[] => objects.filter((object) => (object as KubeObject).kind === kind).map(trim)

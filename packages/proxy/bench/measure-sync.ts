@@ -7,6 +7,7 @@ import { Conntrack } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createProxy, proxyConfigSchema } from '../src/index.ts'
 import { nodeObject, serviceObject, sliceObject } from './objects.ts'
+import { nodeName } from '../test/cluster.ts'
 
 /** What a process of its own tells of a sync. */
 export interface SyncFigures {
@@ -49,7 +50,7 @@ if (import.meta.main) {
   const all = Array.from({ length: services }, (_, number) => number)
   const slices = storeOf(all.map((number) => sliceObject(number, endpoints)))
   const proxy = createProxy({
-    config: proxyConfigSchema.parse({}), nodeName: 'here', nodes: storeOf([nodeObject()]), services: storeOf(all.map(serviceObject)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
+    config: proxyConfigSchema.parse({}), nodeName, nodes: storeOf([nodeObject()]), services: storeOf(all.map(serviceObject)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
   })
   const stopping = new AbortController()
   globalThis.gc?.()

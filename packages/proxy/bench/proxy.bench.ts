@@ -14,6 +14,7 @@ import { nodeObject, serviceObject, sliceObject } from './objects.ts'
 import { packetCases } from './packet-cases.ts'
 import { programCases } from './program-cases.ts'
 import { syncCases } from './sync-cases.ts'
+import { nodeName } from '../test/cluster.ts'
 
 const hasNft = existsSync('/usr/sbin/nft')
 let peerName = hasNft ? "kube-proxy's chains, nft -f" : 'nft is not installed'
@@ -30,7 +31,7 @@ async function ours(services: number, changes: number): Promise<Figures> {
   const all = Array.from({ length: services }, (_, number) => number)
   const slices = storeOf(all.map((number) => sliceObject(number, endpointsPerService)))
   const proxy = createProxy({
-    config: proxyConfigSchema.parse({}), nodeName: 'here', nodes: storeOf([nodeObject()]), services: storeOf(all.map(serviceObject)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
+    config: proxyConfigSchema.parse({}), nodeName, nodes: storeOf([nodeObject()]), services: storeOf(all.map(serviceObject)), slices, nft, flows, clock: realClock, logger: silentLogger, registry: createRegistry(),
   })
   const stopping = new AbortController()
   const started = performance.now()

@@ -1,4 +1,4 @@
-import type { Endpoint, EndpointSlice, ServicePort } from '@weft/api'
+import type { Endpoint, EndpointSlice, NodeName, ServicePort } from '@weft/api'
 import { compareIp, equalIp, type IpAddress } from '@weft/ip'
 import type { Backend } from './model.ts'
 import type { Family } from './sets.ts'
@@ -20,7 +20,7 @@ export interface Backends {
 export interface Selection {
   readonly port: ServicePort
   readonly family: Family
-  readonly nodeName: string
+  readonly nodeName: NodeName
   /** Zone of this node; empty when it is in none. */
   readonly zone: string
   readonly withLocal: boolean
@@ -52,7 +52,7 @@ export function findBackends(slices: readonly EndpointSlice[], selection: Select
     if (number === undefined) continue
     for (const endpoint of slice.endpoints) {
       const ip = endpoint.addresses[0]
-      if (ip !== undefined) candidates.push({ endpoint, backend: { ip, port: number, local: nodeName !== '' && endpoint.nodeName === nodeName } })
+      if (ip !== undefined) candidates.push({ endpoint, backend: { ip, port: number, local: endpoint.nodeName === nodeName } })
     }
   }
   if (candidates.length === 0) return noBackends

@@ -4,7 +4,7 @@ import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
-import { type EndpointShape, node, service, slice, storesOf } from '../test/cluster.ts'
+import { type EndpointShape, node, nodeName, service, slice, storesOf } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
 import type { FlowFilter, TrackedFlow } from './flow-table.ts'
 import { createProxy } from './proxy.ts'
@@ -28,7 +28,7 @@ async function withFlows(annotations: object, shared: Shared = { nft: new FakeNf
     return gone.length
   }
   const stores = storesOf([node('here'), service('shop/game', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }], annotations }), slice('shop/game', endpoints, { ports: udp })])
-  const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: { deleteMatching }, clock, logger: silentLogger, registry: createRegistry() })
+  const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName, nft, flows: { deleteMatching }, clock, logger: silentLogger, registry: createRegistry() })
   const stop = new AbortController()
   const done = proxy.run(stop.signal)
   await proxy.whenReady()

@@ -1,10 +1,10 @@
 import { toEndpointSlice, toService } from '@weft/api'
 import { describe, expect, test } from 'vitest'
-import { service, slice } from '../test/cluster.ts'
+import { nodeName, service, slice } from '../test/cluster.ts'
 import { healthPort } from './health-port.ts'
 
 const balanced = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 30_100 }
-const of = (spec: object, ...slices: readonly object[]): ReturnType<typeof healthPort> => healthPort(toService(service('shop/web', ['10.96.0.1'], { ...spec })), slices.map(toEndpointSlice), 'here')
+const of = (spec: object, ...slices: readonly object[]): ReturnType<typeof healthPort> => healthPort(toService(service('shop/web', ['10.96.0.1'], { ...spec })), slices.map(toEndpointSlice), nodeName)
 
 describe('healthPort()', () => {
   test.each([

@@ -1,4 +1,4 @@
-import { type EndpointSlice, objectKey, type Service } from '@weft/api'
+import { type EndpointSlice, type NodeName, objectKey, type Service } from '@weft/api'
 import { ipKey } from './model.ts'
 
 /** What a load balancer asks this node about one Service. */
@@ -14,7 +14,7 @@ export interface HealthPort {
  *
  * @param slices All slices of the Service.
  */
-export function healthPort(service: Service, slices: readonly EndpointSlice[], nodeName: string): HealthPort | undefined {
+export function healthPort(service: Service, slices: readonly EndpointSlice[], nodeName: NodeName): HealthPort | undefined {
   const { type, externalTrafficPolicy, healthCheckNodePort } = service
   if (type !== 'LoadBalancer' || externalTrafficPolicy !== 'Local' || healthCheckNodePort === undefined) return undefined
   const here = { 4: new Set<string>(), 6: new Set<string>() }

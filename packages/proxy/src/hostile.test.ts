@@ -6,7 +6,7 @@ import { createKubeClient, createKubeMetrics, EventRecorder, reflect, type Resou
 import { FakeApiServer, type FakeObject } from '@weft/kube/testing'
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
-import { node, service, slice } from '../test/cluster.ts'
+import { node, nodeName, service, slice } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
 import { createProxy } from './proxy.ts'
 import { serviceTarget } from './serve-health.ts'
@@ -43,7 +43,7 @@ class Cluster implements AsyncDisposable {
     const stores = { nodes: new Store<Node>(), services: new Store<Service>(), slices: new Store<EndpointSlice>() }
     const registry = cluster.#registry
     const proxy = createProxy({
-      ...shared, ...stores, nodeName: 'here', nft: cluster.nft, flows: { deleteMatching: () => 0 }, registry, config: proxyConfigSchema.parse({ externalIps: ['203.0.0.0/8'] }),
+      ...shared, ...stores, nodeName, nft: cluster.nft, flows: { deleteMatching: () => 0 }, registry, config: proxyConfigSchema.parse({ externalIps: ['203.0.0.0/8'] }),
       onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
     })
     const stopping = new AbortController()

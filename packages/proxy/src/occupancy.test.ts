@@ -3,7 +3,7 @@ import { collectingLogger, ManualClock } from '@weft/daemon/testing'
 import type { SetOccupancy } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
-import { node } from '../test/cluster.ts'
+import { node, nodeName } from '../test/cluster.ts'
 import { running } from '../test/running.ts'
 import { followOccupancy } from './occupancy.ts'
 
@@ -13,7 +13,7 @@ async function following(tables: () => readonly SetOccupancy[], flows: { count: 
   const events: string[] = []
   const stopping = new AbortController()
   const sysctls = { read: async () => ({ 'net.netfilter.nf_conntrack_count': String(flows.count), 'net.netfilter.nf_conntrack_max': String(flows.max) }) }
-  const done = followOccupancy({ nft: { occupancy: async () => await Promise.resolve(tables()) }, sysctls, nodeName: 'here', registry, clock, logger, recorder: { record: ({ name }, type, { reason, message }) => void events.push(`${type} ${name} ${reason} ${message}`) } }, stopping.signal)
+  const done = followOccupancy({ nft: { occupancy: async () => await Promise.resolve(tables()) }, sysctls, nodeName, registry, clock, logger, recorder: { record: ({ name }, type, { reason, message }) => void events.push(`${type} ${name} ${reason} ${message}`) } }, stopping.signal)
   return {
     events, logger, registry,
     async turn() { await clock.advance(30_000) },

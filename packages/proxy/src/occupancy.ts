@@ -1,4 +1,4 @@
-import { tables } from '@weft/api'
+import { type NodeName, tables } from '@weft/api'
 import type { Clock, Logger, Registry } from '@weft/daemon'
 import type { EventRecorder } from '@weft/kube'
 import type { InTurns, SetOccupancy, TableName } from '@weft/nftables'
@@ -15,7 +15,7 @@ export interface FilledTables {
 export interface OccupancyOptions {
   readonly nft: FilledTables
   readonly sysctls: Pick<Sysctls, 'read'>
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly recorder: Pick<EventRecorder, 'record'>
   readonly registry: Registry
   readonly clock: Clock

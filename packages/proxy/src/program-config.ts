@@ -1,9 +1,10 @@
+import { type NodeName, nodeNameSchema } from '@weft/api'
 import { z } from 'zod'
 import { type ProxyConfig, proxyConfigSchema } from './config.ts'
 
 /** The whole configuration of the standalone proxy. */
 export interface ProxyProgramConfig {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
   readonly sysctlFolder: string
@@ -12,7 +13,7 @@ export interface ProxyProgramConfig {
 }
 
 export const proxyProgramConfigSchema: z.ZodType<ProxyProgramConfig> = z.strictObject({
-  nodeName: z.string().min(1).describe("Name of this machine's Node object."),
+  nodeName: nodeNameSchema.describe("Name of this machine's Node object."),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines.'),
   adminSocket: z.string().default('/run/weft/proxy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
   sysctlFolder: z.string().default('/proc/sys').describe("Where sysctls are written. In a container /proc/sys is read-only: there it is a mount of the node's."),

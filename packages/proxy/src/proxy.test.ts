@@ -8,7 +8,7 @@ import { Store } from '@weft/kube'
 import { storeOf } from '@weft/kube/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { node, service, slice, storesOf } from '../test/cluster.ts'
+import { node, nodeName, service, slice, storesOf } from '../test/cluster.ts'
 import { noFlows, running } from '../test/running.ts'
 import { compileProxy } from './compile.ts'
 import { proxyConfigSchema } from './config.ts'
@@ -36,7 +36,7 @@ describe('createProxy()', () => {
   test('SVC-10, SVC-102 writes nothing, and is not healthy, before nodes, Services and slices are all known', async () => {
     const nft = new FakeNft()
     const stores = { nodes: storeOf([toNode(here)]), services: storeOf([toService(web)]), slices: new Store<ReturnType<typeof toEndpointSlice>>() }
-    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft, flows: noFlows, clock: new ManualClock(), logger: silentLogger, registry: createRegistry() })
+    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName, nft, flows: noFlows, clock: new ManualClock(), logger: silentLogger, registry: createRegistry() })
     const stop = new AbortController()
     const done = proxy.run(stop.signal)
     await new Promise((resolve) => setImmediate(resolve))
@@ -51,7 +51,7 @@ describe('createProxy()', () => {
   test('a node without an object is an error that names it, and ends by itself', async () => {
     const clock = new ManualClock()
     const stores = storesOf([web])
-    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft: new FakeNft(), flows: noFlows, clock, logger: silentLogger, registry: createRegistry() })
+    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName, nft: new FakeNft(), flows: noFlows, clock, logger: silentLogger, registry: createRegistry() })
     const stop = new AbortController()
     const done = proxy.run(stop.signal)
     await clock.advance(1)
@@ -280,7 +280,7 @@ describe('createProxy()', () => {
       nft.commit(tx)
     } }
     const stores = storesOf([here, web])
-    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName: 'here', nft: broken, flows: noFlows, clock, logger: silentLogger, registry: createRegistry() })
+    const proxy = createProxy({ ...stores, config: proxyConfigSchema.parse({}), nodeName, nft: broken, flows: noFlows, clock, logger: silentLogger, registry: createRegistry() })
     const stop = new AbortController()
     const done = proxy.run(stop.signal)
     await proxy.whenReady()
@@ -408,8 +408,8 @@ describe('every order of events', () => {
       // A failure would have been mended by a comparison.
       expect(run.lines.filter(({ message }) => message === 'reconcile failed')).toEqual([])
       const parsed = proxyConfigSchema.parse(config)
-      const model = watchNode('here', { nodes: stores.nodes.values(), blocks: [], serviceCidrs: [] }, parsed)!
-      const models = [...stores.services.values()].toReversed().flatMap((one) => watchService(one, [...stores.slices.values()].filter((part) => `${part.namespace}/${part.serviceName}` === `${one.namespace}/${one.name}`), { nodeName: 'here', node: model, config: parsed, useLocalDns: true }) ?? [])
+      const model = watchNode(nodeName, { nodes: stores.nodes.values(), blocks: [], serviceCidrs: [] }, parsed)!
+      const models = [...stores.services.values()].toReversed().flatMap((one) => watchService(one, [...stores.slices.values()].filter((part) => `${part.namespace}/${part.serviceName}` === `${one.namespace}/${one.name}`), { nodeName, node: model, config: parsed, useLocalDns: true }) ?? [])
       const want = inOrder(formatTable(compileProxy(model, models)))
       expect(kernelText(nft)).toBe(want)
       expect(inOrder(proxy.dump())).toBe(want)

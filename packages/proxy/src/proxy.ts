@@ -1,4 +1,4 @@
-import { type AddressTable, type EndpointSlice, type IpBlock, type Node, objectKey, putStandIns, type Service, tables } from '@weft/api'
+import { type AddressTable, type EndpointSlice, type IpBlock, type Node, type NodeName, objectKey, putStandIns, type Service, tables } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { diffingTable, formatTable, type NftInTurns, type Transaction } from '@weft/nftables'
@@ -24,7 +24,7 @@ import { watchService } from './watch.ts'
 
 export interface ProxyDeps {
   readonly config: ProxyConfig
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly nodes: Store<Node>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>

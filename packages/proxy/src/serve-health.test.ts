@@ -1,14 +1,14 @@
 import { once } from 'node:events'
 import { createServer, get, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { toEndpointSlice, toNode, toService } from '@weft/api'
+import { parseNodeName, toEndpointSlice, toNode, toService } from '@weft/api'
 import { realClock } from '@weft/daemon'
 import { collectingLogger, ManualClock } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { storeOf } from '@weft/kube/testing'
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
-import { type ClusterStores, node, service, slice } from '../test/cluster.ts'
+import { type ClusterStores, node, nodeName, service, slice } from '../test/cluster.ts'
 import { running, type Running } from '../test/running.ts'
 import { proxyConfigSchema } from './config.ts'
 import { serveHealth } from './serve-health.ts'
@@ -60,7 +60,7 @@ async function serving(ports: Serving['ports'], stores: ClusterStores, deps: obj
   const stopping = new AbortController()
   const events: { name: string, reason: string, message: string }[] = []
   const done = serveHealth({
-    ...stores, config: proxyConfigSchema.parse(config), nodeName: 'here', proxy: run.proxy, registry: run.registry, clock: realClock, logger: collectingLogger(),
+    ...stores, config: proxyConfigSchema.parse(config), nodeName, proxy: run.proxy, registry: run.registry, clock: realClock, logger: collectingLogger(),
     recorder: { record: ({ name }, _type, { reason, message }) => void events.push({ name, reason, message }) }, ...deps,
   }, stopping.signal)
   return {
@@ -156,7 +156,7 @@ describe('serveHealth()', () => {
     const stores = storesWith(port)
     stores.nodes.put({ ...toNode(node('there')), internalIps: [parseIp('127.0.0.2')] })
     await using _here = await serving({ healthz: healthzHere, metrics: metricsHere, service: port }, stores)
-    await using _there = await serving({ healthz: healthzThere, metrics: metricsThere, service: port }, stores, { nodeName: 'there' })
+    await using _there = await serving({ healthz: healthzThere, metrics: metricsThere, service: port }, stores, { nodeName: parseNodeName('there') })
     const statusAt = async (host: string, at: number, path = '/'): Promise<number | 'refused'> => await ask(at, path, host).then(({ status }) => status ?? 0, () => 'refused' as const)
     const both = async (): Promise<readonly (number | 'refused')[]> => [await statusAt('127.0.0.1', port), await statusAt('127.0.0.2', port)]
     const settle = async (want: readonly (number | 'refused')[]): Promise<void> => {

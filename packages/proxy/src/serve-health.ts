@@ -1,4 +1,4 @@
-import type { EndpointSlice, Node, Service } from '@weft/api'
+import type { EndpointSlice, Node, NodeName, Service } from '@weft/api'
 import { type AdminServer, backoff, type Clock, type Logger, Reconciler, type Registry, serveAdmin, serveHttp } from '@weft/daemon'
 import type { EventRecorder, EventTarget, Store } from '@weft/kube'
 import type { ListenConfig, ProxyConfig } from './config.ts'
@@ -12,7 +12,7 @@ import { nodePortIps } from './watch-node.ts'
 
 export interface HealthOptions {
   readonly config: ProxyConfig
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly nodes: Store<Node>
   readonly services: Store<Service>
   readonly slices: Store<EndpointSlice>
@@ -127,7 +127,7 @@ export function serviceTarget(key: string, service: Service | undefined): EventT
 }
 
 /** The node as Events name it: like the kubelet's they carry its name as uid, by which `kubectl describe node` finds them. */
-export function nodeTarget(nodeName: string): EventTarget {
+export function nodeTarget(nodeName: NodeName): EventTarget {
   return { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: nodeName }
 }
 

@@ -4,7 +4,7 @@ import { silentLogger, skippable } from '@weft/daemon/testing'
 import { whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { baseChain, chain, diffTable, dnat, eq, goTo, ip, jump, map, rule, type Table, table, tcp, Transaction } from '@weft/nftables'
 import { describe, expect, test } from 'vitest'
-import { node, service, slice, storesOf } from '../test/cluster.ts'
+import { node, nodeName, service, slice, storesOf } from '../test/cluster.ts'
 import { Lab } from '../test/lab.ts'
 import { running } from '../test/running.ts'
 import { compileProxy } from './compile.ts'
@@ -67,7 +67,7 @@ describe.skipIf(reason !== undefined)(skippable('takeover', reason), () => {
       await using run = await running(objects, { nft: lab.nft, flows: lab.flows })
       const told: string[] = []
       const options = { nft: lab.nft, proxy: run.proxy }
-      await reportLeftovers({ ...options, nodeName: 'here', logger: silentLogger, recorder: { record: ({ name }, _type, { reason: why, message }) => void told.push(`${name} ${why} ${message}`) } }, new AbortController().signal)
+      await reportLeftovers({ ...options, nodeName, logger: silentLogger, recorder: { record: ({ name }, _type, { reason: why, message }) => void told.push(`${name} ${why} ${message}`) } }, new AbortController().signal)
       expect(told).toEqual([expect.stringMatching(/^here KubeProxyLeftovers .*table ip kube-proxy; table ip nat of iptables: 4 chains/)])
       expect(await tellLeftovers(options)).toMatch(/^kube-proxy left here:\n {2}table ip kube-proxy\n/)
       expect(lab.nft.graph('ip', 'kube-proxy')).toBeDefined()
@@ -85,7 +85,7 @@ describe.skipIf(reason !== undefined)(skippable('takeover', reason), () => {
     await using lab = await Lab.create()
     await lab.serve('b1', 'b1', ['tcp|10.244.0.5|8080'])
     const stores = storesOf(objects)
-    const context = { nodeName: 'here', node: watchNode('here', { nodes: stores.nodes.values(), blocks: [], serviceCidrs: [] }, config)!, config, useLocalDns: true }
+    const context = { nodeName, node: watchNode(nodeName, { nodes: stores.nodes.values(), blocks: [], serviceCidrs: [] }, config)!, config, useLocalDns: true }
     const wanted = compileProxy(context.node, [...stores.services.values()].flatMap((each) => watchService(each, [...stores.slices.values()], context) ?? []))
     const old: Table = {
       ...wanted, sets: wanted.sets.filter(({ name }) => name !== 'layout'),

@@ -1,3 +1,4 @@
+import type { NodeName } from '@weft/api'
 import type { Logger } from '@weft/daemon'
 import type { EventRecorder } from '@weft/kube'
 import { describeLeftovers, findLeftovers, type ForeignKernel, removeLeftovers } from './leftovers.ts'
@@ -10,7 +11,7 @@ interface TakeoverOptions {
 }
 
 interface ReportOptions extends TakeoverOptions {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly recorder: Pick<EventRecorder, 'record'>
   readonly logger: Logger
 }

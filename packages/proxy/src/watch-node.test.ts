@@ -1,7 +1,7 @@
 import { toIpBlock, toNode } from '@weft/api'
 import { formatCidr, formatIp, parseIp } from '@weft/ip'
 import { describe, expect, test } from 'vitest'
-import { node } from '../test/cluster.ts'
+import { node, nodeName } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
 import { toServiceCidr } from './service-cidr.ts'
 import { isSameNode, watchNode } from './watch-node.ts'
@@ -25,13 +25,13 @@ describe('watchNode()', () => {
       cluster: ['10.244.1.0/24', '10.245.0.0/25', '10.245.9.0/26', '10.250.0.0/16', '172.30.1.11/32', '172.30.1.12/32', 'fd00:172:30:1::11/128'], services: ['10.96.0.0/15'],
     }
     const config = proxyConfigSchema.parse({ clusterCidrs: ['10.250.0.0/16'], serviceCidrs: ['10.97.0.0/16', '10.96.128.0/17'] })
-    expect(show('here', sources, config)).toEqual(want)
-    expect(show('here', { ...sources, nodes: [there, here], blocks: sources.blocks.toReversed() }, config)).toEqual(want)
+    expect(show(nodeName, sources, config)).toEqual(want)
+    expect(show(nodeName, { ...sources, nodes: [there, here], blocks: sources.blocks.toReversed() }, config)).toEqual(want)
   })
 
   test('a range that would make every client a pod is left out', () => {
     const wide = toNode(node('wide', { ips: [], podCidrs: ['0.0.0.0/0', '::/0'] }))
-    expect(show('here', { nodes: [here, wide], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toMatchObject({ cluster: ['172.30.1.11/32', 'fd00:172:30:1::11/128'] })
+    expect(show(nodeName, { nodes: [here, wide], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toMatchObject({ cluster: ['172.30.1.11/32', 'fd00:172:30:1::11/128'] })
   })
 
   test.each([
@@ -43,12 +43,12 @@ describe('watchNode()', () => {
     const sources = { nodes: [self], blocks: [], serviceCidrs: [] }
     const local = ['2001:db8::5', '192.0.2.5', '172.30.1.11'].map((text) => parseIp(text))
     const config = proxyConfigSchema.parse({ nodePortAddresses })
-    expect(show('here', { ...sources, local }, config)).toMatchObject({ nodePortIps: want })
-    expect(show('here', { ...sources, local: local.toReversed() }, config)).toMatchObject({ nodePortIps: want })
+    expect(show(nodeName, { ...sources, local }, config)).toMatchObject({ nodePortIps: want })
+    expect(show(nodeName, { ...sources, local: local.toReversed() }, config)).toMatchObject({ nodePortIps: want })
   })
 
   test('is undefined while this node has no object', () => {
-    expect(show('here', { nodes: [there], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toBeUndefined()
+    expect(show(nodeName, { nodes: [there], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toBeUndefined()
   })
 })
 

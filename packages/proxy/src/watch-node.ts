@@ -1,4 +1,4 @@
-import type { IpBlock, Node } from '@weft/api'
+import type { IpBlock, Node, NodeName } from '@weft/api'
 import { aggregateCidrs, type Cidr, cidrContains, compareIp, equalCidr, equalIp, hostCidr, type IpAddress, parseIp } from '@weft/ip'
 import type { ProxyConfig } from './config.ts'
 import type { NodeModel } from './model.ts'
@@ -20,7 +20,7 @@ export interface NodeSources {
 }
 
 /** Folds nodes and ranges into what the proxy needs of them; undefined while this node has no object. Pure, whatever the order. */
-export function watchNode(nodeName: string, sources: NodeSources, config: ProxyConfig): NodeModel | undefined {
+export function watchNode(nodeName: NodeName, sources: NodeSources, config: ProxyConfig): NodeModel | undefined {
   const nodes = [...sources.nodes]
   const blocks = [...sources.blocks]
   const self = nodes.find(({ name }) => name === nodeName)

@@ -1,7 +1,7 @@
 import { type EndpointSlice, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
 import { formatCidr, formatIp, ipFromBits } from '@weft/ip'
 import { describe, expect, test } from 'vitest'
-import { type EndpointShape, node, service, slice } from '../test/cluster.ts'
+import { type EndpointShape, node, nodeName, service, slice } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
 import type { ServiceModel, VirtualPort } from './model.ts'
 import { watchNode } from './watch-node.ts'
@@ -9,8 +9,8 @@ import { watchService } from './watch.ts'
 
 function watch(from: object, slices: readonly object[], { config = {}, useLocalDns = true, zone = 'a' }: { readonly config?: object, readonly useLocalDns?: boolean, readonly zone?: string } = {}): ServiceModel | undefined {
   const parsed = proxyConfigSchema.parse(config)
-  const model = watchNode('here', { nodes: [toNode(node('here', { zone }))], blocks: [], serviceCidrs: [] }, parsed)!
-  return watchService(toService(from), slices.map(toEndpointSlice), { nodeName: 'here', node: model, config: parsed, useLocalDns })
+  const model = watchNode(nodeName, { nodes: [toNode(node('here', { zone }))], blocks: [], serviceCidrs: [] }, parsed)!
+  return watchService(toService(from), slices.map(toEndpointSlice), { nodeName, node: model, config: parsed, useLocalDns })
 }
 
 /** `10.96.0.1:80 TCP -> 10.244.0.5:8080`, one line a port. */
@@ -245,9 +245,9 @@ describe('watchService()', () => {
     const one = toEndpointSlice(slice('shop/web', ['10.64.0.0'])).endpoints[0]!
     const endpoints: EndpointSlice = { ...toEndpointSlice(slice('shop/web', [])), endpoints: Array.from({ length: 70_000 }, (_, index) => ({ ...one, addresses: [ipFromBits(4, 0x0a40_0000n + BigInt(index))] })) }
     const config = proxyConfigSchema.parse({})
-    const model = watchNode('here', { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, config)!
-    expect(watchService(from, [endpoints], { nodeName: 'here', node: model, config, useLocalDns: true })!.ports[0]!.backends).toHaveLength(65_535)
-    const sticky = watchService({ ...from, affinitySeconds: 60 }, [endpoints], { nodeName: 'here', node: model, config, useLocalDns: true })!
+    const model = watchNode(nodeName, { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, config)!
+    expect(watchService(from, [endpoints], { nodeName, node: model, config, useLocalDns: true })!.ports[0]!.backends).toHaveLength(65_535)
+    const sticky = watchService({ ...from, affinitySeconds: 60 }, [endpoints], { nodeName, node: model, config, useLocalDns: true })!
     expect([sticky.ports[0]!.backends.length, sticky.ports[0]!.affinity!.ids.size]).toEqual([4096, 4096])
     expect(sticky.refusals.map(({ message }) => message)).toEqual(['Cannot serve Service "shop/web" port "" by 65904 of its endpoints: there are more than 4096'])
   })

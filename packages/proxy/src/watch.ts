@@ -1,4 +1,4 @@
-import { type EndpointSlice, objectKey, type Service, type ServicePort } from '@weft/api'
+import { type EndpointSlice, type NodeName, objectKey, type Service, type ServicePort } from '@weft/api'
 import { equalIp, isLoopback } from '@weft/ip'
 import { affinityOf, slotCount } from './affinity.ts'
 import { backendKey, type Backends, findBackends } from './backends.ts'
@@ -11,7 +11,7 @@ import { serviceOptions } from './service-options.ts'
 import { families, type Family } from './sets.ts'
 
 export interface ServiceContext {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly node: NodeModel
   readonly config: ProxyConfig
   /** False sends DNS to the servers of other nodes, as far as there are any. */

@@ -1,4 +1,4 @@
-import { type EndpointSlice, type Node, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
+import { type EndpointSlice, type Node, type NodeName, parseNodeName, type Service, toEndpointSlice, toNode, toService } from '@weft/api'
 import { storeOf } from '@weft/kube/testing'
 import type { Store } from '@weft/kube'
 
@@ -14,6 +14,9 @@ export function storesOf(objects: readonly object[]): ClusterStores {
   const ofKind = (kind: string): readonly object[] => objects.filter((object) => (object as { readonly kind: string }).kind === kind)
   return { nodes: storeOf(ofKind('Node').map(toNode)), services: storeOf(ofKind('Service').map(toService)), slices: storeOf(ofKind('EndpointSlice').map(toEndpointSlice)) }
 }
+
+/** The node that tests serve Services on. */
+export const nodeName: NodeName = parseNodeName('here')
 
 let version = 0
 const metadata = (key: string, rest: object = {}): object => {

@@ -5,7 +5,7 @@ import { FakeNft } from '@weft/nftables/testing'
 import { proxyConfigSchema } from '../src/config.ts'
 import type { FlowTable } from '../src/flow-table.ts'
 import { createProxy, type Proxy, type ProxyDeps } from '../src/proxy.ts'
-import { type ClusterStores, storesOf } from './cluster.ts'
+import { type ClusterStores, nodeName, storesOf } from './cluster.ts'
 
 export interface Running extends AsyncDisposable {
   readonly stores: ClusterStores
@@ -25,7 +25,7 @@ export async function running(objects: readonly object[] | ClusterStores, option
   const refused: string[] = []
   const registry = createRegistry()
   const proxy = createProxy({
-    ...stores, nodeName: 'here', nft: options.nft ?? new FakeNft(), flows: options.flows ?? noFlows, clock: realClock, logger, registry,
+    ...stores, nodeName, nft: options.nft ?? new FakeNft(), flows: options.flows ?? noFlows, clock: realClock, logger, registry,
     config: proxyConfigSchema.parse(options.config ?? {}), onRefused: (key, { code }) => void refused.push(`${key} ${code}`), ...options.deps,
   })
   const stopping = new AbortController()

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { type AdminDoor, adminClient, adminRoutes, type AgentStatus, agentCalls, controllerCalls, dnsCalls, InvalidAnswerError, type PolicyExplanation, proxyCalls } from '../index.ts'
+import { type AdminDoor, adminClient, adminRoutes, type AgentStatus, agentCalls, controllerCalls, dnsCalls, InvalidAnswerError, parseNodeName, type PolicyExplanation, proxyCalls } from '../index.ts'
 
 const status: AgentStatus = { pid: 7, startedAt: 1_700_000_000_000, ready: false, waiting: ['nodes'], kernelWrites: { cni: 1, overlay: 2, proxy: 3, policy: 4 }, adopted: 5 }
 const explanation: PolicyExplanation = {
-  teller: 'n1', from: { ip: '10.244.0.5', words: 'pod shop/web', node: 'n1' }, to: { ip: '203.0.113.9', words: '203.0.113.9, no pod and no node' }, traffic: 'TCP 80', allowed: true,
+  teller: parseNodeName('n1'), from: { ip: '10.244.0.5', words: 'pod shop/web', node: parseNodeName('n1') }, to: { ip: '203.0.113.9', words: '203.0.113.9, no pod and no node' }, traffic: 'TCP 80', allowed: true,
   sides: [{ direction: 'egress', allowed: true, words: 'no policy selects it', rules: [{ rule: 'NetworkPolicy shop/web ingress[0]', words: 'Accept from all', outcome: 'matched' }] }],
   kernel: { allowed: true, wanted: true, lines: [{ chain: 'forward', rule: 'accept', ran: true }], strange: [] },
 }

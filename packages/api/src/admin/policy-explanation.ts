@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type NodeName, nodeNameSchema } from '../node-name.ts'
 
 /** One end of a connection somebody wonders about. */
 export interface ExplainedEnd {
@@ -6,7 +7,7 @@ export interface ExplainedEnd {
   /** e.g. `pod shop/web`, `node n1`, `203.0.113.9, no pod and no node`. */
   readonly words: string
   /** Where it is; undefined outside of the cluster. */
-  readonly node?: string | undefined
+  readonly node?: NodeName | undefined
 }
 
 /** A rule that was asked, by the model. */
@@ -49,7 +50,7 @@ export interface ExplainedKernel {
 /** What becomes of a new connection and why: by the policies of the API, and by the kernel of one node. */
 export interface PolicyExplanation {
   /** The node that tells. */
-  readonly teller: string
+  readonly teller: NodeName
   readonly from: ExplainedEnd
   readonly to: ExplainedEnd
   /** e.g. `TCP 80`, `ICMP`. */
@@ -73,13 +74,13 @@ export interface PolicyMatrix {
 
 export type PolicyReach = 'open' | 'egress' | 'ingress' | 'both'
 
-const end = z.object({ ip: z.string(), words: z.string(), node: z.string().optional() })
+const end = z.object({ ip: z.string(), words: z.string(), node: nodeNameSchema.optional() })
 const rule = z.object({ rule: z.string(), words: z.string(), outcome: z.enum(['matched', 'other peer', 'other port']) })
 const side = z.object({ direction: z.enum(['egress', 'ingress']), allowed: z.boolean(), words: z.string(), rules: z.array(rule) })
 const line = z.object({ chain: z.string(), rule: z.string(), ran: z.boolean() })
 
 export const policyExplanationSchema: z.ZodType<PolicyExplanation> = z.object({
-  teller: z.string(), from: end, to: end, traffic: z.string(), allowed: z.boolean(), sides: z.array(side),
+  teller: nodeNameSchema, from: end, to: end, traffic: z.string(), allowed: z.boolean(), sides: z.array(side),
   kernel: z.object({ allowed: z.boolean(), wanted: z.boolean(), lines: z.array(line), strange: z.array(z.string()) }).optional(),
 })
 

@@ -21,7 +21,7 @@ export const agentChecks: readonly Check[] = [
       const { killAgent } = cluster
       if (killAgent === undefined) throw new NotTried('nobody here may enter the nodes to kill a process')
       const { client, webs, services } = await context.scene()
-      const node = client.nodeName
+      const node = client.nodeName!
       const before = await cluster.agentStatus(node)
       const from = placeOf(client)
       const load = async ({ host, port }: { readonly host: string, readonly port: number }): Promise<LoadReport> => {

@@ -1,10 +1,11 @@
+import { parseNodeName } from '@weft/api'
 import { parseCidr } from '@weft/ip'
 import { expect, test } from 'vitest'
 import type { ClusterNode } from '../cluster.ts'
 import type { KernelRoute } from '../kernel-route.ts'
 import { ensurePath } from './path.ts'
 
-const node = (name: string, link: string): ClusterNode => ({ name, ips: [], link })
+const node = (name: string, link: string): ClusterNode => ({ name: parseNodeName(name), ips: [], link })
 const [n1, n2, n3] = [node('n1', 'a'), node('n2', 'a'), node('n3', 'b')] as const
 const through = (device: string): KernelRoute => ({ destination: parseCidr('10.244.1.0/24'), device, via: undefined })
 

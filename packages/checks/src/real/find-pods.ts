@@ -1,4 +1,4 @@
-import { type Pod, podResource } from '@weft/api'
+import { type NodeName, type Pod, podResource } from '@weft/api'
 import { type KubeConnection, listObjects } from '@weft/kube'
 
 const agentPods = 'app.kubernetes.io/name=weft,app.kubernetes.io/component=agent'
@@ -23,7 +23,7 @@ interface Where {
   /** As of `kubectl -l`. */
   readonly labels: string
   /** Of the node they are on. */
-  readonly node?: string | undefined
+  readonly node?: NodeName | undefined
 }
 
 /** Pods that are not being deleted. */
@@ -33,7 +33,7 @@ export async function findPods(kube: KubeConnection, { namespace, labels, node }
 }
 
 /** The pod of these labels on a node. */
-export async function podOn(kube: KubeConnection, node: string, where: Omit<Where, 'node'>): Promise<Pod> {
+export async function podOn(kube: KubeConnection, node: NodeName, where: Omit<Where, 'node'>): Promise<Pod> {
   const [pod] = await findPods(kube, { ...where, node })
   if (pod === undefined) throw new Error(`Cannot find pod of "${where.labels}" on node "${node}": there is none`)
   return pod

@@ -1,3 +1,4 @@
+import { parseNodeName } from '@weft/api'
 import type { ClusterOptions } from '@weft/checks'
 import { openPrograms } from '../cluster-programs.ts'
 import { enter } from '../enter.ts'
@@ -13,8 +14,8 @@ export async function dump(feature: DumpedFeature, { node, ...options }: Cluster
   return 0
 
   async function textOf(of: DumpedFeature): Promise<string> {
-    if (of === 'dns') return await (await programs.dns(node)).dumpZone({})
-    const agent = await programs.agent(node)
+    if (of === 'dns') return await (await programs.dns(parseNodeName(node))).dumpZone({})
+    const agent = await programs.agent(parseNodeName(node))
     switch (of) {
       case 'proxy': return await agent.dumpProxy({})
       case 'policy': return await agent.dumpPolicy({})

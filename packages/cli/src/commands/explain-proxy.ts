@@ -1,4 +1,4 @@
-import { podResource } from '@weft/api'
+import { type NodeName, parseNodeName, podResource } from '@weft/api'
 import type { ClusterOptions } from '@weft/checks'
 import { formatIp, parseIp } from '@weft/ip'
 import type { KubeClient } from '@weft/kube'
@@ -17,7 +17,7 @@ export async function explainProxy(to: string, { from, protocol, node, ...option
   if (elsewhere !== undefined) return elsewhere
   await using programs = await openPrograms(options)
   const client = await clientOf(programs.kube, from, to.startsWith('[') ? 6 : 4)
-  const asked = node ?? client.node ?? (await programs.nodes())[0]
+  const asked = (node === undefined ? undefined : parseNodeName(node)) ?? client.node ?? (await programs.nodes())[0]
   if (asked === undefined) throw new Error(`Cannot explain "${to}" from "${from}": the cluster has no nodes`)
   process.stdout.write(`on node ${asked}: `)
   process.stdout.write(await (await programs.agent(asked)).explainProxy({ to, protocol, from: client.ip }))
@@ -25,7 +25,7 @@ export async function explainProxy(to: string, { from, protocol, node, ...option
 }
 
 /** A pod's address of that family and its node; an address alone; nothing for the node itself. */
-async function clientOf(kube: KubeClient, from: string, family: 4 | 6): Promise<{ readonly ip?: string, readonly node?: string | undefined }> {
+async function clientOf(kube: KubeClient, from: string, family: 4 | 6): Promise<{ readonly ip?: string, readonly node?: NodeName | undefined }> {
   if (from === 'node') return {}
   if (!from.includes('/')) return { ip: formatIp(parseIp(from)) }
   const [namespace, name] = from.split('/')

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import type { PolicyExplanation } from '@weft/api'
+import type { NodeName, PolicyExplanation } from '@weft/api'
 import type { ClusterOptions } from '@weft/checks'
 import { type ClusterPrograms, openPrograms } from '../cluster-programs.ts'
 import { enter } from '../enter.ts'
@@ -19,7 +19,7 @@ export async function explain({ from, to, protocol, port, family, json, ...optio
   const elsewhere = await enter(options)
   if (elsewhere !== undefined) return elsewhere
   await using programs = await openPrograms(options)
-  const ask = async (node: string): Promise<PolicyExplanation> => await (await programs.agent(node)).explainPolicy({ from, to, protocol, port, family })
+  const ask = async (node: NodeName): Promise<PolicyExplanation> => await (await programs.agent(node)).explainPolicy({ from, to, protocol, port, family })
   const first = await ask(await anyNode(programs))
   // The kernels that filter either end, each told by its own agent.
   const nodes = new Set([first.from.node, first.to.node].filter((node) => node !== undefined))
@@ -41,7 +41,7 @@ export async function matrix({ namespaces, svg, protocol, port, family, json, ..
 }
 
 /** Every agent knows all policies and pods. */
-async function anyNode(programs: ClusterPrograms): Promise<string> {
+async function anyNode(programs: ClusterPrograms): Promise<NodeName> {
   const [node] = await programs.nodes()
   if (node === undefined) throw new Error('Cannot explain policies: the cluster has no node')
   return node

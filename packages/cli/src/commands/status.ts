@@ -15,7 +15,7 @@ export async function status({ json }: { readonly json: boolean }): Promise<numb
   await using cluster = await sandboxCluster(sandboxDir)
   const pods = (await cluster.kube.request<{ items: unknown[] }>('GET', podResource.path)).items.map(podResource.trim)
   if (json) {
-    process.stdout.write(`${JSON.stringify({ state: 'running', ready, server, kubeconfig, nodes, programs, pods: pods.map(({ namespace, name, nodeName, ips, ready }) => ({ namespace, name, node: nodeName, ips: ips.map(formatIp), ready })) })}\n`)
+    process.stdout.write(`${JSON.stringify({ state: 'running', ready, server, kubeconfig, nodes, programs, pods: pods.map(({ namespace, name, nodeName, ips, ready }) => ({ namespace, name, node: nodeName ?? '', ips: ips.map(formatIp), ready })) })}\n`)
     return ready ? 0 : 1
   }
   const running = (list: typeof programs): string => list.map(({ name, pid, restarts, lastEnd }) => `${name.split(' ', 1)[0]} ${pid === undefined ? `down (${lastEnd ?? 'starting'})` : `pid ${pid}`}${restarts > 0 ? `, ${restarts} restarts` : ''}`).join('; ')
@@ -23,7 +23,7 @@ export async function status({ json }: { readonly json: boolean }): Promise<numb
     formatTable(['node', '', 'segment', 'addresses', 'pods', 'programs'], nodes.map((node) => [node.name, ok(node.ready), node.segment, node.addresses.join(' '), String(node.pods), running(node.programs)])),
     ...nodes.filter((node) => !node.ready).map((node) => `${node.name}: ${node.reason}`),
     '',
-    formatTable(['namespace', 'pod', '', 'node', 'addresses'], pods.map((pod) => [pod.namespace, pod.name, pod.ready ? ok(true) : 'not ready', pod.nodeName, pod.ips.map(formatIp).join(' ')])),
+    formatTable(['namespace', 'pod', '', 'node', 'addresses'], pods.map((pod) => [pod.namespace, pod.name, pod.ready ? ok(true) : 'not ready', pod.nodeName ?? '', pod.ips.map(formatIp).join(' ')])),
     '',
     running(programs),
     `API server ${server}, kubeconfig ${kubeconfig}`,

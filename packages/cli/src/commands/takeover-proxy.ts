@@ -1,3 +1,4 @@
+import { parseNodeName } from '@weft/api'
 import type { ClusterOptions } from '@weft/checks'
 import { openPrograms } from '../cluster-programs.ts'
 import { enter } from '../enter.ts'
@@ -7,7 +8,7 @@ export async function takeoverProxy({ node, dryRun, ...options }: ClusterOptions
   const elsewhere = await enter(options)
   if (elsewhere !== undefined) return elsewhere
   await using programs = await openPrograms(options)
-  const agent = await programs.agent(node)
+  const agent = await programs.agent(parseNodeName(node))
   process.stdout.write(dryRun ? await agent.proxyLeftovers({}) : await agent.takeOverProxy({}))
   return 0
 }

@@ -1,10 +1,10 @@
-import type { PolicyExplanation } from '@weft/api'
+import { parseNodeName, type PolicyExplanation } from '@weft/api'
 import { describe, expect, test } from 'vitest'
 import { differs, formatExplanation } from './format-explanation.ts'
 
 const told: PolicyExplanation = {
-  teller: 'n1', allowed: false, traffic: 'TCP 80',
-  from: { ip: '10.244.1.2', words: 'pod shop/web', node: 'n1' },
+  teller: parseNodeName('n1'), allowed: false, traffic: 'TCP 80',
+  from: { ip: '10.244.1.2', words: 'pod shop/web', node: parseNodeName('n1') },
   to: { ip: '203.0.113.9', words: '203.0.113.9, no pod and no node', node: undefined },
   sides: [
     { direction: 'egress', allowed: false, words: 'closed: NetworkPolicy shop/out select it, and no rule of theirs matches', rules: [
@@ -39,7 +39,7 @@ by the kernel of n1: open, which is NOT what the policies say of the pods there:
   })
 
   test('both nodes, as they are asked; a kernel that has no say is left out', () => {
-    const far: PolicyExplanation = { ...told, teller: 'n2', kernel: { allowed: false, wanted: false, strange: [], lines: [] } }
+    const far: PolicyExplanation = { ...told, teller: parseNodeName('n2'), kernel: { allowed: false, wanted: false, strange: [], lines: [] } }
     const text = formatExplanation([{ ...told, kernel: undefined }, far])
     expect(text).toContain('by the kernel of n2: closed, as the policies say of the pods there')
     expect(text).not.toContain('kernel of n1')

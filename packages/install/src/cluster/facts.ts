@@ -1,4 +1,4 @@
-import { endpointSliceResource, nodeResource } from '@weft/api'
+import { endpointSliceResource, type NodeName, nodeResource } from '@weft/api'
 import { formatIp } from '@weft/ip'
 import { getObject, isForbidden, isNotFound, type KubeConnection, listObjects } from '@weft/kube'
 
@@ -7,7 +7,7 @@ export interface ClusterFacts {
   readonly version: string
   /** `kind`, `k3s`, `kubeadm`, a cloud's name, or `kubernetes`. */
   readonly distribution: string
-  readonly nodes: readonly string[]
+  readonly nodes: readonly NodeName[]
   /** Families of what pods get, IPv4 first. */
   readonly families: readonly (4 | 6)[]
   /** Whether every node has ranges for its pods; else Weft gives addresses out of pools. */
@@ -87,7 +87,7 @@ async function serviceCidrsOf(kube: KubeConnection): Promise<readonly string[]> 
 }
 
 /** What a kubelet tells its pods; where it may not be asked, what nearly every cluster has. A Service that is there keeps its addresses. */
-async function kubeletDns(kube: KubeConnection, node: string | undefined): Promise<ClusterFacts['dns']> {
+async function kubeletDns(kube: KubeConnection, node: NodeName | undefined): Promise<ClusterFacts['dns']> {
   const service = await getObject<{ readonly spec: { readonly clusterIPs: readonly string[] } }>(kube, '/api/v1/namespaces/kube-system/services/kube-dns').catch(() => undefined)
   const usual = { addresses: service?.spec.clusterIPs ?? ['10.96.0.10'], zone: 'cluster.local' }
   if (node === undefined) return usual

@@ -85,7 +85,7 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
     if (subjects.length === 0) return open('no pod')
     const peers = pods.at(other)
     if (peers.length === 1 && subjects.length === 1 && peers[0] === subjects[0]) return open('same pod', subjects[0])
-    if (direction === 'ingress' && subjects.every(({ nodeName }) => nodes.get(nodeName)?.addresses.some((ip) => equalIp(ip, other)) === true)) return open('own node', subjects[0])
+    if (direction === 'ingress' && subjects.every(({ nodeName }) => nodeName !== undefined && nodes.get(nodeName)?.addresses.some((ip) => equalIp(ip, other)) === true)) return open('own node', subjects[0])
     const server = direction === 'ingress' ? subjects : peers
     const asDns = direction === 'egress' ? dnsReadings(cluster.dns, packet) : []
     const readings = [

@@ -1,4 +1,4 @@
-import { type ExplainedKernel, type ExplainedLine, type ExplainedSide, type Namespace, type Node, type Pod, type PolicyExplanation } from '@weft/api'
+import { type ExplainedKernel, type ExplainedLine, type ExplainedSide, type Namespace, type Node, type NodeName, type Pod, type PolicyExplanation } from '@weft/api'
 import { formatIp } from '@weft/ip'
 import { formatRule, recogniseRules, type Table, type TableState, type Trace, type TracePacket, traceTables } from '@weft/nftables'
 import { createEvaluator, type Judgement, type Packet, type PolicyCluster, type Verdict } from '../evaluator/index.ts'
@@ -7,7 +7,7 @@ import { endsOf, formatTraffic, type PolicyQuestion } from './question.ts'
 
 /** What an explanation is made of. */
 export interface ExplainContext {
-  readonly nodeName: string
+  readonly nodeName: NodeName
   readonly cluster: PolicyCluster & { readonly pods: readonly Pod[], readonly namespaces: readonly Namespace[], readonly nodes: readonly Node[] }
   /** The table as it should be: rules that are read back are told by it. */
   readonly wanted: Table

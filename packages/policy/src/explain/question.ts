@@ -1,4 +1,4 @@
-import { type ConnectionQuestion, type Namespace, type Node, objectKey, type Pod, type Protocol, protocols, type TrafficQuestion } from '@weft/api'
+import { type ConnectionQuestion, type Namespace, type Node, type NodeName, objectKey, type Pod, type Protocol, protocols, type TrafficQuestion } from '@weft/api'
 import { formatIp, type IpAddress, parseIp, parsePort } from '@weft/ip'
 
 /** Traffic somebody wonders about. */
@@ -20,7 +20,7 @@ export interface PolicyQuestion extends Traffic {
 export interface QuestionEnd {
   readonly ip: IpAddress
   readonly words: string
-  readonly node: string | undefined
+  readonly node: NodeName | undefined
 }
 
 /** e.g. `TCP 80`, `ICMP`. */
@@ -68,7 +68,7 @@ export function endsOf({ from, to, family }: PolicyQuestion, cluster: { readonly
 
 function endsNamed(text: string, { pods, nodes, namespaces }: Parameters<typeof endsOf>[1]): readonly QuestionEnd[] {
   const node = nodes.find(({ name }) => name === text)
-  if (node !== undefined) return node.addresses.map((ip) => ({ ip, words: `node ${text}`, node: text }))
+  if (node !== undefined) return node.addresses.map((ip) => ({ ip, words: `node ${text}`, node: node.name }))
   if (text.includes(':') || /^[\d.]+$/.test(text)) return [endAt(parseIp(text), { pods, nodes })]
   const key = text.includes('/') ? text : `default/${text}`
   const pod = pods.find((each) => objectKey(each) === key)
