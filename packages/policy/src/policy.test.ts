@@ -68,7 +68,7 @@ describe('cover()', () => {
       await using running = runPolicy({ stores, nft, catchUp: async (of) => {
         asked.push(of)
         await came.promise
-        return '75'
+        return asked.length === 1 ? '75' : '80'
       } })
       await running.settled()
       let isCovered = false
@@ -86,6 +86,21 @@ describe('cover()', () => {
         await running.policy.cover(attachment(`x/${name}`, [`10.244.1.1${resourceVersion}`]), running.signal)
       }
       expect(asked).toEqual(['x', 'x'])
+    })
+
+    test('P4: asks when the watch tells of the pod, so its runtime need not wait; later versions of the pod are of no account', async () => {
+      const asked: string[] = []
+      await using running = runPolicy({ stores: storesOf([namespace('x')]), nft: new FakeNft(), catchUp: async (of) => {
+        asked.push(of)
+        return '71'
+      } })
+      await running.settled()
+      running.stores.pods.put(toPod(young))
+      await running.settled()
+      expect(asked).toEqual(['x'])
+      running.stores.pods.put(toPod({ ...young, metadata: { ...young.metadata, resourceVersion: '99' } }))
+      await running.policy.cover(attachment('x/a', [a]), running.signal)
+      expect(asked).toEqual(['x'])
     })
 
     test('P4: fails, to be tried again, when nobody can tell; a pod that is known for long asks nobody', async () => {

@@ -101,6 +101,8 @@ export function createPolicy(deps: PolicyDeps): Policy {
   const metrics = policyMetrics(registry, countRulesByThemselves)
   const state = new PolicyState({ log: deps.packetLog === undefined ? undefined : { group: logGroups.policy, perSecond: config.logRate }, closesRanges, rulesAtMost: config.maxRules, onCut: (policy, message) => tellRefused(policy, [message]) })
   const attached = new AttachedPods()
+  /** Of {@link Policy.run}. */
+  let running: AbortSignal | undefined
   const lag = new WatchLag({ catchUp: deps.catchUp, clock, lagMs: config.watchLag })
   /** The kernel has to be read and compared: at the start, after an error, after a foreign edit. */
   let compare = true
@@ -175,7 +177,8 @@ export function createPolicy(deps: PolicyDeps): Policy {
   /** Everything a pod is to us, from what the API and this node say of it now. */
   function setPod(key: string): void {
     const pod = pods.get(key)
-    if (pod === undefined || pod.nodeName === nodeName) lag.see(key, pod)
+    if (pod === undefined) lag.forget(key)
+    else if (pod.nodeName === nodeName) lag.see(pod, comparedAt === Number.NEGATIVE_INFINITY ? undefined : running)
     if (pod !== undefined) attached.see(key, pod)
     const own = attached.of(key)
     for (const { key: target, attachment, pod: known } of own) state.setTarget(target, watchTarget(attachment, known))
@@ -324,6 +327,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     async run(signal) {
       // Before there is a rule that logs.
       const packets = await openLog(signal)
+      running = signal
       const end = follow(signal)
       await Promise.all([reconciler.run(signal), flows.run(signal), forgetNames(signal), ...(packets === undefined ? [] : [writeLog(packets)])])
       end()

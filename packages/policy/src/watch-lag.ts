@@ -17,8 +17,8 @@ interface WatchLagDeps {
 /** Watches of different kinds do not wait for each other: what one of them has not told yet is asked for, where it would open a pod. */
 export class WatchLag {
   readonly #deps: WatchLagDeps
-  /** When the API first told of each pod of this node, by key. */
-  readonly #firstSeen = new Map<string, number>()
+  /** When the API first told of each pod of this node, and which version, by key. */
+  readonly #firstSeen = new Map<string, { readonly uid: string, readonly at: number, readonly version: string }>()
   /** The last answer about each namespace: to which version what is known of its policies is complete. */
   readonly #answers = new Map<string, Promise<string>>()
   /** Keys of policies that are gone, by namespace, while it is asked whether that goes too. */
@@ -28,10 +28,20 @@ export class WatchLag {
     this.#deps = deps
   }
 
-  /** @param pod Of this node; undefined when it is gone. */
-  see(key: string, pod: Pod | undefined): void {
-    if (pod === undefined) this.#firstSeen.delete(key)
-    else if (!this.#firstSeen.has(key)) this.#firstSeen.set(key, this.#deps.clock.now())
+  /**
+   * A pod of this node has come or changed. What its start will wait for is asked for now: until its runtime calls, the answer is here.
+   *
+   * @param signal Absent: it is there since before this process, and will not start.
+   */
+  see(pod: Pod, signal: AbortSignal | undefined): void {
+    const key = objectKey(pod)
+    if (this.#firstSeen.get(key)?.uid === pod.uid) return
+    this.#firstSeen.set(key, { uid: pod.uid, at: this.#deps.clock.now(), version: pod.resourceVersion })
+    if (signal !== undefined && pod.ips.length === 0 && !pod.hostNetwork) void this.#ask(pod, signal).catch(() => undefined)
+  }
+
+  forget(key: string): void {
+    this.#firstSeen.delete(key)
   }
 
   /** Nothing is known of a namespace that is gone. */
@@ -45,19 +55,24 @@ export class WatchLag {
    * @throws {PolicyError} `ERR_POLICY_BEHIND`.
    */
   async awaitOlderPolicies(pod: Pod, signal: AbortSignal): Promise<void> {
-    const { namespace, resourceVersion } = pod
-    const { catchUp, clock, lagMs } = this.#deps
-    const seen = this.#firstSeen.get(objectKey(pod))
-    if (catchUp === undefined || resourceVersion === '' || (seen !== undefined && clock.now() - seen >= lagMs)) return
-    const known = await this.#answers.get(namespace)?.catch(() => undefined)
-    if (known !== undefined && [0, 1].includes(compareResourceVersions(known, resourceVersion) ?? -1)) return
     try {
-      const asked = catchUp(namespace, signal)
-      this.#answers.set(namespace, asked)
-      await asked
+      await this.#ask(pod, signal)
     } catch (error) {
       throw new PolicyError('ERR_POLICY_BEHIND', `Cannot cover pod "${objectKey(pod)}": it is not sure that all policies older than it are known, wanted an answer of the API server`, { cause: error })
     }
+  }
+
+  /** Later versions of a pod are none of who created it: the first that was seen here decides what is older. */
+  async #ask(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { catchUp, clock, lagMs } = this.#deps
+    const seen = this.#firstSeen.get(objectKey(pod))
+    const version = seen?.version ?? pod.resourceVersion
+    if (catchUp === undefined || version === '' || (seen !== undefined && clock.now() - seen.at >= lagMs)) return
+    const known = await this.#answers.get(pod.namespace)?.catch(() => undefined)
+    if (known !== undefined && [0, 1].includes(compareResourceVersions(known, version) ?? -1)) return
+    const asked = catchUp(pod.namespace, signal)
+    this.#answers.set(pod.namespace, asked)
+    await asked
   }
 
   /**
