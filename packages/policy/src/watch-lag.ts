@@ -68,8 +68,12 @@ export class WatchLag {
     const seen = this.#firstSeen.get(objectKey(pod))
     const version = seen?.version ?? pod.resourceVersion
     if (catchUp === undefined || version === '' || (seen !== undefined && clock.now() - seen.at >= lagMs)) return
-    const known = await this.#answers.get(pod.namespace)?.catch(() => undefined)
-    if (known !== undefined && [0, 1].includes(compareResourceVersions(known, version) ?? -1)) return
+    for (let last: Promise<string> | undefined, next = this.#answers.get(pod.namespace); next !== last; next = this.#answers.get(pod.namespace)) {
+      last = next
+      const known = await last?.catch(() => undefined)
+      if (known !== undefined && [0, 1].includes(compareResourceVersions(known, version) ?? -1)) return
+      // Somebody else may have asked anew meanwhile.
+    }
     const asked = catchUp(pod.namespace, signal)
     this.#answers.set(pod.namespace, asked)
     await asked
