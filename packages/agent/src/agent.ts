@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { type AdminAnswers, type AgentCalls, dnsPort, ipBlockResource, type NodeName, programStatus, tables } from '@weft/api'
+import { type AdminAnswers, type AgentCalls, dnsPort, ipBlockResource, isSamePod, type NodeName, programStatus, tables } from '@weft/api'
 import { createCni, installNetwork, installPlugin, type NodeAddresses, type NodePort, type PodsPort } from '@weft/cni'
 import { type Clock, createRegistry, type Logger, type Readiness, type Registry } from '@weft/daemon'
 import { createIpam } from '@weft/ipam'
@@ -156,7 +156,7 @@ function podsOf({ pods }: Stores, nodeName: NodeName): PodsPort {
     has({ namespace, name, uid }) {
       if (!pods.hasSynced) return undefined
       const pod = pods.get(`${namespace}/${name}`)
-      return pod !== undefined && pod.nodeName === nodeName && (uid === '' || pod.uid === uid)
+      return pod !== undefined && pod.nodeName === nodeName && isSamePod(pod, uid)
     },
     byAddress: (ip) => [...pods.values()].find((pod) => pod.nodeName === nodeName && !pod.hostNetwork && pod.ips.some(({ family, bits }) => family === ip.family && bits === ip.bits)),
   }

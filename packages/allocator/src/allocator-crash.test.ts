@@ -91,7 +91,7 @@ describe('Allocator', () => {
         } else {
           const used = new Set(model.values())
           const next = order.keys().map((index) => (cursor + 1 + index) % order.length).find((index) => !used.has(order[index]!))
-          const given = await allocator.allocate({ containerId: `c${id}`, ifname: 'eth0', pod: { namespace: '', name: '', uid: '' }, hostIfname: '', netns: '' })
+          const given = await allocator.allocate({ containerId: `c${id}`, ifname: 'eth0', pod: { namespace: '', name: '', uid: undefined }, hostIfname: '', netns: '' })
             .then(async ({ addresses, committed }) => {
               await committed
               return formatIp(addresses[0]!)

@@ -1,3 +1,4 @@
+import { parsePodUid } from '@weft/api'
 import { chmod, copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,7 +27,7 @@ async function open(...cidrs: readonly string[]): Promise<Allocator> {
 }
 
 function request(containerId: string, rest: Partial<AllocateRequest> = {}): AllocateRequest {
-  return { containerId, ifname: 'eth0', pod: { namespace: 'default', name: containerId, uid: 'u' }, hostIfname: `weft${containerId}`, netns: `/run/netns/${containerId}`, ...rest }
+  return { containerId, ifname: 'eth0', pod: { namespace: 'default', name: containerId, uid: parsePodUid('u') }, hostIfname: `weft${containerId}`, netns: `/run/netns/${containerId}`, ...rest }
 }
 
 async function allocate(allocator: Allocator, containerId: string, rest: Partial<AllocateRequest> = {}): Promise<string[]> {
@@ -201,7 +202,7 @@ describe('Allocator', () => {
 
   it('restore() takes over an attachment with the addresses it has', async () => {
     await using allocator = await open('10.1.2.0/28')
-    const record = { containerId: 'old', ifname: 'eth0', namespace: 'n', name: 'p', uid: 'u', hostIfname: 'weft1', ips: [parseIp('10.1.2.2')], state: 'attached' as const, netns: '/x', data: 'd' }
+    const record = { containerId: 'old', ifname: 'eth0', namespace: 'n', name: 'p', uid: parsePodUid('u'), hostIfname: 'weft1', ips: [parseIp('10.1.2.2')], state: 'attached' as const, netns: '/x', data: 'd' }
     await allocator.restore(record)
     expect(allocator.find(record)).toEqual(record)
     expect(await allocate(allocator, 'new')).toEqual(['10.1.2.3'])

@@ -12,6 +12,7 @@ import type { RangeSource } from './range-source.ts'
 import type { StoredAttachment } from './store-message.ts'
 import { AttachmentStore, type Store } from './store.ts'
 import { messageOf } from '@weft/daemon/message-of'
+import { podUidFrom } from '@weft/api'
 
 export interface AllocatorOptions {
   /** SQLite database of attachments. */
@@ -343,9 +344,9 @@ export class Allocator implements AsyncDisposable {
 }
 
 function toStored({ containerId, ifname, state, namespace, name, uid, netns, hostIfname, data, ips }: AttachmentRecord): StoredAttachment {
-  return { containerId, ifname, state, namespace, name, uid, netns, hostIfname, data, addresses: ips.map(formatIp) }
+  return { containerId, ifname, state, namespace, name, uid: uid ?? '', netns, hostIfname, data, addresses: ips.map(formatIp) }
 }
 
-function fromStored({ addresses, state, ...rest }: StoredAttachment): AttachmentRecord {
-  return { ...rest, state: attachmentStates.find((known) => known === state) ?? 'attached', ips: addresses.map(parseIp) }
+function fromStored({ addresses, state, uid, ...rest }: StoredAttachment): AttachmentRecord {
+  return { ...rest, uid: podUidFrom(uid), state: attachmentStates.find((known) => known === state) ?? 'attached', ips: addresses.map(parseIp) }
 }

@@ -1,4 +1,4 @@
-import type { Attachment } from '@weft/api'
+import type { Attachment, PodUid } from '@weft/api'
 import type { Family, IpAddress } from '@weft/ip'
 import type { RangeSet } from './range-set.ts'
 
@@ -28,7 +28,7 @@ export interface AttachmentRecord extends Attachment {
 }
 
 export interface AllocateRequest extends AttachmentKey {
-  readonly pod: { readonly namespace: string, readonly name: string, readonly uid: string }
+  readonly pod: { readonly namespace: string, readonly name: string, readonly uid: PodUid | undefined }
   readonly hostIfname: string
   readonly netns: string
   /** One address of each, in this order; default: those of `ranges`, then every other family the node has ranges for. */

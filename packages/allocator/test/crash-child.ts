@@ -3,6 +3,7 @@ import { createRegistry } from '@weft/daemon'
 import { silentLogger } from '@weft/daemon/testing'
 import { formatIp, parseCidr } from '@weft/ip'
 import { Allocator } from '../src/allocator.ts'
+import { parsePodUid } from '@weft/api'
 
 const [storePath = '', prefix = '', seed = ''] = process.argv.slice(2)
 let state = Number(seed)
@@ -17,7 +18,7 @@ const held = allocator.attachments().filter(({ state }) => state !== 'releasing'
 process.stdout.write('ready\n')
 
 async function allocate(containerId: string): Promise<void> {
-  const { addresses, committed } = await allocator.allocate({ containerId, ifname: 'eth0', pod: { namespace: 'n', name: 'p', uid: 'u' }, hostIfname: 'weft0', netns: '/x' })
+  const { addresses, committed } = await allocator.allocate({ containerId, ifname: 'eth0', pod: { namespace: 'n', name: 'p', uid: parsePodUid('u') }, hostIfname: 'weft0', netns: '/x' })
   await committed
   process.stdout.write(`+ ${containerId} ${addresses.map(formatIp).join(' ')}\n`)
   held.push(containerId)

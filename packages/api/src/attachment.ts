@@ -1,4 +1,5 @@
 import type { IpAddress } from '@weft/ip'
+import type { PodUid } from './pod-uid.ts'
 
 /** A pod interface that a node's agent has wired: what the CNI attachment store keeps and what policy is told about. */
 export interface Attachment {
@@ -7,8 +8,8 @@ export interface Attachment {
   readonly ifname: string
   readonly namespace: string
   readonly name: string
-  /** Empty when the runtime does not tell. */
-  readonly uid: string
+  /** Undefined when the runtime does not tell. */
+  readonly uid: PodUid | undefined
   /** Host end of the link. */
   readonly hostIfname: string
   /** One per family, the order of the CNI result. */

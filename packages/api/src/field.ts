@@ -1,6 +1,7 @@
 import { type Cidr, cidrFrom, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
 import { InvalidObjectError } from './invalid-object.ts'
 import { type NodeName, parseNodeName } from './node-name.ts'
+import { parsePodUid, type PodUid } from './pod-uid.ts'
 
 const noItems: readonly never[] = Object.freeze([])
 const noStrings: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>)
@@ -104,6 +105,10 @@ export class Field {
 
   optionalNodeName(): NodeName | undefined {
     return this.present && this.value !== '' ? this.nodeName() : undefined
+  }
+
+  podUid(): PodUid {
+    return this.#parse(parsePodUid)
   }
 
   booleanOr(fallback: boolean): boolean {

@@ -2,6 +2,7 @@ import type { IpAddress } from '@weft/ip'
 import type { NodeName } from './node-name.ts'
 import { type ObjectMeta, openObject } from './object-meta.ts'
 import type { ObjectResource } from './object-resource.ts'
+import { type PodUid, podUidFrom } from './pod-uid.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
 export interface ContainerPort {
@@ -13,8 +14,9 @@ export interface ContainerPort {
 
 /** A pod as the features need it. */
 export interface Pod extends ObjectMeta {
-  /** Uid the runtime knows a static pod by, its mirror in the API having another; empty for all other pods. */
-  readonly staticUid: string
+  readonly uid: PodUid
+  /** Uid the runtime knows a static pod by, its mirror in the API having another; undefined for all other pods. */
+  readonly staticUid: PodUid | undefined
   /** Undefined until scheduled. */
   readonly nodeName: NodeName | undefined
   readonly hostNetwork: boolean
@@ -41,7 +43,9 @@ export function toPod(object: unknown): Pod {
   const initSidecars = spec.get('initContainers').list().filter((container) => container.get('restartPolicy').value === 'Always')
   return {
     ...meta,
-    staticUid: root.get('metadata').get('annotations').get('kubernetes.io/config.mirror').stringOr(''),
+    uid: root.get('metadata').get('uid').podUid(),
+    // Anybody may write annotations: a pod that is refused for one would be out of the reach of policies that deny.
+    staticUid: podUidFrom(root.get('metadata').get('annotations').get('kubernetes.io/config.mirror').value),
     nodeName: spec.get('nodeName').optionalNodeName(),
     hostNetwork: spec.get('hostNetwork').booleanOr(false),
     finished: phase === 'Succeeded' || phase === 'Failed',
@@ -56,6 +60,11 @@ export function toPod(object: unknown): Pod {
     hostname: spec.get('hostname').stringOr(''),
     subdomain: spec.get('subdomain').stringOr(''),
   }
+}
+
+/** Whether a pod is the one that the runtime knows by this uid, and not a later one of the same name; the name alone counts where the runtime does not tell. */
+export function isSamePod(pod: Pick<Pod, 'uid' | 'staticUid'>, uid: PodUid | undefined): boolean {
+  return uid === undefined || pod.uid === uid || pod.staticUid === uid
 }
 
 /** What a reflector needs to keep a store of pods. */

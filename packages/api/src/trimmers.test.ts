@@ -46,7 +46,7 @@ describe('A1 trimmers keep what is used', () => {
     expect(toPod(withField(valid.pod, 'status.phase', 'Failed')).finished).toBe(true)
     // Not scheduled: no name may equal what has none.
     for (const none of ['', null]) expect(toPod(withField(valid.pod, 'spec.nodeName', none)).nodeName).toBeUndefined()
-    expect([pod.staticUid, toPod(withField(valid.pod, 'metadata.annotations', { 'kubernetes.io/config.mirror': 'of-the-file' })).staticUid]).toEqual(['', 'of-the-file'])
+    expect([pod.staticUid, toPod(withField(valid.pod, 'metadata.annotations', { 'kubernetes.io/config.mirror': 'of-the-file' })).staticUid]).toEqual([undefined, 'of-the-file'])
   })
   test('toNode()', () => {
     const node = toNode(valid.node)
@@ -91,6 +91,8 @@ describe('A2 trimmers refuse, with the object and the field named', () => {
     ['pod', 'spec.hostNetwork', 'false', 'is not a boolean'],
     ['pod', 'spec.containers', [{ ports: [{ containerPort: 0 }] }], 'wanted an integer from 1 to 65535'],
     ['node', 'metadata.name', 'N1', 'metadata.name is "N1"'],
+    ['pod', 'metadata.uid', undefined, 'metadata.uid is missing'],
+    ['pod', 'metadata.uid', '', 'metadata.uid is ""'],
     ['pod', 'spec.nodeName', 'n1/x', 'spec.nodeName is "n1/x"'],
     ['slice', 'endpoints', [{ addresses: ['10.0.0.1'], nodeName: 'n 1' }], 'endpoints[0].nodeName'],
     ['slice', 'endpoints', [{ addresses: ['10.0.0.1'], hints: { forNodes: [{ name: '' }] } }], 'endpoints[0].hints.forNodes[0].name'],

@@ -188,6 +188,14 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 104 }])
   })
 
+  it('ADD with a K8S_POD_UID that is none is refused and reserves nothing; without one the runtime does not tell', async () => {
+    const { exitCode, stdout } = await node.call('ADD', { containerId: 'a', netns: (await pod()).path, args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=a;K8S_POD_UID=u a' })
+    expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 4, msg: expect.stringContaining('K8S_POD_UID') as string }])
+    expect(node.cni.attachments()).toEqual([])
+    await add('b', { args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=b;K8S_POD_UID=' })
+    expect(node.cni.attachments().map(({ name, uid }) => [name, uid])).toEqual([['b', undefined]])
+  })
+
   it('CNI-17, CNI-33, IPAM-8, IPAM-10 capabilities ipRanges, ips, mac and dns and an annotation decide what a pod gets, in the order asked for', async () => {
     const ranges = await add('r', { config: { runtimeConfig: { ipRanges: [[{ subnet: 'fd00:9::/64' }], [{ subnet: '192.0.2.0/24', rangeStart: '192.0.2.50' }]], dns: { servers: ['10.0.0.10'], searches: ['a.example'], options: ['ndots:5'] }, mac: '02:00:00:00:00:77', aliases: ['web'] } } })
     expect(ranges.result).toMatchObject({

@@ -2,7 +2,7 @@
  * What wiring a pod needs from the rest of the agent. The assembly connects these; cni knows no other feature.
  */
 import type { RangeSet } from '@weft/allocator'
-import type { Attachment } from '@weft/api'
+import type { Attachment, PodUid } from '@weft/api'
 import type { IpAddress, Ipv4, Ipv6 } from '@weft/ip'
 
 export interface AttachmentKey {
@@ -20,7 +20,7 @@ export interface StoredAttachment extends Attachment {
 }
 
 export interface AddressRequest extends AttachmentKey {
-  readonly pod: { readonly namespace: string, readonly name: string, readonly uid: string }
+  readonly pod: { readonly namespace: string, readonly name: string, readonly uid: PodUid | undefined }
   readonly hostIfname: string
   readonly netns: string
   readonly requested?: readonly IpAddress[] | undefined

@@ -114,7 +114,7 @@ async function play(seed: number): Promise<void> {
   }
   expect(found, `seed ${seed}`).toEqual({ store: live, addresses: live.length, nodeLinks: live.map((id) => linkIdentity(id, 'eth0').hostIfname).toSorted(), podLinks: live, hostPorts: [] })
   // No leak: as many more can be given as there is room.
-  for (let left = 5 - live.length; left > 0; left -= 1) await (await node.allocator.allocate({ containerId: `rest${left}`, ifname: 'eth0', pod: { namespace: '', name: '', uid: '' }, hostIfname: '', netns: '' })).committed
+  for (let left = 5 - live.length; left > 0; left -= 1) await (await node.allocator.allocate({ containerId: `rest${left}`, ifname: 'eth0', pod: { namespace: '', name: '', uid: undefined }, hostIfname: '', netns: '' })).committed
   node.kill()
 }
 

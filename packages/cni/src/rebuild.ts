@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { routeProtocols } from '@weft/api'
+import { podUidFrom, routeProtocols } from '@weft/api'
 import type { Logger } from '@weft/daemon'
 import { firstIp, formatIp, type IpAddress, parseMac } from '@weft/ip'
 import type { RouteSocket } from '@weft/netlink'
@@ -50,12 +50,12 @@ export async function findAttachments({ route, cachePath, pods, logger }: Rebuil
     const cached = known.get(link.name)
     const pod = ips.map((ip) => pods?.byAddress(ip)).find((found) => found !== undefined)
     const podMac = route.neighbours({ ifIndex: link.index }).find(({ state, mac }) => state === 'permanent' && mac !== undefined)?.mac ?? parseMac('00:00:00:00:00:00')
-    const identity = cached ?? { containerId: `unknown-${link.name}`, ifname: 'eth0', netns: '', namespace: '', name: '', uid: '', network: '', runtimeConfig: undefined }
+    const identity = cached ?? { containerId: `unknown-${link.name}`, ifname: 'eth0', netns: '', namespace: '', name: '', uid: undefined, network: '', runtimeConfig: undefined }
     const { portMappings, bandwidth } = readRuntimeConfig(identity, logger)
     logger.info({ link: link.name, container: identity.containerId, ips: ips.map(formatIp) }, 'attachment found again')
     return [{
       containerId: identity.containerId, ifname: identity.ifname, netns: identity.netns,
-      namespace: identity.namespace || (pod?.namespace ?? ''), name: identity.name || (pod?.name ?? ''), uid: identity.uid || (pod?.uid ?? ''),
+      namespace: identity.namespace || (pod?.namespace ?? ''), name: identity.name || (pod?.name ?? ''), uid: identity.uid ?? pod?.uid,
       hostIfname: link.name, ips, state: 'attached' as const, data: formatData({ network: identity.network, podMac, portMappings, bandwidth, mtu: link.mtu }),
     }]
   })
@@ -81,7 +81,7 @@ async function readCache(folder: string, logger: Logger): Promise<ReadonlyMap<st
       const network: unknown = (JSON.parse(Buffer.from(config, 'base64').toString()) as Readonly<Record<string, unknown>>)['name']
       known.set(linkIdentity(containerId, ifName).hostIfname, {
         containerId, ifname: ifName, netns, network: typeof network === 'string' ? network : '', runtimeConfig: capabilityArgs ?? undefined,
-        namespace: args.get('K8S_POD_NAMESPACE') ?? '', name: args.get('K8S_POD_NAME') ?? '', uid: args.get('K8S_POD_UID') ?? '',
+        namespace: args.get('K8S_POD_NAMESPACE') ?? '', name: args.get('K8S_POD_NAME') ?? '', uid: podUidFrom(args.get('K8S_POD_UID')),
       })
     } catch (error) {
       logger.debug({ file: name, error: messageOf(error) }, 'file of the runtime\'s cache passed over')

@@ -7,6 +7,7 @@ import { createRegistry } from '@weft/daemon'
 import { type BenchCase, median } from '@weft/daemon/bench'
 import { silentLogger } from '@weft/daemon/testing'
 import { parseCidr } from '@weft/ip'
+import { parsePodUid } from '@weft/api'
 
 const perGroup = 1000
 const groups = 12
@@ -27,7 +28,7 @@ function keys(prefix: string, count: number): readonly AttachmentKey[] {
 }
 
 function request(key: AttachmentKey): Parameters<Allocator['allocate']>[0] {
-  return { ...key, pod: { namespace: 'default', name: key.containerId, uid: 'u' }, hostIfname: 'weft0', netns: '/run/netns/x' }
+  return { ...key, pod: { namespace: 'default', name: key.containerId, uid: parsePodUid('u') }, hostIfname: 'weft0', netns: '/run/netns/x' }
 }
 
 async function allocateAll(allocator: Allocator, list: readonly AttachmentKey[]): Promise<void> {

@@ -91,7 +91,7 @@ async function withIpam(mode: 'auto' | 'blocks' | 'node-cidr', parts: { readonly
   }
 }
 
-const request = (containerId: string) => ({ containerId, ifname: 'eth0', pod: { namespace: '', name: '', uid: '' }, hostIfname: '', netns: '' })
+const request = (containerId: string) => ({ containerId, ifname: 'eth0', pod: { namespace: '', name: '', uid: undefined }, hostIfname: '', netns: '' })
 
 async function runController(parts: { readonly kube: MemoryClient, readonly nodes?: readonly Node[], readonly pools?: readonly IpPool[], readonly blocks?: readonly IpBlock[], readonly onRefused?: OnRefused }, advanceMs: readonly number[]): Promise<void> {
   const clock = new ManualClock()

@@ -1,4 +1,4 @@
-import { type Attachment, objectKey, type Pod } from '@weft/api'
+import { type Attachment, isSamePod, objectKey, type Pod } from '@weft/api'
 
 /** An attachment of this node and the pod it was made for. */
 export interface AttachedPod {
@@ -36,15 +36,10 @@ export class AttachedPods {
 
   /** The API's present view of a pod: attachments of that very pod take it over. */
   see(podKey: string, pod: Pod): void {
-    for (const held of this.of(podKey)) if (isSamePod(pod, held.attachment)) this.#all.set(held.key, { ...held, pod })
+    for (const held of this.of(podKey)) if (isSamePod(pod, held.attachment.uid)) this.#all.set(held.key, { ...held, pod })
   }
 }
 
 export function attachmentKey({ containerId, ifname }: Pick<Attachment, 'containerId' | 'ifname'>): string {
   return `${containerId}/${ifname}`
-}
-
-/** Whether the API's pod is the one an attachment was made for, and not a later one of the same name. */
-export function isSamePod(pod: Pod, { uid }: Attachment): boolean {
-  return uid === '' || pod.uid === '' || pod.uid === uid || (pod.staticUid !== '' && pod.staticUid === uid)
 }

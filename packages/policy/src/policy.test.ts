@@ -1,4 +1,4 @@
-import { ctMarks, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { ctMarks, parsePodUid, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
 import { baseChain, diffTable, eq, formatTable, NftError, notrack, rule, table, udp } from '@weft/nftables'
 import { FakeNft, type Trace } from '@weft/nftables/testing'
@@ -44,7 +44,7 @@ describe('cover()', () => {
   test('P4: knows a static pod by its mirror, whose uid is another', async () => {
     const nft = new FakeNft()
     await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { uid: 'mirror', staticUid: 'of-the-file' }), denyAll]), nft })
-    await running.policy.cover(attachment('x/a', [a], { uid: 'of-the-file' }), running.signal)
+    await running.policy.cover(attachment('x/a', [a], { uid: parsePodUid('of-the-file') }), running.signal)
     expect(reach(nft, client, a)).toBe('drop')
   })
 

@@ -1,10 +1,10 @@
-import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, logGroups, type Namespace, type NetworkPolicy, type Node, type NodeName, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
+import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, isSamePod, logGroups, type Namespace, type NetworkPolicy, type Node, type NodeName, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { countRules, diffTable, formatTable, type Nft, NftError, partsOf, type Table, type Transaction } from '@weft/nftables'
-import { AttachedPods, attachmentKey, isSamePod } from './attached-pods.ts'
+import { AttachedPods, attachmentKey } from './attached-pods.ts'
 import type { PolicyConfig } from './config.ts'
 import { createEvaluator } from './evaluator/index.ts'
 import { type ExplainContext, explainPolicy } from './explain/explain.ts'
@@ -182,7 +182,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     if (pod !== undefined) attached.see(key, pod)
     const own = attached.of(key)
     for (const { key: target, attachment, pod: known } of own) state.setTarget(target, watchTarget(attachment, known))
-    const wired = pod === undefined ? [] : own.filter(({ attachment }) => isSamePod(pod, attachment)).flatMap(({ attachment }) => attachment.ips)
+    const wired = pod === undefined ? [] : own.filter(({ attachment }) => isSamePod(pod, attachment.uid)).flatMap(({ attachment }) => attachment.ips)
     const peer = pod === undefined ? undefined : watchPeer(pod, wired)
     state.setPeer(key, peer)
     if (podsOfNode !== undefined) state.setTarget(`pod ${key}`, pod?.nodeName === podsOfNode && peer !== undefined ? watchTarget(pod, pod) : undefined)
@@ -297,9 +297,9 @@ export function createPolicy(deps: PolicyDeps): Policy {
   async function podOf(attachment: Attachment, signal: AbortSignal): Promise<Pod> {
     const key = objectKey(attachment)
     const known = pods.get(key)
-    if (known !== undefined && isSamePod(known, attachment)) return known
+    if (known !== undefined && isSamePod(known, attachment.uid)) return known
     const found = Promise.withResolvers<Pod>()
-    const end = pods.subscribe(({ key: changed, new: pod }) => { if (changed === key && pod !== undefined && isSamePod(pod, attachment)) found.resolve(pod) })
+    const end = pods.subscribe(({ key: changed, new: pod }) => { if (changed === key && pod !== undefined && isSamePod(pod, attachment.uid)) found.resolve(pod) })
     const onAbort = (): void => found.reject(new PolicyError('ERR_POLICY_POD_UNKNOWN', `Cannot cover pod "${key}": the API server has not told of it in time, its labels are wanted`, { cause: signal.reason }))
     signal.addEventListener('abort', onAbort, { once: true })
     if (signal.aborted) onAbort()

@@ -1,4 +1,4 @@
-import { type Attachment, clusterPolicyKey } from '@weft/api'
+import { type Attachment, clusterPolicyKey, parsePodUid, type PodUid } from '@weft/api'
 import { type Clock, createRegistry, type Logger, type Registry } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
@@ -88,7 +88,7 @@ export function kernelOf(state: PolicyState): FakeNft {
   return nft
 }
 
-export function attachment(key: string, ips: readonly string[], { uid = `pod-${key}`, containerId = `c-${key}` }: { readonly uid?: string, readonly containerId?: string } = {}): Attachment {
+export function attachment(key: string, ips: readonly string[], { uid = parsePodUid(`pod-${key}`), containerId = `c-${key}` }: { readonly uid?: PodUid, readonly containerId?: string } = {}): Attachment {
   const [namespace, name] = key.split('/') as [string, string]
   return { containerId, ifname: 'eth0', namespace, name, uid, hostIfname: 'weft0', ips: ips.map((ip) => parseIp(ip)) }
 }

@@ -1,4 +1,4 @@
-import type { Attachment } from '@weft/api'
+import { type Attachment, parsePodUid, type PodUid } from '@weft/api'
 import { formatIp, type IpAddress, parseMac } from '@weft/ip'
 import { CniError, type CniResult } from '@weft/plugin'
 import { linkIdentity } from '../link-name.ts'
@@ -26,7 +26,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
 
   const reservation = await reserve(context, request, plan, signal)
   const attachment: Attachment = {
-    containerId, ifname, namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '',
+    containerId, ifname, namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: podUidOf(args),
     hostIfname: identity.hostIfname, ips: reservation.addresses,
   }
   let covered: Promise<void> = Promise.resolve()
@@ -72,7 +72,7 @@ async function reserve({ ports }: VerbContext, { containerId, ifname, netns, arg
   try {
     return await ports.address.allocate({
       containerId, ifname, netns, hostIfname, requested, ranges: config.ranges,
-      pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
+      pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: podUidOf(args) },
       data: formatData({ network: base.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth, mtu }),
     }, { signal })
   } catch (error) {
@@ -84,6 +84,14 @@ async function reserve({ ports }: VerbContext, { containerId, ifname, netns, arg
 export function addressError(error: unknown): unknown {
   if (!(error instanceof Error) || !('retryable' in error)) return error
   return new CniError(error.retryable === true ? 'ERR_CNI_TRY_AGAIN' : 'ERR_CNI_ADDRESS', error.message, { cause: error })
+}
+
+function podUidOf({ K8S_POD_UID: text = '' }: PodRequest['args']): PodUid | undefined {
+  try {
+    return text === '' ? undefined : parsePodUid(text)
+  } catch (error) {
+    throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `Cannot use CNI_ARGS K8S_POD_UID "${text}": it is not the uid of a pod`, { cause: error })
+  }
 }
 
 function explicitMac({ args, config }: PodRequest): WirePlan['podMac'] | undefined {

@@ -1,3 +1,4 @@
+import { parsePodUid, type PodUid } from '@weft/api'
 import { readFile } from 'node:fs/promises'
 import { type Allocator, type AttachmentRecord, gatewayOf, IpamError, keyText, rangeContains, type RangeSet } from '@weft/allocator'
 import type { Logger } from '@weft/daemon'
@@ -36,7 +37,7 @@ export function ipamVerbs({ allocator, ranges: ownRanges, logger }: IpamVerbsDep
       try {
         const { addresses, committed } = await allocator.allocate({
           containerId, ifname, netns, hostIfname: '', requested, data: JSON.stringify({ network: base.name }),
-          pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: args.K8S_POD_UID ?? '' },
+          pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: podUidOf(args) },
           ranges: config.ranges, families: config.ranges.map(([range]) => range!.subnet.family),
         }, { signal })
         await committed
@@ -98,6 +99,14 @@ export function ipamVerbs({ allocator, ranges: ownRanges, logger }: IpamVerbsDep
 function networkOf({ data }: AttachmentRecord): string {
   const { network }: { readonly network: string } = JSON.parse(data)
   return network
+}
+
+function podUidOf({ K8S_POD_UID: text = '' }: Request['args']): PodUid | undefined {
+  try {
+    return text === '' ? undefined : parsePodUid(text)
+  } catch (error) {
+    throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `Cannot use CNI_ARGS K8S_POD_UID "${text}": it is not the uid of a pod`, { cause: error })
+  }
 }
 
 function readArgument(text: string): IpAddress {
