@@ -172,20 +172,11 @@ function readPeer(peer: Field, direction: RuleContext['direction']): readonly Po
     const [nodes, networks, domains] = [peer.get('nodes'), peer.get('networks'), peer.get('domainNames')]
     if (nodes.present) found.push([{ kind: 'nodes', nodes: readLabelSelector(nodes) }])
     if (networks.present) found.push(atLeastOne(networks).map((network) => ({ kind: 'ipBlock', cidr: network.cidr(), except: [] })))
-    if (domains.present) found.push(atLeastOne(domains).map((domain) => ({ kind: 'domain', name: readDomain(domain) })))
+    if (domains.present) found.push(atLeastOne(domains).map((domain) => ({ kind: 'domain', name: domain.domainPattern() })))
   }
   // None: a kind of peer of a later version. The API wants such a rule closed.
   if (found.length !== 1) throw peer.fail(found.length === 0 ? 'is of no known kind' : 'has several kinds at once, wanted one')
   return found[0]!
-}
-
-const label = '[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?'
-const domainPattern = new RegExp(String.raw`^(\*\.)?(${label}\.)+${label}$`)
-
-function readDomain(field: Field): string {
-  const name = field.name().toLowerCase().replace(/\.$/, '')
-  if (name.length > 253 || !domainPattern.test(name)) throw field.fail('is not a domain name, wanted labels with dots between, or such a name after "*."')
-  return name
 }
 
 /** A port by name is meant for every protocol in which a pod has it. */

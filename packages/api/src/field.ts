@@ -1,4 +1,5 @@
 import { type Cidr, cidrFrom, type IpAddress, isLinkLocal, isLoopback, isMulticast, isUnspecified, parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
+import { type DomainPattern, parseDomainPattern } from './domain-name.ts'
 import { InvalidObjectError } from './invalid-object.ts'
 import { type NodeName, parseNodeName } from './node-name.ts'
 import { parsePodUid, type PodUid } from './pod-uid.ts'
@@ -105,6 +106,10 @@ export class Field {
 
   optionalNodeName(): NodeName | undefined {
     return this.present && this.value !== '' ? this.nodeName() : undefined
+  }
+
+  domainPattern(): DomainPattern {
+    return this.#parse(parseDomainPattern)
   }
 
   podUid(): PodUid {

@@ -1,4 +1,5 @@
 import { type Cidr, cidrContains } from '@weft/ip'
+import type { DomainPattern } from './domain-name.ts'
 import type { Field } from './field.ts'
 import { type LabelSelector, readLabelSelector } from './label-selector.ts'
 import type { ObjectMeta } from './object-meta.ts'
@@ -14,8 +15,8 @@ export type PolicyPeer =
   | { readonly kind: 'pods', readonly namespaces: LabelSelector | undefined, readonly pods: LabelSelector | undefined }
   /** All addresses of the nodes with these labels. */
   | { readonly kind: 'nodes', readonly nodes: LabelSelector }
-  /** Addresses that DNS gave for a name, in lower case and without the last dot; `*.` at its start stands for one or more labels. */
-  | { readonly kind: 'domain', readonly name: string }
+  /** Addresses that DNS gave for such names. */
+  | { readonly kind: 'domain', readonly name: DomainPattern }
 
 export interface PolicyPort {
   readonly protocol: Protocol

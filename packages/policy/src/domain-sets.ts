@@ -1,3 +1,4 @@
+import type { DomainPattern, Fqdn } from '@weft/api'
 import { formatIp, type IpAddress } from '@weft/ip'
 import { domainSetName, families } from './names.ts'
 import { References } from './references.ts'
@@ -6,7 +7,7 @@ import { addressSet } from './table.ts'
 
 interface DomainSet {
   /** A name, or `*.` and the name that those it means end in. */
-  readonly domain: string
+  readonly domain: DomainPattern
   /** By text. */
   readonly learnt: Map<string, { readonly ip: IpAddress, until: number }>
 }
@@ -21,34 +22,33 @@ export class DomainSets {
   }
 
   /** What rules mean, as they write it. */
-  get wanted(): readonly string[] {
+  get wanted(): readonly DomainPattern[] {
     return [...this.#domains.values()].map(({ domain }) => domain)
   }
 
   /** What they stand for now. */
-  addresses(): ReadonlyMap<string, readonly IpAddress[]> {
+  addresses(): ReadonlyMap<DomainPattern, readonly IpAddress[]> {
     return new Map([...this.#domains.values()].map(({ domain, learnt }) => [domain, [...learnt.values()].map(({ ip }) => ip)]))
   }
 
-  acquire(domains: readonly string[]): void {
+  acquire(domains: readonly DomainPattern[]): void {
     for (const domain of domains) {
       if (!this.#domains.add(domain, { domain, learnt: new Map() })) continue
       for (const family of families) this.#draft.putSet(addressSet(domainSetName(family, domain), family, domain))
     }
   }
 
-  release(domains: readonly string[]): void {
+  release(domains: readonly DomainPattern[]): void {
     for (const domain of domains) if (this.#domains.remove(domain)) for (const family of families) this.#draft.dropSet(domainSetName(family, domain))
   }
 
   /**
    * A name has an address.
    *
-   * @param name In lower case, without the last dot.
    * @param until Time of the clock, in milliseconds; the latest that was told counts.
    * @returns Whether that is news to a rule.
    */
-  learn(name: string, ip: IpAddress, until: number): boolean {
+  learn(name: Fqdn, ip: IpAddress, until: number): boolean {
     const found = [...this.#domains.values()].filter(({ domain }) => isMeant(domain, name))
     return found.map((set) => this.#hold(set, ip, until)).includes(true)
   }
@@ -84,6 +84,6 @@ export class DomainSets {
 }
 
 /** `*.` stands for one label or more. */
-function isMeant(domain: string, name: string): boolean {
+function isMeant(domain: DomainPattern, name: Fqdn): boolean {
   return domain.startsWith('*.') ? name.length > domain.length - 1 && name.endsWith(domain.slice(1)) : name === domain
 }

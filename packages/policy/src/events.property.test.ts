@@ -1,4 +1,4 @@
-import { objectKey, toClusterNetworkPolicy, toNamespace, toNetworkPolicy, toNode, toPod } from '@weft/api'
+import { objectKey, parseFqdn, toClusterNetworkPolicy, toNamespace, toNetworkPolicy, toNode, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
 import { diffTable, formatTable } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
@@ -37,7 +37,7 @@ describe('createPolicy()', () => {
         if (pauses.includes(index)) await running.settled()
       }
       // A policy that is new asks for names that nobody has told it.
-      for (const [name, ips] of Object.entries(domainAnswers)) await running.policy.learn(name, ips.map((ip) => ({ ip: parseIp(ip), ttlSeconds: 1e6 })))
+      for (const [name, ips] of Object.entries(domainAnswers)) await running.policy.learn(parseFqdn(name), ips.map((ip) => ({ ip: parseIp(ip), ttlSeconds: 1e6 })))
       await running.settled()
       const want = stateOf([...final.values()]).table()
       expect(running.policy.dump()).toBe(formatTable(want))

@@ -1,3 +1,4 @@
+import type { DomainPattern } from '@weft/api'
 import { createHash } from 'node:crypto'
 
 export type Direction = 'ingress' | 'egress'
@@ -38,7 +39,7 @@ export const portSetName = (family: Family, id: string): string => `port${family
 export const networkSetName = (family: Family, id: string): string => `net${family}-${id}`
 export const networkPortsSetName = (family: Family, id: string): string => `net-ports${family}-${id}`
 export const nodeSetName = (family: Family, id: string): string => `node${family}-${id}`
-export const domainSetName = (family: Family, domain: string): string => `name${family}-${textHash(domain)}`
+export const domainSetName = (family: Family, domain: DomainPattern): string => `name${family}-${textHash(domain)}`
 /** Names in a text of nft that tell whose they are: chains of policies, and sets that are named by what some rules say. */
 export function ownNamesIn(text: string): readonly string[] {
   return text.match(/\b(?:policy-(?:in|eg)|net-ports[46]|net[46]|ports)-[0-9a-f]{24}\b/g) ?? []

@@ -1,4 +1,4 @@
-import { ctMarks, parsePodUid, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { ctMarks, parseFqdn, parsePodUid, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
 import { baseChain, diffTable, eq, formatTable, NftError, notrack, rule, table, udp } from '@weft/nftables'
 import { FakeNft, type Trace } from '@weft/nftables/testing'
@@ -582,9 +582,9 @@ describe('learn()', () => {
     await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
     await running.settled()
     expect([running.policy.domains().toSorted(), reach(nft, a, web)]).toEqual([['*.example.net', 'example.net'], 'drop'])
-    await running.policy.learn('other.net', answer)
+    await running.policy.learn(parseFqdn('other.net'), answer)
     expect(reach(nft, a, web)).toBe('drop')
-    await running.policy.learn('www.eu.example.net', answer)
+    await running.policy.learn(parseFqdn('www.eu.example.net'), answer)
     expect(reach(nft, a, web)).toBe('accept')
     await running.clock.advance(89_000)
     expect(reach(nft, a, web)).toBe('accept')
@@ -599,8 +599,8 @@ describe('learn()', () => {
     const six = clusterPolicy('six', { tier: 'Admin', priority: 5, egress: [{ action: 'Accept', to: [{ domainNames: ['example.org'] }], protocols: [{ tcp: { destinationPort: { number: 443 } } }] }, { action: 'Deny', to: [{ networks: ['::/0', '0.0.0.0/0'] }] }] })
     await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { ips: [a, v6[0]] }), six]), nft, podsOfNode: nodeName })
     await running.settled()
-    await running.policy.learn('example.org', [{ ip: parseIp(v6[1]), ttlSeconds: 30 }, { ip: parseIp(web), ttlSeconds: 30 }])
-    await running.policy.learn('other.example', [{ ip: parseIp('198.51.100.8'), ttlSeconds: 30 }])
+    await running.policy.learn(parseFqdn('example.org'), [{ ip: parseIp(v6[1]), ttlSeconds: 30 }, { ip: parseIp(web), ttlSeconds: 30 }])
+    await running.policy.learn(parseFqdn('other.example'), [{ ip: parseIp('198.51.100.8'), ttlSeconds: 30 }])
     expect([reach(nft, v6[0], v6[1], 443), reach(nft, v6[0], v6[1], 80), reach(nft, a, web, 443), reach(nft, a, '198.51.100.8', 443)]).toEqual(['accept', 'drop', 'accept', 'drop'])
   })
 
@@ -609,7 +609,7 @@ describe('learn()', () => {
     {
       await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
       await running.settled()
-      await running.policy.learn('example.net', answer)
+      await running.policy.learn(parseFqdn('example.net'), answer)
     }
     const { commits } = nft
     await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })

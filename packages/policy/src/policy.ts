@@ -1,4 +1,4 @@
-import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type EndpointSlice, isSamePod, logGroups, type Namespace, type NetworkPolicy, type Node, type NodeName, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
+import { type Attachment, type ClusterNetworkPolicy, clusterPolicyKey, type DomainPattern, type EndpointSlice, type Fqdn, isSamePod, logGroups, type Namespace, type NetworkPolicy, type Node, type NodeName, objectKey, type Pod, protocolNumbers, protocols, type Service, tables } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
@@ -62,15 +62,14 @@ export interface Policy extends Pick<ExplainingPolicy, 'explain' | 'matrix'> {
   readonly writes: number
   /** Pods that were attached before this process: covered with the first state, closed if the API does not know them. Call it before {@link Policy.run}. */
   adopt(attachments: readonly Attachment[]): void
-  /** Domain names that rules mean, in lower case; `*.` stands for one label or more before the rest. */
-  domains(): readonly string[]
+  /** Domain names that rules mean. */
+  domains(): readonly DomainPattern[]
   /**
    * DNS gave addresses for a name: they are allowed where a rule means it, for their time to live and a grace.
    *
-   * @param name In lower case, without the last dot.
    * @returns When the kernel has them: an answer that is held back until then never comes too early.
    */
-  learn(name: string, answers: readonly NameAnswer[], signal?: AbortSignal): Promise<void>
+  learn(name: Fqdn, answers: readonly NameAnswer[], signal?: AbortSignal): Promise<void>
   /**
    * Resolves when the pod's filter is in the kernel (promise P4).
    *

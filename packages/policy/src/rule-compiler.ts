@@ -1,4 +1,4 @@
-import { formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, protocolNumbers, selectorMatches } from '@weft/api'
+import { type DomainPattern, formatLabelSelector, type LabelSelector, type PolicyPeer, type PolicyPort, type PolicyRule, type Protocol, protocolNumbers, selectorMatches } from '@weft/api'
 import { type Comment, concat, eq, type Expression, isIn, meta, ne, notIn, range, type Rule, rule, sctp, type SetDeclaration, type Statement, tcp, th, udp } from '@weft/nftables'
 import { addressRanges, addressSpans, type Block, formatBlock, inBlocks } from './address-ranges.ts'
 import type { DnsPeer } from './model.ts'
@@ -31,7 +31,7 @@ export interface UsedSets {
   readonly selectors: readonly PeerSelector[]
   readonly namedPorts: readonly NamedPort[]
   readonly nodes: readonly NodeSelector[]
-  readonly domains: readonly string[]
+  readonly domains: readonly DomainPattern[]
   /** Networks of ipBlocks and ports of rules, whole: their content is their name. */
   readonly contents: readonly SetDeclaration[]
 }
@@ -60,7 +60,7 @@ export class RuleCompiler {
   readonly #selectors = new Map<string, PeerSelector>()
   readonly #namedPorts = new Map<string, NamedPort>()
   readonly #nodes = new Map<string, NodeSelector>()
-  readonly #domains = new Set<string>()
+  readonly #domains = new Set<DomainPattern>()
   readonly #contents = new Map<string, SetDeclaration>()
 
   /** @param namespace Of the policy: what a podSelector alone means; empty for one of the cluster, whose peers name theirs. */
@@ -145,7 +145,7 @@ export class RuleCompiler {
     return nodeSetName(family, selector.id)
   }
 
-  #domainSet(family: Family, name: string): string {
+  #domainSet(family: Family, name: DomainPattern): string {
     this.#domains.add(name)
     return domainSetName(family, name)
   }

@@ -1,4 +1,4 @@
-import type { Namespace, Node, Pod } from '@weft/api'
+import { type Namespace, type Node, parseFqdn, type Pod } from '@weft/api'
 import { formatIp, parseIp } from '@weft/ip'
 import { policyConfigSchema } from '../src/config.ts'
 import { createEvaluator, type Judgement, type Packet, type PolicyCluster } from '../src/evaluator/index.ts'
@@ -10,7 +10,7 @@ import { nodeName, storesOf } from './cluster.ts'
 export function clusterOf(objects: readonly object[]): PolicyCluster & { readonly pods: readonly Pod[], readonly namespaces: readonly Namespace[], readonly nodes: readonly Node[] } {
   const { pods, namespaces, policies, clusterPolicies, nodes, services, slices } = storesOf(objects)
   const { dnsService, dnsLabels } = policyConfigSchema.parse({})
-  const names = new Map(Object.entries(domainAnswers).map(([name, ips]) => [name, ips.map((ip) => parseIp(ip))]))
+  const names = new Map(Object.entries(domainAnswers).map(([name, ips]) => [parseFqdn(name), ips.map((ip) => parseIp(ip))]))
   return {
     pods: [...pods.values()], namespaces: [...namespaces.values()], policies: policies.values(), nodes: [...nodes.values()], clusterPolicies: clusterPolicies.flatMap((store) => [...store.values()]), names,
     dns: watchDns(services.get(dnsService), [...slices.values()], dnsLabels),

@@ -1,4 +1,4 @@
-import { type ClusterNetworkPolicy, type ClusterPolicyKind, type Namespace, type NetworkPolicy, type Node, type Pod, protocols, toClusterNetworkPolicy, toNamespace, toNetworkPolicy, toNode, toPod } from '@weft/api'
+import { type ClusterNetworkPolicy, type ClusterPolicyKind, type Namespace, type NetworkPolicy, type Node, parseFqdn, type Pod, protocols, toClusterNetworkPolicy, toNamespace, toNetworkPolicy, toNode, toPod } from '@weft/api'
 import { parseIp } from '@weft/ip'
 import type { Packet, PolicyCluster } from '../src/evaluator/index.ts'
 import { namespace, networkPolicy, pod } from './cluster.ts'
@@ -41,7 +41,7 @@ export function worldOf(objects: readonly object[], { podLabels = {}, namespaceL
   const node: Node = toNode({ kind: 'Node', metadata: { name: 'n1', labels: nodeLabels }, status: { addresses: nodeAddresses.map((address) => ({ type: 'InternalIP', address })) } })
   const policies: NetworkPolicy[] = objects.filter((object) => kindOf(object) === 'NetworkPolicy').map(toNetworkPolicy)
   const clusterPolicies: ClusterNetworkPolicy[] = objects.filter((object) => kindOf(object) !== 'NetworkPolicy').map((object) => toClusterNetworkPolicy(object, kindOf(object) as ClusterPolicyKind))
-  return { pods: [...pods, host], namespaces, nodes: [node], policies, clusterPolicies, dns, names: new Map(Object.entries(names).map(([name, ips]) => [name, ips.map((ip) => parseIp(ip))])) }
+  return { pods: [...pods, host], namespaces, nodes: [node], policies, clusterPolicies, dns, names: new Map(Object.entries(names).map(([name, ips]) => [parseFqdn(name), ips.map((ip) => parseIp(ip))])) }
 }
 
 let count = 0

@@ -1,4 +1,4 @@
-import { type Attachment, clusterPolicyKey, parsePodUid, type PodUid } from '@weft/api'
+import { type Attachment, clusterPolicyKey, parseFqdn, parsePodUid, type PodUid } from '@weft/api'
 import { type Clock, createRegistry, type Logger, type Registry } from '@weft/daemon'
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
@@ -75,7 +75,7 @@ export function stateOf(objects: readonly object[]): PolicyState {
   for (const each of policies.values()) state.setPolicy(`${each.namespace}/${each.name}`, each)
   for (const each of clusterPolicies.flatMap((store) => [...store.values()])) state.setClusterPolicy(clusterPolicyKey(each), each)
   // What DNS gave, for ever: those who test that it ends say so themselves.
-  for (const [name, ips] of Object.entries(domainAnswers)) for (const ip of ips) state.domains.learn(name, parseIp(ip), Number.POSITIVE_INFINITY)
+  for (const [name, ips] of Object.entries(domainAnswers)) for (const ip of ips) state.domains.learn(parseFqdn(name), parseIp(ip), Number.POSITIVE_INFINITY)
   for (const each of nodes.values()) state.setNode(each.name, each)
   state.setDns(watchDns(services.get(config.dnsService), [...slices.values()], config.dnsLabels))
   return state

@@ -1,4 +1,4 @@
-import { type LabelSelector, type Node, type PolicyPeer, selectorMatches } from '@weft/api'
+import { type DomainPattern, type LabelSelector, type Node, type PolicyPeer, selectorMatches } from '@weft/api'
 import { cidrContains, equalIp, formatIp } from '@weft/ip'
 import type { NamedAddresses } from './policy-cluster.ts'
 import type { Peer, PodFacts } from './reading.ts'
@@ -41,7 +41,7 @@ export function peerTest(wanted: PolicyPeer, { namespace, opens, context }: Peer
 }
 
 /** `*.` at the start of a pattern stands for one label or more. */
-function isNameOf(pattern: string, name: string): boolean {
+function isNameOf(pattern: DomainPattern, name: DomainPattern): boolean {
   return pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern
 }
 

@@ -1,4 +1,4 @@
-import type { ClusterNetworkPolicy, Namespace, NetworkPolicy, Node, Pod } from '@weft/api'
+import type { ClusterNetworkPolicy, DomainPattern, Namespace, NetworkPolicy, Node, Pod } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { DnsPeer } from '../model.ts'
 
@@ -17,5 +17,5 @@ export interface PolicyCluster {
   readonly dns?: DnsPeer | undefined
 }
 
-/** Addresses by the name they were an answer for, in lower case and without the last dot, or by `*.` and the end of such names. */
-export type NamedAddresses = ReadonlyMap<string, readonly IpAddress[]>
+/** Addresses by the name they were an answer for, or by the end of such names. */
+export type NamedAddresses = ReadonlyMap<DomainPattern, readonly IpAddress[]>
