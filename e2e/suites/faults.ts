@@ -24,6 +24,8 @@ export async function reachesWeb(cluster: Cluster): Promise<boolean> {
 export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): void {
   test.skipIf(!hasNft)('P5 a foreign `nft flush ruleset` is restored within a second (fault 20)', async () => {
     const node = cluster().nodes[0]!.name
+    // Who restores it must be there: a kubelet keeps an agent away for a while that others killed.
+    await untilReady(node)
     expect(await reachesWeb(cluster())).toBe(true)
     expect((await cluster().run({ kind: 'node', name: node }, ['nft', 'flush', 'ruleset'])).code).toBe(0)
     const start = performance.now()
@@ -53,7 +55,16 @@ export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): vo
     }
   })
 
+  async function untilReady(node: NodeName): Promise<void> {
+    const deadline = performance.now() + restartMs
+    while ((await cluster().agentStatus(node).catch(() => undefined))?.ready !== true) {
+      expect(performance.now(), `the agent of ${node} was not ready in time`).toBeLessThan(deadline)
+      await sleep(100)
+    }
+  }
+
   async function killAndWait(node: NodeName): ReturnType<Cluster['agentStatus']> {
+    await untilReady(node)
     const { startedAt } = await cluster().agentStatus(node)
     const { killAgent } = cluster()
     if (killAgent === undefined) throw new Error('Cannot kill agents: nothing tells how nodes are entered')
