@@ -59,7 +59,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
   const cni = createCni({
-    config: config.cni, route, nft, conntrack, clock, registry, logger: log('cni'),
+    config: config.cni, route, nft, conntrack, sysctlFolder: config.sysctlFolder, clock, registry, logger: log('cni'),
     ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
   })
   slices.addIndex(ofDns, (slice) => (`${slice.namespace}/${slice.serviceName}` === config.proxy.dnsService ? [config.proxy.dnsService] : []))

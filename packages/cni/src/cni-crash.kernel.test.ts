@@ -35,12 +35,12 @@ describe.skipIf(reason !== undefined)(skippable('an agent in a process of its ow
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 105, msg: expect.stringContaining('the agent needs CAP_SYS_ADMIN') as unknown }])
   })
 
-  it('wires pods whose host end heeds no router and no redirect (CVE-2020-10749)', async () => {
+  it('wires pods whose host end heeds no router and no redirect (CVE-2020-10749), and sends none', async () => {
     await using pod = await TestNamespace.create()
     expect(await agent.call('ADD', 'a', pod.path)).toMatchObject({ exitCode: 0 })
     const [link] = hostLinks(node)
-    const names = [`net.ipv6.conf.${link}.accept_ra`, `net.ipv6.conf.${link}.accept_redirects`, `net.ipv4.conf.${link}.accept_redirects`, `net.ipv6.conf.${link}.addr_gen_mode`]
-    expect(Object.values(await readSysctls(node.path, names))).toEqual(['0', '0', '0', '1'])
+    const names = [`net.ipv6.conf.${link}.accept_ra`, `net.ipv6.conf.${link}.accept_redirects`, `net.ipv4.conf.${link}.accept_redirects`, `net.ipv4.conf.${link}.send_redirects`, `net.ipv6.conf.${link}.addr_gen_mode`]
+    expect(Object.values(await readSysctls(node.path, names))).toEqual(['0', '0', '0', '0', '1'])
     expect(node.route.addresses({ ifIndex: node.route.link(link!).index })).toEqual([])
   })
 

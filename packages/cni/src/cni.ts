@@ -35,6 +35,8 @@ export interface CniDeps {
   readonly door?: PodDoor | undefined
   /** Where calls come from. @default the socket the shim connects to */
   readonly serve?: ((options: PluginServerOptions<NetworkConfig>) => PluginServer<NetworkConfig>) | undefined
+  /** Where the node's sysctls are. @default '/proc/sys' */
+  readonly sysctlFolder?: string | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly registry: Registry
@@ -56,7 +58,7 @@ export interface Cni {
 }
 
 export function createCni(deps: CniDeps): Cni {
-  const { config, ports, route, nft, conntrack, masquerade, serve = (options) => new PluginServer(options), clock, logger, registry } = deps
+  const { config, ports, route, nft, conntrack, masquerade, sysctlFolder = '/proc/sys', serve = (options) => new PluginServer(options), clock, logger, registry } = deps
   const { address, cover } = ports
   const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
   const metrics = createCniMetrics(registry, () => attachments().length)
@@ -110,7 +112,7 @@ export function createCni(deps: CniDeps): Cni {
       using door = deps.door ?? shimDoor(route)
       shaping = deps.shaping ?? route.hasTokenBuckets()
       if (!shaping) logger.warn({}, 'the kernel has no token buckets: limits of bandwidth drop packets instead of delaying them')
-      const context: VerbContext = { config, ports, route, door, shaping, hostPorts, teardown, clock, logger, metrics }
+      const context: VerbContext = { config, ports, route, door, sysctlFolder, shaping, hostPorts, teardown, clock, logger, metrics }
       const plugin = serve({
         socketPath: config.socketPath, spoolPath: config.spoolPath, timeoutMs: config.addTimeout, spoolIntervalMs: config.spoolInterval,
         verbs: cniVerbs(context), clock, logger, metrics, signal,

@@ -34,13 +34,13 @@ await runMain(pinoLogger({ name: pluginName, level: 'info' }), async (signal) =>
     case 'serve': {
       const ranges = readRangeSets(config.ranges)
       const registry = createRegistry({ process: true })
-      await writeSysctls(undefined, { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' }, { folder: config.sysctlFolder })
+      await writeSysctls(undefined, { 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.all.send_redirects': '0', 'net.ipv6.conf.all.forwarding': '1' }, { folder: config.sysctlFolder })
       await using allocator = await Allocator.open({ storePath: config.storePath, cooldownMs: config.cooldown, logger, registry })
       using route = await RouteSocket.open()
       using nft = await NftSocket.open()
       using conntrack = await Conntrack.open()
       const cni = createCni({
-        config: config.cni, ports: lonePorts({ route, allocator, ranges }), route, nft, conntrack,
+        config: config.cni, ports: lonePorts({ route, allocator, ranges }), route, nft, conntrack, sysctlFolder: config.sysctlFolder,
         masquerade: config.masquerade ? ranges.flat().map(({ subnet }) => subnet) : [], clock: realClock, logger, registry,
       })
       await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => cni.ready(), routes: { '/dump/cni': () => cni.dump() }, logger })

@@ -14,6 +14,8 @@ export interface VerbContext {
   /** In the node's namespace. */
   readonly route: RouteSocket
   readonly door: PodDoor
+  /** Where the node's sysctls are. */
+  readonly sysctlFolder: string
   /** Whether links have token buckets. */
   readonly shaping: boolean
   readonly hostPorts: HostPorts

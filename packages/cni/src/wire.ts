@@ -27,13 +27,15 @@ export interface NodeSide {
   /** Acts in the node's namespace. */
   readonly route: RouteSocket
   readonly nodeNetnsFd: number
+  /** Where sysctls are: `/proc/sys`, or a mount of the node's. */
+  readonly sysctlFolder: string
 }
 
 /** An IPv6 packet must be able to be that large (RFC 8200 §5). */
 const leastIpv6Mtu = 1280
 
 /**
- * Wires a pod, from both ends, with four system calls on sockets and four small writes:
+ * Wires a pod, from both ends, with four system calls on sockets and five small writes:
  * ```
  * pod$  ip link add eth0 type veth peer name weft… netns <node>
  * pod$  ip link set lo up; ip address add 10.244.1.5/32 dev eth0; ip link set eth0 up
@@ -46,14 +48,14 @@ const leastIpv6Mtu = 1280
  * @returns Index of the host end.
  * @throws {CniError} ERR_CNI_LINK_EXISTS if the pod has the interface (CNI-21), ERR_CNI_WIRING for the rest.
  */
-export function wirePod(pod: RouteSocket, { route, nodeNetnsFd }: NodeSide, plan: WirePlan): IfIndex {
+export function wirePod(pod: RouteSocket, { route, nodeNetnsFd, sysctlFolder }: NodeSide, plan: WirePlan): IfIndex {
   if (plan.mtu < leastIpv6Mtu && plan.ips.some(({ family }) => family === 6))
     throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": its MTU is ${plan.mtu}, wanted at least ${leastIpv6Mtu} for IPv6`)
   try {
     const podEnd = addPair(pod, route, nodeNetnsFd, plan)
     // The kernel tells the other end's number with the first; not every kernel does where both numbers are the same.
     const hostIndex = podEnd.peerIndex ?? route.link(plan.hostIfname).index
-    hardenHostEnd(plan.hostIfname)
+    hardenHostEnd(plan.hostIfname, sysctlFolder)
     ensureDone(pod.transact(podRequests(podEnd.index, plan)))
     ensureDone(route.transact(hostRequests(hostIndex, plan)))
     return hostIndex
@@ -119,19 +121,19 @@ export function hostRequests(ifIndex: IfIndex, { ips, podMac, node, bandwidth, m
 }
 
 /**
- * The host end listens to no router and no redirect (CVE-2020-10749) and makes no address for itself. Where /proc/sys is
- * read-only this is left to the defaults the init container sets; the anti-spoof table drops such packets in any case.
+ * The host end listens to no router and no redirect (CVE-2020-10749), sends none, and makes no address for itself. Where sysctls are
+ * read-only it is left as it is; the anti-spoof table drops such packets in any case.
  */
-function hardenHostEnd(name: string): void {
-  for (const setting of [`ipv6/conf/${name}/accept_ra`, `ipv6/conf/${name}/accept_redirects`, `ipv4/conf/${name}/accept_redirects`]) writeSysctl(setting, '0')
+function hardenHostEnd(name: string, folder: string): void {
+  for (const setting of [`ipv6/conf/${name}/accept_ra`, `ipv6/conf/${name}/accept_redirects`, `ipv4/conf/${name}/accept_redirects`, `ipv4/conf/${name}/send_redirects`]) writeSysctl(`${folder}/net/${setting}`, '0')
   // 1 is "none": no link-local address, and no fe80::/64 route over which a pod's link-local packets would look genuine.
-  writeSysctl(`ipv6/conf/${name}/addr_gen_mode`, '1')
+  writeSysctl(`${folder}/net/ipv6/conf/${name}/addr_gen_mode`, '1')
 }
 
 /** Synchronous and on this thread, which is in the node's namespace: three small system calls. */
-function writeSysctl(name: string, value: string): void {
+function writeSysctl(path: string, value: string): void {
   try {
-    const file = openSync(`/proc/sys/net/${name}`, 'w')
+    const file = openSync(path, 'w')
     try {
       writeSync(file, value)
     } finally {

@@ -60,9 +60,11 @@ const minIntervalMs = 50
 /** After the stream of kernel events broke, in milliseconds. */
 const reopenMs = 1000
 
-/** LIFE-10. Forwarding is what a node of a cluster does. */
-/** Without these a node is no router. */
-export const forwardingSysctls = [{ 'net.ipv4.ip_forward': '1' }, { 'net.ipv6.conf.all.forwarding': '1' }] as const
+/**
+ * Without these a node is no router (LIFE-10). `all` would have redirects sent whatever a pod's link says: a pod that meets itself through a Service gets one
+ * for each packet, and for a second after it the kernel sends that pod no other ICMP error, so that a refused UDP packet is not heard of.
+ */
+export const forwardingSysctls = [{ 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.all.send_redirects': '0' }, { 'net.ipv6.conf.all.forwarding': '1' }] as const
 const tunnelSysctls = [
   // Remote nodes answer pods through the tunnel although the main table has them on the uplink: loose, not strict (RFC 3704 §2.4).
   { [`net/ipv4/conf/${links.vxlan}/rp_filter`]: '2', [`net/ipv4/conf/${links.vxlan}/send_redirects`]: '0', [`net/ipv4/conf/${links.vxlan}/accept_redirects`]: '0' },

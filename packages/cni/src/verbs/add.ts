@@ -16,7 +16,7 @@ import { podGateway, podRoutes } from '../pod-route.ts'
  * three are done, and undone when one fails (CNI-23).
  */
 export async function add(context: VerbContext, request: PodRequest, fds: readonly number[], signal: AbortSignal): Promise<CniResult> {
-  const { ports, route, door, hostPorts, teardown, logger, metrics } = context
+  const { ports, route, door, sysctlFolder, hostPorts, teardown, logger, metrics } = context
   const { containerId, ifname, netns, args, base, config } = request
   using pod = door.open(request, fds)
   checkSysctls(base.name, config.sysctls, context.config.sysctls)
@@ -38,7 +38,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     // The link comes after the filter: what is in the pod's namespace already may send from the first moment (P4).
     await orAborted(covered, signal)
     const wired = metrics.wireSeconds.startTimer()
-    teardown.remember(plan.hostIfname, wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd }, { ...plan, ips: reservation.addresses }))
+    teardown.remember(plan.hostIfname, wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd, sysctlFolder }, { ...plan, ips: reservation.addresses }))
     wired()
     await setPodSysctls(pod.path, ifname, config.sysctls)
     await orAborted(Promise.all([reservation.committed, covered]), signal)
