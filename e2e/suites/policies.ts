@@ -82,9 +82,9 @@ export function enforcesOn({ cluster }: PolicyOptions): void {
     }
   }, 40_000)
 
-  test('P4, P5 an agent that is killed again and again opens nothing and closes nothing', async (context) => {
+  test('P4, P5 an agent that is killed again and again opens nothing and closes nothing', async () => {
     const { killAgent, nodes } = cluster()
-    if (killAgent === undefined) return context.skip('nobody here may end agents')
+    if (killAgent === undefined) throw new Error('Cannot kill agents: nothing tells how nodes are entered')
     const host = await addressOf('guarded')
     try {
       await create(networkPolicies, networkPolicy('visitor', { podSelector: { matchLabels: { app: 'guarded' } }, ingress: [{ from: [{ podSelector: { matchLabels: { app: 'visitor' } } }] }] }))

@@ -2,11 +2,11 @@
 // it. It ends; the agent itself never may write a program of the node.
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { forwardingSysctls } from '@weft/api'
 import { installPlugin, pluginName } from '@weft/cni'
 import { loadConfig, type Logger, runMain } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { isNotFound, warmThreadPool, writeSysctls } from '@weft/netlink'
-import { forwardingSysctls } from '@weft/overlay'
 import { agentConfigSchema } from './config.ts'
 
 await warmThreadPool()

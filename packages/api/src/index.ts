@@ -1,4 +1,4 @@
-export { ctMarks, dnsPort, links, logGroups, loopbackStandIns, podGateways, priorities, routeProtocols, routing, scratchMarks, tables } from './kernel.ts'
+export { ctMarks, dnsPort, forwardingSysctls, links, logGroups, loopbackStandIns, podGateways, priorities, routeProtocols, routing, scratchMarks, tables } from './kernel.ts'
 export { Field } from './field.ts'
 export { InvalidObjectError } from './invalid-object.ts'
 export type { ObjectResource } from './object-resource.ts'

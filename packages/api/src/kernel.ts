@@ -94,3 +94,9 @@ export const podGateways = { ipv4: '169.254.1.1', ipv6: 'fe80::1' } as const
 
 /** Where DNS servers of Weft listen on each node, UDP and TCP. */
 export const dnsPort = 10053
+
+/**
+ * Without these a node is no router (LIFE-10). `all` would have redirects sent whatever a pod's link says: a pod that meets itself through a Service gets one
+ * for each packet, and for a second after it the kernel sends that pod no other ICMP error, so that a refused UDP packet is not heard of.
+ */
+export const forwardingSysctls = [{ 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.all.send_redirects': '0' }, { 'net.ipv6.conf.all.forwarding': '1' }] as const

@@ -1,6 +1,7 @@
 // weft-cni [serve] --config FILE · weft-cni install | uninstall --config FILE
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { forwardingSysctls } from '@weft/api'
 import { Allocator, readRangeSets } from '@weft/allocator'
 import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
@@ -34,7 +35,7 @@ await runMain(pinoLogger({ name: pluginName, level: 'info' }), async (signal) =>
     case 'serve': {
       const ranges = readRangeSets(config.ranges)
       const registry = createRegistry({ process: true })
-      await writeSysctls(undefined, { 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.all.send_redirects': '0', 'net.ipv6.conf.all.forwarding': '1' }, { folder: config.sysctlFolder })
+      for (const sysctls of forwardingSysctls) await writeSysctls(undefined, sysctls, { folder: config.sysctlFolder })
       await using allocator = await Allocator.open({ storePath: config.storePath, cooldownMs: config.cooldown, logger, registry })
       using route = await RouteSocket.open()
       using nft = await NftSocket.open()

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type IpBlock, links, type Node, type NodeName } from '@weft/api'
+import { forwardingSysctls, type IpBlock, links, type Node, type NodeName } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
 import { monitor, type MonitorEvent } from '@weft/netlink'
@@ -60,11 +60,6 @@ const minIntervalMs = 50
 /** After the stream of kernel events broke, in milliseconds. */
 const reopenMs = 1000
 
-/**
- * Without these a node is no router (LIFE-10). `all` would have redirects sent whatever a pod's link says: a pod that meets itself through a Service gets one
- * for each packet, and for a second after it the kernel sends that pod no other ICMP error, so that a refused UDP packet is not heard of.
- */
-export const forwardingSysctls = [{ 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.all.send_redirects': '0' }, { 'net.ipv6.conf.all.forwarding': '1' }] as const
 const tunnelSysctls = [
   // Remote nodes answer pods through the tunnel although the main table has them on the uplink: loose, not strict (RFC 3704 §2.4).
   { [`net/ipv4/conf/${links.vxlan}/rp_filter`]: '2', [`net/ipv4/conf/${links.vxlan}/send_redirects`]: '0', [`net/ipv4/conf/${links.vxlan}/accept_redirects`]: '0' },

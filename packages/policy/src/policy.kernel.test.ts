@@ -5,13 +5,12 @@ import { parseIp } from '@weft/ip'
 import { loadConfig, realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
 import { Conntrack } from '@weft/netlink'
-import { hasPrograms, sendPacket, TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
+import { hasPrograms, sendPacket, sctpInit, TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { addTo, assign, baseChain, concat, diffTable, dnat, eq, formatTable, ip, map, meta, NftSocket, notrack, partsOf, rule, sctp, table, tcp, Transaction, udp } from '@weft/nftables'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { clusterPolicy, dnsObjects, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
 import { createPodNet, type PodNet, type TestPod } from '../test/pod-net.ts'
-import { sctpInit } from '../test/sctp.ts'
 import { runPolicy, type RunningPolicy, stateOf } from '../test/running.ts'
 
 const reason = whyNoKernelTests()
@@ -263,7 +262,7 @@ describe.skipIf(reason !== undefined)(skippable('packets', reason), () => {
     const arrive = async (): Promise<readonly number[]> => {
       inside.commit(diffTable(inside.read('inet', 'seen'), table({ name: 'seen' })))
       inside.commit(diffTable(inside.read('inet', 'seen'), watcher))
-      for (const to of net.b.ips) for (const port of [80, 81]) expect(await sendPacket(net.a.namespace.path, to, { protocol: protocolNumbers.SCTP, payload: sctpInit(port) })).toBe(true)
+      for (const to of net.b.ips) for (const port of [80, 81]) expect(await sendPacket(net.a.namespace.path, to, { protocol: protocolNumbers.SCTP, payload: sctpInit(40_000, port) })).toBe(true)
       const ports = inside.read('inet', 'seen')!.table.maps.flatMap(({ elements }) => elements.map(({ key }) => partsOf(key)[1] as number))
       return ports.toSorted((one, other) => one - other)
     }

@@ -2,11 +2,10 @@ import { existsSync } from 'node:fs'
 import { protocolNumbers } from '@weft/api'
 import { skippable } from '@weft/daemon/testing'
 import { formatIp, type IpAddress } from '@weft/ip'
-import { sendPacket, whyNoKernelTests } from '@weft/netlink/testing'
+import { sendPacket, sctpInit, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Lab } from '../test/lab.ts'
 import { running, type Running } from '../test/running.ts'
-import { sctpInit } from '../test/sctp-init.ts'
 import { addresses, type Origin, sixOf, type Verdict, verdictCluster, verdictConfig, verdicts } from '../test/verdicts.ts'
 
 const reason = whyNoKernelTests()

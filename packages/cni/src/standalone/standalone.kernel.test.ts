@@ -90,7 +90,7 @@ describe.skipIf(reason !== undefined)(skippable('the CNI server by itself', reas
     it('NET-20 with local ranges and no other part of ours does the job of bridge and host-local', async () => {
       expect((await install()).exitCode).toBe(0)
       await start()
-      expect(await readSysctls(node.path, ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'])).toEqual({ 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' })
+      expect(await readSysctls(node.path, ['net.ipv4.ip_forward', 'net.ipv4.conf.all.send_redirects', 'net.ipv6.conf.all.forwarding'])).toEqual({ 'net.ipv4.ip_forward': '1', 'net.ipv4.conf.all.send_redirects': '0', 'net.ipv6.conf.all.forwarding': '1' })
       const list: NetworkList = JSON.parse(await readFile(join(folder, 'net.d/05-weft.conflist'), 'utf8'))
       expect(await tryPods(await startRuntime(place(), { ...list, cniVersion: '1.0.0' }))).toEqual(firstAddresses)
     })

@@ -4,3 +4,4 @@ export { hasPrograms, kernelTestsPossible, trackDescriptors, whyNoKernelTests, w
 export { TestNamespace } from './test-namespace.ts'
 export type { TestLinkEnd } from './test-namespace.ts'
 export { sendPacket } from './raw-packet.ts'
+export { sctpInit } from './sctp-init.ts'
