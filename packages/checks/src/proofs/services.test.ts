@@ -12,7 +12,7 @@ function context(answers: { readonly http: readonly Partial<Answer>[], readonly 
   const left = { http: [...answers.http], udp: [...answers.udp] }
   const ask = { try: async (_place: unknown, { kind }: Ask) => ({ ok: false, answers: [], error: 'REFUSED', ...left[kind as 'http' | 'udp'].shift() }) }
   const nobody = { name: 'nobody', clusterIps: [parseIp('10.96.0.9')] } as unknown as Service
-  return { cluster: { families: [4] }, ask, scene: async () => ({ client: { namespace: 'demo', name: 'client' }, services: { nobody } }) } as unknown as CheckContext
+  return { cluster: { families: [4] }, ask, scene: async () => ({ webs: [{ namespace: 'demo', name: 'web-1' }], services: { nobody } }) } as unknown as CheckContext
 }
 
 describe('no-endpoints-refuses', () => {
