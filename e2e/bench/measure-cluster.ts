@@ -13,9 +13,9 @@ export interface ClusterFigures {
   readonly podMs: readonly number[]
   /** From the creation of each Service with 50 endpoints to its first answer. */
   readonly serviceMs: readonly number[]
-  /** Of the network's programs on one worker, at 1,000 Services. */
-  readonly pssMib: number
-  /** Of one core, while nothing happens. */
+  /** Of the network's programs on one worker, at each of {@link serviceCounts}. */
+  readonly pssMib: readonly number[]
+  /** Of one core, while nothing happens, at the least of {@link serviceCounts}. */
   readonly idlePercent: number
 }
 
@@ -24,7 +24,7 @@ const kinds = { pods: 'Pod', services: 'Service', endpointslices: 'EndpointSlice
 const image = 'registry.k8s.io/e2e-test-images/agnhost:2.63.0'
 const podCount = 100
 const rounds = 20
-const serviceCount = 1000
+const serviceCounts = [1000, 10_000] as const
 const idleSeconds = 20
 
 interface PodText {
@@ -42,13 +42,17 @@ await kube.request('POST', '/api/v1/namespaces', { body: { apiVersion: 'v1', kin
 await untilDone(async () => kube.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`))
 const { podMs, addresses } = await measurePods()
 const serviceMs = await measureServices(addresses.slice(0, 50))
-await manyServices(addresses.slice(0, 2))
-await sleep(10_000)
-const pssMib = await pssOf(programs)
-const before = await ticksOf(programs)
-await sleep(idleSeconds * 1000)
-const idlePercent = ((await ticksOf(programs)) - before) / idleSeconds
-const figures: ClusterFigures = { podMs, serviceMs, pssMib, idlePercent }
+const pssMib: number[] = []
+let idlePercent: number | undefined
+let made = 0
+for (const count of serviceCounts) {
+  await manyServices(made, count, addresses.slice(0, 2))
+  made = count
+  await sleep(10_000)
+  pssMib.push(await pssOf(programs))
+  idlePercent ??= await measureIdle()
+}
+const figures: ClusterFigures = { podMs, serviceMs, pssMib, idlePercent: idlePercent! }
 process.stdout.write(`${JSON.stringify(figures)}\n`)
 
 async function measurePods(): Promise<{ readonly podMs: readonly number[], readonly addresses: readonly string[] }> {
@@ -96,10 +100,18 @@ async function measureServices(endpoints: readonly string[]): Promise<readonly n
   return times
 }
 
-async function manyServices(endpoints: readonly string[]): Promise<void> {
-  let next = 0
+/** Of one core, in percent. */
+async function measureIdle(): Promise<number> {
+  const before = await ticksOf(programs)
+  await sleep(idleSeconds * 1000)
+  return ((await ticksOf(programs)) - before) / idleSeconds
+}
+
+/** Services `first` to `end`, without the latter. */
+async function manyServices(first: number, end: number, endpoints: readonly string[]): Promise<void> {
+  let next = first
   const work = async (): Promise<void> => {
-    for (let index = next++; index < serviceCount; index = next++) {
+    for (let index = next++; index < end; index = next++) {
       await create(kube, 'services', { metadata: { name: `many-${index}` }, spec: { ports: [{ port: 80, targetPort: 8080 }] } })
       await create(kube, 'endpointslices', sliceOf(`many-${index}`, endpoints))
     }
