@@ -30,16 +30,21 @@ export class Traffic {
 
   /** From the first container of the demo's client. */
   static async fromClient(cluster: Cluster): Promise<Traffic> {
-    const { spec, status } = await cluster.kube.request<PodText>('GET', `${demoPods}/client`)
-    const id = status?.containerStatuses?.find(({ name }) => name === 'web')?.containerID?.replace(/^.*:\/\//, '')
-    if (id === undefined) throw new Error('Cannot find container of client: it does not run')
+    return await Traffic.fromPod(cluster, `${demoPods}/client`, 'web')
+  }
+
+  /** From a container of a pod, by the pod's path in the API. */
+  static async fromPod(cluster: Cluster, path: string, container: string): Promise<Traffic> {
+    const { spec, status } = await cluster.kube.request<PodText>('GET', path)
+    const id = status?.containerStatuses?.find(({ name }) => name === container)?.containerID?.replace(/^.*:\/\//, '')
+    if (id === undefined) throw new Error(`Cannot find container "${container}" of "${path}": it does not run`)
     return new Traffic(cluster, { kind: 'node', name: parseNodeName(spec.nodeName!) }, id)
   }
 
-  /** A Service of the demo by its addresses and by its name: the name asks DNS each time. */
-  async service(name: string): Promise<readonly Target[]> {
-    const { spec } = await this.#cluster.kube.request<{ readonly spec: { readonly clusterIPs: readonly string[] } }>('GET', `/api/v1/namespaces/${demoNamespace}/services/${name}`)
-    return [...spec.clusterIPs, `${name}.${demoNamespace}.svc.cluster.local.`].map((host) => ({ host, port: 80 }))
+  /** A Service by its addresses and by its name: the name asks DNS each time. */
+  async service(name: string, namespace: string = demoNamespace): Promise<readonly Target[]> {
+    const { spec } = await this.#cluster.kube.request<{ readonly spec: { readonly clusterIPs: readonly string[] } }>('GET', `/api/v1/namespaces/${namespace}/services/${name}`)
+    return [...spec.clusterIPs, `${name}.${namespace}.svc.cluster.local.`].map((host) => ({ host, port: 80 }))
   }
 
   /**

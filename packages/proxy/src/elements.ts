@@ -82,13 +82,17 @@ export function serviceElements({ vips, localDns }: ServiceModel): readonly Elem
   return [...vips.map((vip) => element(sets[vip.family].vip, { key: [vip] }, `${vip.bits}`)), ...localDns.flatMap(dnsElements)]
 }
 
-function dnsElements({ vip, server, serverPort }: LocalDns): readonly Element[] {
+/** The way back stays while queries go elsewhere: a client whose answer is on its way would wait five seconds to ask again. */
+function dnsElements({ vip, server, serverPort, isUsed }: LocalDns): readonly Element[] {
   const { dnsPort, dnsServer, dnsVip } = sets[vip.family]
-  return [
-    element(dnsPort, { key: [vip], data: [serverPort] }, `${vip.bits}`, String(serverPort)),
-    element(dnsServer, { key: [vip], data: [server] }, `${vip.bits}`, `${server.bits}`),
-    element(dnsVip, { key: [server, serverPort], data: [vip] }, `${server.bits}.${serverPort}`, `${vip.bits}`),
-  ]
+  const back = element(dnsVip, { key: [server, serverPort], data: [vip] }, `${server.bits}.${serverPort}`, `${vip.bits}`)
+  return isUsed
+    ? [
+        element(dnsPort, { key: [vip], data: [serverPort] }, `${vip.bits}`, String(serverPort)),
+        element(dnsServer, { key: [vip], data: [server] }, `${vip.bits}`, `${server.bits}`),
+        back,
+      ]
+    : [back]
 }
 
 /** The elements that come from nodes and ranges. */

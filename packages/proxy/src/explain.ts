@@ -80,7 +80,7 @@ function reasons(state: ProxyState, { ip, protocol, port, from }: ExplainQuestio
     return [`No Service has ${place(ip, port)} ${protocol}: left alone.`]
   }
   const owner = keys.find((key) => state.get(key)?.ports.includes(virtual)) ?? ''
-  const dns = protocol === 'UDP' ? state.get(owner)?.localDns.find(({ vip }) => equalIp(vip, ip)) : undefined
+  const dns = protocol === 'UDP' ? state.get(owner)?.localDns.find(({ vip, isUsed }) => isUsed && equalIp(vip, ip)) : undefined
   const isNear = from === undefined || isIn(state.node.nearRanges, from)
   const isInCluster = from === undefined || isIn(state.node.clusterRanges, from)
   const { kind, backends, local, elsewhere, sources } = virtual

@@ -71,11 +71,13 @@ export interface ServiceModel {
   readonly refusals: readonly ProxyError[]
 }
 
-/** UDP to `vip`:53 goes to `server`:`serverPort` on this node, rewritten packet by packet. */
+/** UDP to `vip`:53 goes to `server`:`serverPort` on this node, rewritten packet by packet; answers come back as the `vip`'s. */
 export interface LocalDns {
   readonly vip: IpAddress
   readonly server: IpAddress
   readonly serverPort: number
+  /** False while queries go to other nodes: what the server was asked before is still answered. */
+  readonly isUsed: boolean
 }
 
 /** What the proxy has to know of nodes and ranges; changes seldom. */

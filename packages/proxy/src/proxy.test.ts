@@ -326,6 +326,8 @@ describe('createProxy()', () => {
     await run.proxy.useLocalDns(false)
     expect(nft.log.at(-1)).not.toMatch(/rule|chain/)
     expect(nft.trace(ask)).toMatchObject({ tracked: true, dnat: { address: parseIp('172.30.1.12'), port: 10_053 } })
+    // What was asked before is answered as before.
+    expect(nft.trace({ saddr: '172.30.1.11', sport: 10_053, daddr: '10.244.0.5', protocol: 'udp', dport: 40_000 }, { local: ['172.30.1.11'] })).toMatchObject({ tracked: false, packet: { saddr: parseIp('10.96.0.10'), sport: 53 } })
     await run.proxy.useLocalDns(true)
     expect(run.proxy.dump()).toBe(before)
     expect(kernelText(nft)).toBe(inOrder(before))

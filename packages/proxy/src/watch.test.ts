@@ -229,7 +229,7 @@ describe('watchService()', () => {
     test('falls back to others when the local one is not ready, not wanted, or in a pod', () => {
       const unready = watch(dns, [slice('kube-system/kube-dns', [{ ip: '172.30.1.11', node: 'here', ready: false }, '172.30.1.12'], { ports })])!
       expect([unready.localDns, show(unready)![0]]).toEqual([[], 'cluster 10.96.0.10:53 UDP -> 172.30.1.12:10053'])
-      expect(watch(dns, both, { useLocalDns: false })).toMatchObject({ localDns: [] })
+      expect(watch(dns, both, { useLocalDns: false })).toMatchObject({ localDns: [{ isUsed: false }] })
       expect(show(watch(dns, both, { useLocalDns: false }))![0]).toContain('-> 172.30.1.12:10053')
       const pods = watch(dns, [slice('kube-system/kube-dns', [{ ip: '10.244.0.9', node: 'here' }, '10.244.1.9'], { ports })])!
       expect([pods.localDns, show(pods)![0]]).toEqual([[], 'cluster 10.96.0.10:53 UDP -> 10.244.0.9:10053* 10.244.1.9:10053'])

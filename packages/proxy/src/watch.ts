@@ -120,11 +120,11 @@ function withDns(service: ServiceModel, { node, useLocalDns }: ServiceContext): 
   const ports = service.ports.map((port): VirtualPort => {
     const here = port.backends.find(isHere)
     if (port.kind !== 'cluster' || port.port !== dnsPort || here === undefined) return port
-    const others = port.backends.filter((backend) => !isHere(backend))
-    if (!useLocalDns) return others.length === 0 ? port : { ...port, backends: others }
     // One per family, as the answers' source is found by the server's address alone.
-    if (port.protocol === 'UDP' && !localDns.some(({ vip }) => vip.family === port.ip.family)) localDns.push({ vip: port.ip, server: here.ip, serverPort: here.port })
-    return { ...port, backends: [here] }
+    if (port.protocol === 'UDP' && !localDns.some(({ vip }) => vip.family === port.ip.family)) localDns.push({ vip: port.ip, server: here.ip, serverPort: here.port, isUsed: useLocalDns })
+    if (useLocalDns) return { ...port, backends: [here] }
+    const others = port.backends.filter((backend) => !isHere(backend))
+    return others.length === 0 ? port : { ...port, backends: others }
   })
   return { ...service, ports, localDns }
 }
