@@ -11,8 +11,9 @@ import { createPolicy, policyAnswers, policyTarget } from '@weft/policy'
 import { createProxy, followOccupancy, LinkAddresses, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tuneConntrack } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
-import { askLocalDns } from './dns-probe.ts'
+import { DnsProbe } from './dns-probe.ts'
 import { watchForeignEdits } from './foreign-edits.ts'
+import { Lifeline } from './lifeline.ts'
 import { LocalDns } from './local-dns.ts'
 import { tellNode } from './node-condition.ts'
 import { createStores, type Stores } from './stores.ts'
@@ -63,9 +64,12 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
   })
   slices.addIndex(ofDns, (slice) => (`${slice.namespace}/${slice.serviceName}` === config.proxy.dnsService ? [config.proxy.dnsService] : []))
+  const probe = stack.use(await DnsProbe.open({ port: dnsPort, name: config.localDns.name, timeoutMs: config.localDns.timeout }))
+  const lifeline = stack.use(new Lifeline({ port: dnsPort, clock }))
   const localDns = new LocalDns({
     isExpected: () => slices.by(ofDns, config.proxy.dnsService).some(({ endpoints }) => endpoints.some((endpoint) => endpoint.nodeName === nodeName)),
-    ask: () => askLocalDns({ port: dnsPort, name: config.localDns.name, timeoutMs: config.localDns.timeout }),
+    ask: () => probe.ask(),
+    pause: (ms, signal) => lifeline.pause(ms, signal),
     use: proxy.useLocalDns,
     intervalMs: config.localDns.interval,
     clock, logger: log('dns'),

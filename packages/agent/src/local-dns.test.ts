@@ -1,8 +1,8 @@
-import { createSocket } from 'node:dgram'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { silentLogger } from '@weft/daemon/testing'
 import { describe, expect, test } from 'vitest'
-import { askLocalDns, encodeQuery } from './dns-probe.ts'
+import { DnsProbe, encodeQuery } from './dns-probe.ts'
 import { LocalDns } from './local-dns.ts'
 
 /** Gives answers one after the other, and tells where queries went after each: undefined until they were moved. */
@@ -20,8 +20,9 @@ async function over(answers: readonly boolean[], { expected = true } = {}): Prom
       return answer
     },
     use: async (local) => void moves.push(local),
+    pause: async () => expected ? undefined : stop.abort(),
     intervalMs: 1,
-    clock: { sleep: async () => expected ? undefined : stop.abort() } as never,
+    clock: undefined as never,
     logger: silentLogger,
   })
   await dns.run(stop.signal)
@@ -43,7 +44,7 @@ describe('LocalDns', () => {
 
   test('begin() does not send the first queries to a server that is not there', async () => {
     const moves: boolean[] = []
-    const dns = new LocalDns({ isExpected: () => true, ask: async () => false, use: async (local) => void moves.push(local), intervalMs: 1, clock: undefined as never, logger: silentLogger })
+    const dns = new LocalDns({ isExpected: () => true, ask: async () => false, use: async (local) => void moves.push(local), pause: undefined as never, intervalMs: 1, clock: undefined as never, logger: silentLogger })
     await dns.begin(new AbortController().signal)
     expect([dns.isUsed, moves]).toEqual([false, [false]])
   })
@@ -52,7 +53,7 @@ describe('LocalDns', () => {
     const moves: boolean[] = []
     const never = new Promise<void>(() => undefined)
     const dns = new LocalDns({
-      isExpected: () => true, ask: async () => true, intervalMs: 1, logger: silentLogger,
+      isExpected: () => true, ask: async () => true, pause: undefined as never, intervalMs: 1, logger: silentLogger,
       use: async (local) => {
         moves.push(local)
         await never
@@ -64,11 +65,9 @@ describe('LocalDns', () => {
   })
 })
 
-describe('askLocalDns()', () => {
+describe('DnsProbe', () => {
   test.each([['NOERROR', 0, true], ['NXDOMAIN', 3, true], ['SERVFAIL, as before it knows the cluster', 2, false], ['REFUSED', 5, false]])('%s', async (_what, rcode, healthy) => {
-    const server = createSocket('udp4')
-    server.bind(0, '127.0.0.1')
-    await once(server, 'listening')
+    const server = await listening()
     server.on('message', (query, peer) => {
       expect(query.subarray(2)).toEqual(encodeQuery(0, 'a.cluster.local').subarray(2))
       // Somebody else's answer first: it is not ours.
@@ -80,18 +79,33 @@ describe('askLocalDns()', () => {
         server.send(answer, peer.port, peer.address)
       }
     })
-    expect(await askLocalDns({ port: server.address().port, name: 'a.cluster.local', timeoutMs: 5000 })).toBe(healthy)
+    using probe = await DnsProbe.open({ port: server.address().port, name: 'a.cluster.local', timeoutMs: 5000 })
+    expect([await probe.ask(), await probe.ask()]).toEqual([healthy, healthy])
     server.close()
   })
 
-  test('a closed port and silence are no', async () => {
-    const silent = createSocket('udp4')
-    silent.bind(0, '127.0.0.1')
-    await once(silent, 'listening')
+  test('silence and a closed port are no, and one that listens again is asked by the same socket', async () => {
+    const silent = await listening()
     const { port } = silent.address()
-    expect(await askLocalDns({ port, name: 'x', timeoutMs: 50 })).toBe(false)
+    using probe = await DnsProbe.open({ port, name: 'x', timeoutMs: 50 })
+    expect(await probe.ask()).toBe(false)
     silent.close()
     await once(silent, 'close')
-    expect(await askLocalDns({ port, name: 'x', timeoutMs: 60_000 })).toBe(false)
+    using patient = await DnsProbe.open({ port, name: 'x', timeoutMs: 60_000 })
+    expect(await patient.ask()).toBe(false)
+    const back = await listening(port)
+    back.on('message', (query, peer) => {
+      query[2] = 0x81
+      back.send(query, peer.port, peer.address)
+    })
+    expect(await patient.ask()).toBe(true)
+    back.close()
   })
 })
+
+async function listening(port = 0): Promise<Socket> {
+  const socket = createSocket('udp4')
+  socket.bind(port, '127.0.0.1')
+  await once(socket, 'listening')
+  return socket
+}

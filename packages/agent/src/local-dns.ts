@@ -7,6 +7,8 @@ export interface LocalDnsOptions {
   readonly ask: () => Promise<boolean>
   /** Sends the node's queries to its own server, or to those of other nodes. */
   readonly use: (local: boolean, signal: AbortSignal) => Promise<void>
+  /** Waits that long, or until the server is seen to go. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>
   readonly intervalMs: number
   readonly clock: Clock
   readonly logger: Logger
@@ -20,8 +22,8 @@ const answersToReturn = 2
 const farewellMs = 1000
 
 /**
- * Keeps names resolvable on this node while its DNS server is away (design decision 8): it is asked several times a second, and
- * while it does not answer the node's queries go to servers of other nodes.
+ * Keeps names resolvable on this node while its DNS server is away (design decision 8): it is asked every now and then, at once when it is
+ * seen to go, and while it does not answer the node's queries go to servers of other nodes.
  */
 export class LocalDns {
   readonly #options: LocalDnsOptions
@@ -42,7 +44,7 @@ export class LocalDns {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { isExpected, ask, intervalMs, clock } = this.#options
+    const { isExpected, ask, pause, intervalMs } = this.#options
     let run = 0
     while (!signal.aborted) {
       if (isExpected()) {
@@ -54,7 +56,7 @@ export class LocalDns {
         }
       }
       // The doubt is settled at once.
-      if (run === 0) await clock.sleep(intervalMs, { signal }).catch(() => undefined)
+      if (run === 0) await pause(intervalMs, signal)
     }
   }
 

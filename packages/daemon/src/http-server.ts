@@ -17,7 +17,8 @@ export interface AdminServer extends AsyncDisposable {
 // Nobody may hold a connection open for nothing, nor take them all (CVE-2023-41378).
 const headersTimeoutMs = 5000
 const requestTimeoutMs = 10_000
-const connectionsCheckingInterval = 2000
+/** Each server looks that often at its connections, also when it has none: it wakes an idle program. */
+const connectionsCheckingInterval = 10_000
 const maxConnections = 64
 
 /**

@@ -14,4 +14,4 @@ export function createRegistry(options: { readonly process?: boolean | undefined
 }
 
 /** How often the event loop is looked at, in milliseconds. The library's 10 wake an idle program a hundred times a second, which is most of what it does then. */
-const eventLoopMonitoringPrecision = 100
+const eventLoopMonitoringPrecision = 500

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { LeaderElector } from './leader-elector.ts'
 import { leaseCollection } from './lease.ts'
 import { FakeApi } from './testing/fake-api.ts'
+import type { FakeObject } from './testing/fake-object.ts'
 import { MemoryClient } from './testing/memory-client.ts'
 
 interface Candidate {
@@ -104,6 +105,28 @@ describe('LeaderElector', () => {
     expect(leading.size).toBe(0)
     await clock.advance(5_000)
     expect([...leading]).toEqual(['b'])
+  })
+
+  test('a renewal is one request', async () => {
+    const { client } = join('a')
+    await clock.advance(0)
+    const before = client.requests
+    await clock.advance(20_000)
+    expect(client.requests - before).toBe(10)
+  })
+
+  test.each([
+    ['was edited', (lease: FakeObject) => void api.put(leaseCollection, { ...lease, metadata: { ...lease.metadata, annotations: { edited: 'yes' } } })],
+    ['was deleted', () => api.remove(leaseCollection, 'kube-system/weft-controller')],
+  ])('a leader whose lease %s goes on', async (_what, touch) => {
+    const { elector } = join('a')
+    await clock.advance(5_000)
+    touch(api.objects(leaseCollection)[0]!)
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1_000)
+      expect(elector.isLeader).toBe(true)
+    }
+    expect(api.objects(leaseCollection)[0]).toMatchObject({ spec: { holderIdentity: 'a', leaseTransitions: 0 } })
   })
 
   test('run() ends when the work ends by itself', async () => {

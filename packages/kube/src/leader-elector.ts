@@ -135,6 +135,20 @@ export class LeaderElector {
     const { client, identity, name, namespace, clock } = this.#options
     const now = clock.wallTime()
     const mine = { holder: identity, durationMs: this.#durationMs, renewed: now }
+    const write = async (state: LeaseState): Promise<true> => {
+      const ours = state.holder === identity
+      const spec = { ...mine, transitions: state.transitions + (ours ? 0 : 1), acquired: ours ? state.acquired : now }
+      this.#see(readLease(await replaceObject(client, this.#path, writeLease(name, namespace, spec, state.resourceVersion), { signal })))
+      return true
+    }
+    if (this.#leading && this.#seen?.holder === identity) {
+      try {
+        // What we wrote last is most likely still there: it need not be read for every renewal.
+        return await write(this.#seen)
+      } catch (error) {
+        if (!isConflict(error) && !isNotFound(error)) throw error
+      }
+    }
     let state: LeaseState
     try {
       state = readLease(await getObject(client, this.#path, { signal }))
@@ -145,11 +159,8 @@ export class LeaderElector {
       return true
     }
     this.#see(state)
-    const ours = state.holder === identity
-    if (!ours && state.holder !== '' && clock.now() - this.#seenAt < state.durationMs) return false
-    const spec = { ...mine, transitions: state.transitions + (ours ? 0 : 1), acquired: ours ? state.acquired : now }
-    this.#see(readLease(await replaceObject(client, this.#path, writeLease(name, namespace, spec, state.resourceVersion), { signal })))
-    return true
+    if (state.holder !== identity && state.holder !== '' && clock.now() - this.#seenAt < state.durationMs) return false
+    return await write(state)
   }
 
   #see(state: LeaseState): void {

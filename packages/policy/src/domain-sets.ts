@@ -58,9 +58,11 @@ export class DomainSets {
     for (const set of this.#domains.values()) if (domainSetName(ip.family, set.domain) === setName) this.#hold(set, ip, until)
   }
 
-  /** Whether something learnt is older than this time. */
-  hasExpired(now: number): boolean {
-    return [...this.#domains.values()].some(({ learnt }) => learnt.values().some(({ until }) => until <= now))
+  /** Until when all that was learnt is believed; Infinity when nothing was. */
+  get believedUntil(): number {
+    let first = Infinity
+    for (const { learnt } of this.#domains.values()) for (const { until } of learnt.values()) first = Math.min(first, until)
+    return first
   }
 
   /** Forgets what is older. */

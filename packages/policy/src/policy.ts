@@ -312,8 +312,10 @@ export function createPolicy(deps: PolicyDeps): Policy {
 
   async function forgetNames(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await clock.sleep(expiryMs, { signal }).catch(() => undefined)
-      if (state.domains.hasExpired(clock.now())) reconciler.trigger()
+      // What is learnt during a rest is believed for longer than that.
+      const rest = Math.min(state.domains.believedUntil - clock.now(), config.nameGrace)
+      await clock.sleep(Math.max(rest, expiryMs), { signal }).catch(() => undefined)
+      if (state.domains.believedUntil <= clock.now()) reconciler.trigger()
     }
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@weft/daemon'
+import { backoff, type Clock, type Logger } from '@weft/daemon'
 import type { ForwardConfig } from '../config.ts'
 import { DnsError } from '../dns-error.ts'
 import type { Counters } from '../server/counters.ts'
@@ -22,7 +22,8 @@ export interface ForwarderDeps {
 
 /** A single upstream is asked that often when it stays silent: datagrams get lost. */
 const attempts = 4
-const probeIntervalMs = 500
+/** A failed upstream is asked whether it is back: soon, then less and less often. */
+const probeWait = { baseMs: 500, maxMs: 8000 }
 const probeTimeoutMs = 1000
 const loopProbeIntervalMs = 30_000
 
@@ -33,6 +34,7 @@ const loopProbeIntervalMs = 30_000
 export class Forwarder {
   readonly upstreams: readonly Upstream[]
   readonly #deps: ForwarderDeps
+  #wake: () => void = () => undefined
 
   constructor(upstreams: readonly Upstream[], deps: ForwarderDeps) {
     this.upstreams = upstreams
@@ -70,6 +72,7 @@ export class Forwarder {
         // One that was overtaken after its time counts as failed; one that was overtaken earlier had no chance.
         if (!done.signal.aborted || clock.now() - started >= config.hedgeAfter) {
           upstream.failed()
+          if (upstream.down) this.#wake()
           counters.event('upstreamFailed')
         }
       }
@@ -105,16 +108,29 @@ export class Forwarder {
   /** Looks after upstreams that failed or lead back here, until aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps
+    const wait = backoff(probeWait)
     let loopProbeAt = 0
     while (!signal.aborted) {
-      const loopProbe = clock.now() >= loopProbeAt
-      if (loopProbe) loopProbeAt = clock.now() + loopProbeIntervalMs
-      await Promise.all(this.upstreams.map(async (upstream, index) => {
-        if (loopProbe) await this.#probeLoop(upstream, index, signal)
-        if (upstream.down) await this.#probe(upstream, rootQuestion, signal).catch(() => undefined)
-      }))
-      await clock.sleep(probeIntervalMs, { signal }).catch(() => undefined)
+      if (clock.now() >= loopProbeAt) {
+        loopProbeAt = clock.now() + loopProbeIntervalMs
+        await Promise.all(this.upstreams.map(async (upstream, index) => await this.#probeLoop(upstream, index, signal)))
+      }
+      const down = this.upstreams.filter((upstream) => upstream.down)
+      if (down.length === 0) {
+        wait.reset()
+        await this.#rest(loopProbeAt - clock.now(), signal)
+        continue
+      }
+      await clock.sleep(wait.next(), { signal }).catch(() => undefined)
+      await Promise.all(down.map(async (upstream) => await this.#probe(upstream, rootQuestion, signal).catch(() => undefined)))
     }
+  }
+
+  /** Waits that long, or until an upstream fails. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    await this.#deps.clock.sleep(ms, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined)
   }
 
   async #probe(upstream: Upstream, question: UpstreamQuestion, signal: AbortSignal): Promise<void> {

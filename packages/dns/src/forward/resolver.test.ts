@@ -100,6 +100,20 @@ describe('Resolver', () => {
     expect(took[3]).toBeLessThan(500)
   })
 
+  test('fault 35: an upstream that failed is asked whether it is back, and then asked first again', async () => {
+    await using first = await fakeUpstream(() => undefined)
+    await using second = await fakeUpstream(addressOf)
+    await using server = await forwarding([first.server, second.server])
+    for (let n = 0; n < 2; n++) await server.udp(question(`failed${n}.example`, 'A'))
+    first.behave(addressOf)
+    let asked = 0
+    await expect.poll(async () => {
+      await server.udp(question(`back${asked++}.example`, 'A'))
+      return first.asked.at(-1)!.name
+    }, { timeout: 10_000 }).toMatch('back')
+    expect(asked).toBeGreaterThan(1)
+  })
+
   test('fault 35: all upstreams dead gives SERVFAIL, and a metric', async () => {
     await using silent = await silentPort()
     await using server = await forwarding([silent.server], {}, { timeout: '600ms' })

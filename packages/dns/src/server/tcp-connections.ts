@@ -9,7 +9,8 @@ interface Connection {
   partialMs: number | undefined
 }
 
-const sweepIntervalMs = 500
+/** How late a connection may be closed: they are not looked at more often, in milliseconds. */
+const latenessMs = 500
 
 /**
  * All TCP connections of the server and their limits: how many, how many of one client, how long silent, how long for
@@ -79,15 +80,21 @@ export class TcpConnections {
 
   /** Closes what is over its time, until aborted; then everything. */
   async run(signal: AbortSignal): Promise<void> {
+    const { idleTimeout, messageTimeout } = this.#config
     while (!signal.aborted) {
-      await this.#clock.sleep(sweepIntervalMs, { signal }).catch(() => undefined)
       const now = this.#clock.now()
+      // No time that begins during such a rest ends within it.
+      let next = now + Math.min(idleTimeout, messageTimeout)
       for (const [socket, { lastMs, partialMs }] of this.#connections) {
-        const late = partialMs !== undefined && now - partialMs > this.#config.messageTimeout
-        if (!late && now - lastMs <= this.#config.idleTimeout) continue
+        const end = Math.min(lastMs + idleTimeout, partialMs === undefined ? Infinity : partialMs + messageTimeout)
+        if (now <= end) {
+          next = Math.min(next, end)
+          continue
+        }
         this.#counters.event('tcpTimeout')
         socket.destroy()
       }
+      await this.#clock.sleep(Math.max(latenessMs, next - now), { signal }).catch(() => undefined)
     }
     for (const socket of this.#connections.keys()) socket.destroy()
   }
