@@ -6,7 +6,7 @@
  * Cilium (marks 0x0f00, rule preferences 9, 10, 100-111), Istio (mark 0x539), Tailscale (marks 0xff0000) and Docker.
  */
 
-/** nftables tables, one per feature, family `inet`. */
+/** nftables tables, one per feature, family `inet`; where pods are ports of a bridge `weft-cni` has a second one, family `bridge`. */
 export const tables = {
   cni: 'weft-cni',
   proxy: 'weft-proxy',
@@ -21,6 +21,8 @@ export const tables = {
 export const priorities = {
   /** Anti-spoof and notrack happen before conntrack (-200). */
   raw: -300,
+  /** In a bridge's hooks, before br_netfilter (0): whose a frame may be. */
+  bridgePorts: -200,
   /** `type route` output: rewrites the loopback source of local clients of NodePorts. */
   loopbackSource: -300,
   serviceDnat: -100,
@@ -85,6 +87,8 @@ export const routing = {
 export const links = {
   /** Host ends of pod links: this, then 11 hex digits of a hash of the container id. */
   podPrefix: 'weft',
+  /** `weft…`, as the anti-spoof rule is for what comes from it too. */
+  bridge: 'weft-bridge',
   /** Not `weft…`: the anti-spoof rule matches pod links by that prefix. */
   vxlan: 'vxlan.weft',
 } as const

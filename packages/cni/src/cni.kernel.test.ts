@@ -188,6 +188,15 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 104 }])
   })
 
+  it('CNI-13 what of a network nobody reads is told once, and no reason to refuse it', async () => {
+    const told = (): readonly unknown[] => node.lines.filter(({ message }) => message.startsWith('keys of a network')).map(({ fields }) => fields)
+    await add('a', { config: { bridge: 'cni0', ipMasq: true } })
+    await add('b', { config: { bridge: 'cni0', ipMasq: true } })
+    expect(told()).toMatchObject([{ network: 'weft', keys: ['bridge', 'ipMasq'] }])
+    await add('c')
+    expect(told()).toHaveLength(1)
+  })
+
   it('ADD with a K8S_POD_UID that is none is refused and reserves nothing; without one the runtime does not tell', async () => {
     const { exitCode, stdout } = await node.call('ADD', { containerId: 'a', netns: (await pod()).path, args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=a;K8S_POD_UID=u a' })
     expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 4, msg: expect.stringContaining('K8S_POD_UID') as string }])

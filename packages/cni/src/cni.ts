@@ -4,6 +4,7 @@ import { type Cidr, formatIp } from '@weft/ip'
 import type { Conntrack, RouteSocket } from '@weft/netlink'
 import type { Nft } from '@weft/nftables'
 import { PluginServer, type PluginServerOptions } from '@weft/plugin'
+import { type Bridge, findBridge, makeBridge, whyNoBridge } from './bridge.ts'
 import { cniVerbs } from './cni-verbs.ts'
 import { Collector } from './collector.ts'
 import type { CniConfig } from './config.ts'
@@ -11,6 +12,7 @@ import { HostPorts } from './host-ports.ts'
 import { mendHostSide } from './host-side.ts'
 import { createCniMetrics } from './metrics.ts'
 import type { NetworkConfig } from './network-config.ts'
+import { parseData } from './model.ts'
 import { type PodDoor, shimDoor } from './pod-netns.ts'
 import type { AttachmentKey, CniPorts } from './ports.ts'
 import { findAttachments } from './rebuild.ts'
@@ -62,8 +64,9 @@ export function createCni(deps: CniDeps): Cni {
   const { address, cover } = ports
   const attachments = (): ReturnType<typeof address.attachments> => address.attachments().filter(({ state }) => state !== 'releasing')
   const metrics = createCniMetrics(registry, () => attachments().length)
-  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), shaping: () => shaping, masquerade, forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
-  const teardown = new Teardown({ address, cover, route, conntrack, clock, logger })
+  const bridging = config.mode === 'bridge'
+  const hostPorts = new HostPorts({ nft, logger, node: () => ports.node.addresses(), shaping: () => shaping, bridging, masquerade, forget: (list) => forgetHostPorts(conntrack, list), onMended: () => metrics.mended.inc({ what: 'table' }) })
+  const teardown = new Teardown({ address, cover, route, conntrack, bridging, clock, logger })
 
   let server: PluginServer<NetworkConfig> | undefined
   let mends = 0
@@ -82,7 +85,13 @@ export function createCni(deps: CniDeps): Cni {
         failures.push(error)
       }
       if (putStandIns(route)) mends += 1
-      const { mended, errors } = mendHostSide(route, attachments(), { node: ports.node.addresses(), shaping })
+      let bridge: Bridge | undefined
+      try {
+        bridge = keepBridge()
+      } catch (error) {
+        failures.push(error)
+      }
+      const { mended, errors } = mendHostSide(route, attachments(), { node: ports.node.addresses(), shaping, bridge })
       mends += mended.length
       metrics.mended.inc({ what: 'link' }, mended.length)
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')
@@ -95,6 +104,16 @@ export function createCni(deps: CniDeps): Cni {
       if (failures.length > 0) throw new AggregateError(failures, `Cannot mend all of table, links and attachments: ${failures.map(messageOf).join('; ')}`)
     },
   })
+
+  /** None where no pod is on one. */
+  function keepBridge(): Bridge | undefined {
+    if (!bridging && !attachments().some(({ data }) => parseData(data).bridged)) return undefined
+    const found = findBridge(route)
+    if (found !== undefined) return found
+    const made = makeBridge(route, sysctlFolder)
+    mends += 1
+    return made
+  }
 
   /** Pods go on with the addresses they have, and nobody else gets them. */
   async function rebuild(setAside: string, signal: AbortSignal): Promise<void> {
@@ -134,7 +153,7 @@ export function createCni(deps: CniDeps): Cni {
       hostPorts.resync()
       await Promise.all([plugin.run(), teardown.run(signal), upkeep.run(signal)])
     },
-    ready: () => allReady({ 'cni address ranges': address.ready, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready, 'cni socket': server?.listening === true }),
+    ready: () => allReady({ 'cni address ranges': address.ready, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready, ...bridging ? { 'cni bridge, which needs br_netfilter': whyNoBridge(sysctlFolder) === undefined } : {}, 'cni socket': server?.listening === true }),
     attachments,
     recheck: () => upkeep.trigger(),
     get writes() {

@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseCidr, parseIp, parseIpv4, parseIpv6 } from '@weft/ip'
-import { formatTable } from '@weft/nftables'
+import { formatTable, type Table } from '@weft/nftables'
 import { describe, expect, it } from 'vitest'
+import { type BridgeModel, compileBridgeTable } from './compile-bridge.ts'
 import { compileTable } from './compile.ts'
 import type { CniModel } from './model.ts'
 
@@ -28,11 +29,27 @@ const cases: Readonly<Record<string, CniModel>> = {
   },
 }
 
+const bridges: Readonly<Record<string, BridgeModel>> = {
+  'no-ports': { ports: [], limits: [] },
+  'ports': { ports: [{ hostIfname: 'weft0123456789a', ips: [parseIp('10.244.1.5'), parseIp('fd00:10:244:1::5')] }, { hostIfname: 'weft0123456789b', ips: [parseIp('10.244.1.6')] }], limits: cases['limits']!.limits! },
+}
+
+function expectGolden(name: string, table: Table): void {
+  const golden = new URL(`../test/golden/${name}.nft`, import.meta.url)
+  const text = formatTable(table)
+  if (process.env['GOLDEN'] === 'write') writeFileSync(golden, text)
+  expect(text).toBe(readFileSync(golden, 'utf8'))
+}
+
+// oxlint-disable vitest/expect-expect -- expectGolden() does
 describe('compileTable()', () => {
   it.each(Object.keys(cases))('%s is as the golden says (NET-27, NET-33)', (name) => {
-    const golden = new URL(`../test/golden/${name}.nft`, import.meta.url)
-    const text = formatTable(compileTable(cases[name]!))
-    if (process.env['GOLDEN'] === 'write') writeFileSync(golden, text)
-    expect(text).toBe(readFileSync(golden, 'utf8'))
+    expectGolden(name, compileTable(cases[name]!))
+  })
+})
+
+describe('compileBridgeTable()', () => {
+  it.each(Object.keys(bridges))('%s is as the golden says', (name) => {
+    expectGolden(`bridge-${name}`, compileBridgeTable(bridges[name]!))
   })
 })

@@ -1,10 +1,11 @@
 import { links, loopbackStandIns, priorities, protocolNumbers, tables } from '@weft/api'
 import { aggregateCidrs, type Cidr, parseCidr, parseIp, type Family } from '@weft/ip'
 import {
-  accept, assign, baseChain, chain, concat, counter, ct, dnat, drop, eq, fib, hasAny, ip, ip6, isIn, jump, limit, lookup, map, masquerade, notIn, type Rule, type MapDeclaration, type MapElement, meta, returnToCaller, rule, set,
-  type SetDeclaration, snat, table, type Table, th, vmap,
+  accept, assign, baseChain, chain, concat, counter, ct, dnat, drop, eq, fib, hasAny, ip, ip6, isIn, jump, lookup, map, masquerade, notIn, type Rule, type MapDeclaration, type MapElement, meta, returnToCaller, rule, set,
+  type SetDeclaration, snat, table, type Table, th,
 } from '@weft/nftables'
-import type { CniModel, HostPort, PodLimit } from './model.ts'
+import { limitChain, limitMaps, limitRules } from './compile-limits.ts'
+import type { CniModel, HostPort } from './model.ts'
 
 const words = {
   4: { address: 'ipv4_addr', family: 'ip', header: ip, loopback: parseCidr('127.0.0.0/8'), localhost: parseIp('127.0.0.1'), standIn: parseIp(loopbackStandIns.ipv4) },
@@ -37,9 +38,9 @@ export function compileTable({ hostPorts, limits = [], node, masquerade: inside 
         rule(eq(meta.iifname, `${links.podPrefix}*`), eq(fib(['saddr', 'iif'], 'oif'), 'missing'), counter(), drop),
         // Neighbours are static, so a pod needs no link-local traffic; it would pass by every policy.
         rule(eq(meta.iifname, `${links.podPrefix}*`), eq(ip6.saddr, parseCidr('fe80::/10')), counter(), drop),
-        ...limits.some(({ direction }) => direction === 'egress') ? [rule(vmap(meta.iifname, limitMapName.egress))] : [],
+        ...limitRules('egress', limits),
       ]),
-      ...limits.some(({ direction }) => direction === 'ingress') ? [baseChain('limit-ingress', { type: 'filter', hook: 'postrouting', priority: priorities.raw }, [rule(vmap(meta.oifname, limitMapName.ingress))])] : [],
+      ...limits.some(({ direction }) => direction === 'ingress') ? [baseChain('limit-ingress', { type: 'filter', hook: 'postrouting', priority: priorities.raw }, limitRules('ingress', limits))] : [],
       // Only for the node's own addresses (CVE-2025-67499), and after Services (CVE-2019-9946).
       baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.hostPortDnat }, [
         // A neighbour that addresses a packet to 127.0.0.1 must not get what is for this node alone (CVE-2020-8558).
@@ -68,25 +69,6 @@ export function compileTable({ hostPorts, limits = [], node, masquerade: inside 
       ...inside.length === 0 ? [] : [baseChain('outside', { type: 'nat', hook: 'postrouting', priority: priorities.outsideSnat }, [rule(eq(meta.oifname, 'lo'), accept), leave(4), leave(6)])],
     ],
   })
-}
-
-const limitMapName = { ingress: 'limited-ingress', egress: 'limited-egress' } as const
-
-/** A chain for each limited pod, found by its link: the others pay for one look into a map, and for none where nobody is limited. */
-function limitMaps(limits: readonly PodLimit[]): readonly MapDeclaration[] {
-  return (['ingress', 'egress'] as const).flatMap((direction) => {
-    const elements = limits.filter((limit) => limit.direction === direction).map((limit) => ({ key: [limit.hostIfname], data: jump(limitChainName(limit)) }))
-    return elements.length === 0 ? [] : [map(limitMapName[direction], { key: ['ifname'], data: 'verdict', elements })]
-  })
-}
-
-function limitChain(podLimit: PodLimit): ReturnType<typeof chain> {
-  const { bytesPerSecond, burstBytes } = podLimit
-  return chain(limitChainName(podLimit), [rule(limit(bytesPerSecond, 'second', { unit: 'bytes', burst: burstBytes, over: true }), counter(), drop)])
-}
-
-function limitChainName({ direction, hostIfname }: PodLimit): string {
-  return `${direction}-${hostIfname}`
 }
 
 /** Multicast and link-local never leave the link, so they need no other address (NET-16). */

@@ -18,6 +18,7 @@ export interface CniConfig {
   readonly sysctls: readonly string[]
   /** Bytes. */
   readonly mtu?: number | undefined
+  readonly mode: 'point-to-point' | 'bridge'
 }
 
 export const cniConfigSchema: z.ZodType<CniConfig> = z.strictObject({
@@ -37,6 +38,8 @@ export const cniConfigSchema: z.ZodType<CniConfig> = z.strictObject({
     .describe('Where the runtime keeps results of ADD; read only when the store of attachments is lost.'),
   sysctls: z.array(z.string().regex(/^net\.[A-Za-z0-9_.*-]+$/)).default([...safeSysctls])
     .describe('Sysctls that a network configuration may set in pods, under `sysctl`; a `*` at the end stands for any rest, `IFNAME` for the interface. Add what your pods need and harms nobody else.'),
+  mode: z.enum(['point-to-point', 'bridge']).default('point-to-point')
+    .describe('How new pods are connected: by a link of their own, or as ports of bridge `weft-bridge`, which needs br_netfilter. Set it only for plugins or tools that look for a bridge.'),
   mtu: z.int().min(576).max(65535).optional()
     .describe('MTU of pod links instead of the one derived from the path; set it only where path discovery is wrong.'),
 })

@@ -5,8 +5,9 @@ import type { Cidr } from '@weft/ip'
 import { diffElements, diffTable, type Nft, type Table, Transaction } from '@weft/nftables'
 import { CniError } from '@weft/plugin'
 import { type Bandwidth, podLimits } from './bandwidth.ts'
+import { compileBridgeTable } from './compile-bridge.ts'
 import { compileTable } from './compile.ts'
-import { type HostPort, hostPortKey, hostPortsOf, parseData, type PodLimit } from './model.ts'
+import { type BridgePort, type HostPort, hostPortKey, hostPortsOf, parseData, type PodLimit } from './model.ts'
 import type { PortMapping } from './network-config.ts'
 import type { AttachmentKey, NodeAddresses, StoredAttachment } from './ports.ts'
 import { messageOf } from '@weft/daemon/message-of'
@@ -17,6 +18,8 @@ export interface HostPortsDeps {
   readonly node: () => NodeAddresses
   /** Whether links have token buckets; then only what a pod sends is limited here too. */
   readonly shaping: () => boolean
+  /** Whether pods are made ports of the bridge from now on. */
+  readonly bridging?: boolean | undefined
   /** Networks that leave the node with its address. */
   readonly masquerade?: readonly Cidr[] | undefined
   /** Called with the ports of an attachment before they are served (UDP connections pinned elsewhere, NET-29). */
@@ -33,12 +36,16 @@ export class HostPorts {
   readonly #deps: HostPortsDeps
   readonly #byAttachment = new Map<string, readonly HostPort[]>()
   readonly #limits = new Map<string, readonly PodLimit[]>()
-  #applied: Table | undefined
+  readonly #bridged = new Map<string, BridgePort>()
+  #hasBridge: boolean
+  /** As the kernel was left; none before the first comparison. */
+  #applied: readonly Table[] = []
   #writes = 0
   #fault: string | undefined
 
   constructor(deps: HostPortsDeps) {
     this.#deps = deps
+    this.#hasBridge = deps.bridging === true
   }
 
   /** Transactions committed so far. */
@@ -55,11 +62,21 @@ export class HostPorts {
   adopt(attachments: readonly StoredAttachment[]): void {
     for (const attachment of attachments) {
       if (attachment.state === 'releasing') continue
-      const { portMappings, bandwidth, mtu } = parseData(attachment.data)
+      const { portMappings, bandwidth, mtu, bridged } = parseData(attachment.data)
+      if (bridged) this.#bridged.set(keyText(attachment), attachment)
       const hostPorts = hostPortsOf(attachment, portMappings)
       if (hostPorts.length > 0) this.#byAttachment.set(keyText(attachment), hostPorts)
       this.#limit(attachment, bandwidth, mtu)
     }
+    // Of the time when this node had a bridge.
+    this.#hasBridge ||= this.#bridged.size > 0
+    if (!this.#hasBridge && this.#deps.nft.read('bridge', tables.cni) !== undefined) this.#commit(new Transaction({ family: 'bridge', name: tables.cni }).deleteTable())
+  }
+
+  /** Lets an attachment's addresses pass its port of the bridge; nothing passes there before. */
+  join(attachment: Attachment): void {
+    this.#bridged.set(keyText(attachment), attachment)
+    this.#apply()
   }
 
   /** @throws {CniError} If another attachment has one of these host ports. */
@@ -96,7 +113,7 @@ export class HostPorts {
 
   /** Stops serving and limiting them; nothing happens if there is nothing (NET-32). */
   remove(key: AttachmentKey): void {
-    const served = this.#byAttachment.delete(keyText(key))
+    const served = [this.#byAttachment, this.#bridged].map((map) => map.delete(keyText(key))).includes(true)
     if (this.#limits.delete(keyText(key))) this.resync()
     else if (served) this.#apply()
   }
@@ -114,24 +131,27 @@ export class HostPorts {
 
   #compareAndMend(): void {
     const desired = this.#compile()
-    const kernel = this.#deps.nft.read('inet', tables.cni)
-    const transaction = diffTable(kernel, desired)
-    if (!transaction.isEmpty) {
-      const isForeign = this.#applied !== undefined && !diffTable(kernel, this.#applied).isEmpty
-      this.#commit(transaction)
-      if (isForeign) {
-        this.#deps.logger.warn({ table: tables.cni, transaction: transaction.text }, 'table mended: somebody else had changed it')
-        this.#deps.onMended?.()
-      } else this.#deps.logger.debug({ transaction: transaction.text }, 'table changed')
-    }
+    for (const [index, table] of desired.entries()) this.#mendTable(table, this.#applied[index])
     this.#applied = desired
+  }
+
+  #mendTable(desired: Table, applied: Table | undefined): void {
+    const kernel = this.#deps.nft.read(desired.family, desired.name)
+    const transaction = diffTable(kernel, desired)
+    if (transaction.isEmpty) return
+    const isForeign = applied !== undefined && !diffTable(kernel, applied).isEmpty
+    this.#commit(transaction)
+    if (isForeign) {
+      this.#deps.logger.warn({ family: desired.family, table: desired.name, transaction: transaction.text }, 'table mended: somebody else had changed it')
+      this.#deps.onMended?.()
+    } else this.#deps.logger.debug({ transaction: transaction.text }, 'table changed')
   }
 
   /** For CHECK: which host ports of the attachment the kernel does not have. */
   findDifferences(attachment: AttachmentKey): readonly string[] {
     const key = keyText(attachment)
-    if (!this.#byAttachment.has(key) && !this.#limits.has(key)) return []
-    return diffTable(this.#deps.nft.read('inet', tables.cni), this.#compile()).isEmpty ? [] : ['host ports or limits differ from the kernel\'s']
+    if (![this.#byAttachment, this.#limits, this.#bridged].some((map) => map.has(key))) return []
+    return this.#compile().flatMap((table) => diffTable(this.#deps.nft.read(table.family, table.name), table).isEmpty ? [] : [`table ${table.family} ${table.name} differs from the kernel's`])
   }
 
   /** One line per host port. */
@@ -144,23 +164,33 @@ export class HostPorts {
     this.#writes += 1
   }
 
-  #compile(): Table {
-    return compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), limits: [...this.#limits.values()].flat(), node: this.#deps.node(), masquerade: this.#deps.masquerade })
+  #compile(): readonly Table[] {
+    const limits = [...this.#limits.values()].flat()
+    const ports = [...this.#bridged.values()]
+    // Behind a bridge the tables of IP see the bridge's name, not the port's.
+    const behindPorts = new Set(ports.map(({ hostIfname }) => hostIfname))
+    return [
+      compileTable({ hostPorts: [...this.#byAttachment.values()].flat(), limits: limits.filter(({ hostIfname }) => !behindPorts.has(hostIfname)), node: this.#deps.node(), masquerade: this.#deps.masquerade }),
+      ...this.#hasBridge ? [compileBridgeTable({ ports, limits: limits.filter(({ hostIfname }) => behindPorts.has(hostIfname)) })] : [],
+    ]
   }
 
   #apply(): void {
-    const before = this.#applied
-    if (before === undefined) return this.resync()
+    if (this.#applied.length === 0) return this.resync()
     const desired = this.#compile()
-    const transaction = new Transaction(desired)
-    for (const [index, set] of desired.sets.entries()) diffElements(transaction, set, before.sets[index]!.elements)
-    for (const [index, map] of desired.maps.entries()) diffElements(transaction, map, before.maps[index]!.elements)
     try {
-      if (!transaction.isEmpty) this.#commit(transaction)
+      for (const [index, table] of desired.entries()) this.#applyElements(table, this.#applied[index]!)
       this.#applied = desired
     } catch (error) {
       this.#deps.logger.warn({ error: messageOf(error) }, 'table is not as it was left, reading it back')
       this.resync()
     }
+  }
+
+  #applyElements(desired: Table, before: Table): void {
+    const transaction = new Transaction(desired)
+    for (const [index, set] of desired.sets.entries()) diffElements(transaction, set, before.sets[index]!.elements)
+    for (const [index, map] of desired.maps.entries()) diffElements(transaction, map, before.maps[index]!.elements)
+    if (!transaction.isEmpty) this.#commit(transaction)
   }
 }

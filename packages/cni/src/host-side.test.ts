@@ -8,7 +8,7 @@ import type { StoredAttachment } from './ports.ts'
 function attachment(name: string, ip: string): StoredAttachment {
   return {
     containerId: name, ifname: 'eth0', namespace: '', name, uid: undefined, hostIfname: `weft${name}`, ips: [parseIp(ip)], state: 'attached', netns: '',
-    data: formatData({ network: 'weft', podMac: parseMac('02:00:00:00:00:01'), portMappings: [], mtu: 1500 }),
+    data: formatData({ network: 'weft', podMac: parseMac('02:00:00:00:00:01'), portMappings: [], mtu: 1500, bridged: false }),
   }
 }
 

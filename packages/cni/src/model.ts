@@ -22,6 +22,9 @@ export interface PodLimit {
   readonly burstBytes: number
 }
 
+/** A pod whose link is a port of the bridge. */
+export type BridgePort = Pick<StoredAttachment, 'hostIfname' | 'ips'>
+
 /** What table `weft-cni` is made of. */
 export interface CniModel {
   readonly hostPorts: readonly HostPort[]
@@ -41,10 +44,12 @@ export interface AttachmentData {
   readonly bandwidth?: Bandwidth | undefined
   /** Of the link, in bytes. */
   readonly mtu: number
+  /** The node's end is a port of the bridge. */
+  readonly bridged: boolean
 }
 
-export function formatData({ network, podMac, portMappings, bandwidth, mtu }: AttachmentData): string {
-  return JSON.stringify({ network, podMac, bandwidth, mtu, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
+export function formatData({ network, podMac, portMappings, bandwidth, mtu, bridged }: AttachmentData): string {
+  return JSON.stringify({ network, podMac, bandwidth, mtu, ...bridged ? { bridged } : {}, ports: portMappings.map(({ hostIp, ...mapping }) => ({ ...mapping, ...hostIp === undefined ? {} : { hostIp: formatIp(hostIp) } })) })
 }
 
 interface StoredData {
@@ -53,6 +58,8 @@ interface StoredData {
   readonly bandwidth?: Bandwidth
   /** Absent in what an older version wrote. */
   readonly mtu?: number
+  /** Absent where there is no bridge. */
+  readonly bridged?: boolean
   readonly ports: readonly (Omit<PortMapping, 'hostIp'> & { readonly hostIp?: string })[]
 }
 
@@ -60,8 +67,8 @@ const usualMtu = 1500
 
 /** @param text As {@link formatData} wrote it. */
 export function parseData(text: string): AttachmentData {
-  const { network, podMac, bandwidth, mtu = usualMtu, ports }: StoredData = JSON.parse(text)
-  return { network, podMac: parseMac(podMac), bandwidth, mtu, portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
+  const { network, podMac, bandwidth, mtu = usualMtu, bridged = false, ports }: StoredData = JSON.parse(text)
+  return { network, podMac: parseMac(podMac), bandwidth, mtu, bridged, portMappings: ports.map((port) => ({ ...port, hostIp: port.hostIp === undefined ? undefined : parseIp(port.hostIp) })) }
 }
 
 /** Host ports of one attachment: each mapping in each family it can be served in (NET-33). */

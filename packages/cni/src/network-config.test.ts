@@ -2,7 +2,7 @@ import { formatCidr, formatIp } from '@weft/ip'
 import { CniError, parsePluginConfig } from '@weft/plugin'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type NetworkConfig, readNetworkConfig } from './network-config.ts'
+import { type NetworkConfig, readNetworkConfig, unreadKeys } from './network-config.ts'
 
 function read(more: object): NetworkConfig {
   return readNetworkConfig(parsePluginConfig(Buffer.from(JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni', ...more }))))
@@ -39,6 +39,14 @@ describe('readNetworkConfig()', () => {
     expect(refusal({ ipam: { type: 'host-local' } })).toEqual([2, expect.stringContaining('ipam.type is "host-local"')])
     const ips = (runtimeConfig: object): unknown => read({ runtimeConfig: { 'io.kubernetes.cri.pod-annotations': { 'weft.dev/ips': '10.1.2.3, fd00::5', other: 'x' }, ...runtimeConfig } }).ips.map(formatIp)
     expect([ips({}), ips({ ips: ['10.1.2.9'] })]).toEqual([['10.1.2.3', 'fd00::5'], ['10.1.2.9']])
+  })
+
+  it('CNI-13 knows which keys nobody reads, and refuses those of ipam', () => {
+    const unread = (more: object): readonly string[] => unreadKeys(parsePluginConfig(Buffer.from(JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni', ...more }))))
+    const ours = { bandwidth: {}, sysctl: {}, dns: {}, ipam: {} }
+    expect(unread({ ...ours, runtimeConfig: { aliases: ['a'] }, args: { cni: {} }, capabilities: {}, 'cni.dev/valid-attachments': [], prevResult: { cniVersion: '1.1.0' } })).toEqual([])
+    expect(unread({ ...ours, bridge: 'cni0', ipMasq: true, macspoofchk: true })).toEqual(['bridge', 'ipMasq', 'macspoofchk'])
+    expect(refusal({ ipam: { subnet: '10.1.2.0/24' } })).toEqual([2, 'Cannot use network "weft": ipam.subnet is "10.1.2.0/24", wanted nothing in ipam but ranges'])
   })
 
   it('reads port mappings and addresses (CNI-17)', () => {

@@ -53,12 +53,11 @@ const portMapping = z.preprocess(inAnyCase('hostPort', 'containerPort', 'protoco
   hostIP: z.string().optional(),
 }))
 
-// Everything else, known to other plugins or to nobody, is not ours to judge (CNI-13).
 const configSchema = z.object({
   bandwidth: bandwidthSchema.nullish(),
   sysctl: z.record(z.string(), z.string()).nullish(),
   dns: z.object({ nameservers: z.array(z.string()).optional(), domain: z.string().optional(), search: z.array(z.string()).optional(), options: z.array(z.string()).optional() }).optional(),
-  ipam: z.object({ type: z.string().optional(), ranges: rangeSetsSchema.optional() }).optional(),
+  ipam: z.looseObject({ type: z.string().optional(), ranges: rangeSetsSchema.optional() }).optional(),
   runtimeConfig: z.object({
     ipRanges: rangeSetsSchema.nullish(),
     'io.kubernetes.cri.pod-annotations': z.object({ [ipsAnnotation]: z.string().optional() }).nullish(),
@@ -70,6 +69,16 @@ const configSchema = z.object({
   }).nullish(),
   args: z.object({ cni: z.object({ ips: z.array(z.string()).nullish(), mac: z.string().nullish() }).nullish() }).nullish(),
 })
+
+/** What the specification has for every plugin and for runtimes; keys that begin with `cni.dev/` are theirs too. */
+const everyPlugins: readonly string[] = ['cniVersion', 'name', 'type', 'prevResult', 'capabilities']
+
+/**
+ * Keys that nobody here reads. They are no reason to refuse a network (CNI-13), and whoever wrote them should hear of it: what they ask for is not done.
+ */
+export function unreadKeys({ fields }: PluginConfig): readonly string[] {
+  return Object.keys(fields).filter((key) => !(key in configSchema.shape) && !everyPlugins.includes(key) && !key.startsWith('cni.dev/'))
+}
 
 /**
  * Reads and checks what of a configuration is ours.
@@ -102,9 +111,12 @@ export function parseRequestedIp(text: string): IpAddress {
 
 /** Sets of the runtime come first, and an attachment has one address of a family. */
 function readRanges(network: string, ipam: { readonly type?: string | undefined, readonly ranges?: readonly RangeSetText[] | undefined } | undefined, ofRuntime: readonly RangeSetText[]): readonly RangeSet[] {
-  const { type = '', ranges = [] } = ipam ?? {}
+  const { type = '', ranges = [], ...others } = ipam ?? {}
   // Another plugin would have to be started, and nothing here starts programs (CNI-42).
   if (type !== '') throw new CniError('ERR_CNI_UNSUPPORTED_FIELD', `Cannot use network "${network}": ipam.type is "${type}", wanted none: addresses come from ipam.ranges, capability ipRanges or the node's ranges`)
+  // Whoever writes `subnet` wants its addresses and no others.
+  const [unknown] = Object.entries(others)
+  if (unknown !== undefined) throw new CniError('ERR_CNI_UNSUPPORTED_FIELD', `Cannot use network "${network}": ipam.${unknown[0]} is ${JSON.stringify(unknown[1])}, wanted nothing in ipam but ranges`)
   const first = readValue(network, 'ipRanges', ofRuntime, readRangeSets)
   const families = new Set(first.map((set) => set[0]?.subnet.family))
   return [...first, ...readValue(network, 'ipam.ranges', ranges, readRangeSets).filter((set) => !families.has(set[0]?.subnet.family))]

@@ -5,6 +5,14 @@ import type { ResultRoute } from '@weft/plugin'
 const gateways: Readonly<Record<Family, IpAddress>> = { 4: parseIp(podGateways.ipv4), 6: parseIp(podGateways.ipv6) }
 const defaults: Readonly<Record<Family, Cidr>> = { 4: parseCidr('0.0.0.0/0'), 6: parseCidr('::/0') }
 
+/** `main` of /etc/iproute2/rt_tables: where routes to and of pods are. */
+export const mainTable = 254
+
+/** An address as a network of its own. */
+export function hostPrefix({ family }: IpAddress): number {
+  return family === 4 ? 32 : 128
+}
+
 /** The next hop of every pod: link-local, on no interface, known to the pod by a static neighbour only. */
 export function podGateway(family: Family): IpAddress {
   return gateways[family]

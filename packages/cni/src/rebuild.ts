@@ -6,22 +6,22 @@ import { firstIp, formatIp, type IpAddress, parseMac } from '@weft/ip'
 import type { RouteSocket } from '@weft/netlink'
 import { parsePluginConfig } from '@weft/plugin'
 import { z } from 'zod'
+import { addressesOfPorts } from './bridge.ts'
 import { linkIdentity } from './link-name.ts'
 import { formatData } from './model.ts'
+import { mainTable } from './pod-route.ts'
 import { type NetworkConfig, readNetworkConfig } from './network-config.ts'
 import type { PodsPort, StoredAttachment } from './ports.ts'
 import { isHostIfname } from './teardown.ts'
 import { messageOf } from '@weft/daemon/message-of'
 
 export interface RebuildSources {
-  readonly route: Pick<RouteSocket, 'links' | 'routes' | 'neighbours'>
+  readonly route: Pick<RouteSocket, 'links' | 'routes' | 'neighbours' | 'fdb'>
   /** Folder where the runtime keeps results of ADD (CNI-43). */
   readonly cachePath: string
   readonly pods: PodsPort | undefined
   readonly logger: Logger
 }
-
-const mainTable = 254
 
 /** What libcni writes down after ADD, as far as it helps. */
 const cacheSchema = z.object({
@@ -44,19 +44,21 @@ type Known = Pick<StoredAttachment, 'containerId' | 'ifname' | 'namespace' | 'na
 export async function findAttachments({ route, cachePath, pods, logger }: RebuildSources): Promise<readonly StoredAttachment[]> {
   const known = await readCache(cachePath, logger)
   const routes = route.routes({ table: mainTable, protocol: routeProtocols.cni })
+  const ports = addressesOfPorts(route)
   return route.links({ kind: 'veth' }).filter(({ name }) => isHostIfname(name)).flatMap((link) => {
-    const ips: readonly IpAddress[] = routes.filter(({ ifIndex }) => ifIndex === link.index).map(({ destination }) => firstIp(destination)).toSorted((a, b) => a.family - b.family)
+    const port = ports.get(link.index)
+    const ips: readonly IpAddress[] = (port?.ips ?? routes.filter(({ ifIndex }) => ifIndex === link.index).map(({ destination }) => firstIp(destination))).toSorted((a, b) => a.family - b.family)
     if (ips.length === 0) return []
     const cached = known.get(link.name)
     const pod = ips.map((ip) => pods?.byAddress(ip)).find((found) => found !== undefined)
-    const podMac = route.neighbours({ ifIndex: link.index }).find(({ state, mac }) => state === 'permanent' && mac !== undefined)?.mac ?? parseMac('00:00:00:00:00:00')
+    const podMac = port?.podMac ?? route.neighbours({ ifIndex: link.index }).find(({ state, mac }) => state === 'permanent' && mac !== undefined)?.mac ?? parseMac('00:00:00:00:00:00')
     const identity = cached ?? { containerId: `unknown-${link.name}`, ifname: 'eth0', netns: '', namespace: '', name: '', uid: undefined, network: '', runtimeConfig: undefined }
     const { portMappings, bandwidth } = readRuntimeConfig(identity, logger)
     logger.info({ link: link.name, container: identity.containerId, ips: ips.map(formatIp) }, 'attachment found again')
     return [{
       containerId: identity.containerId, ifname: identity.ifname, netns: identity.netns,
       namespace: identity.namespace || (pod?.namespace ?? ''), name: identity.name || (pod?.name ?? ''), uid: identity.uid ?? pod?.uid,
-      hostIfname: link.name, ips, state: 'attached' as const, data: formatData({ network: identity.network, podMac, portMappings, bandwidth, mtu: link.mtu }),
+      hostIfname: link.name, ips, state: 'attached' as const, data: formatData({ network: identity.network, podMac, portMappings, bandwidth, mtu: link.mtu, bridged: port !== undefined }),
     }]
   })
 }

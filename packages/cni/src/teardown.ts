@@ -2,7 +2,8 @@ import { links, protocolNumbers } from '@weft/api'
 import { type Clock, type Logger, Reconciler } from '@weft/daemon'
 import type { IfIndex, IpAddress } from '@weft/ip'
 import type { Conntrack, RouteSocket } from '@weft/netlink'
-import type { HostPort } from './model.ts'
+import { forgetOnBridge, sweepBridge } from './bridge.ts'
+import { type HostPort, parseData } from './model.ts'
 import type { AddressPort, AttachmentKey, CoverPort, StoredAttachment } from './ports.ts'
 
 export interface TeardownDeps {
@@ -10,6 +11,8 @@ export interface TeardownDeps {
   readonly cover: CoverPort
   readonly route: RouteSocket
   readonly conntrack: Pick<Conntrack, 'deleteWhere' | 'deleteMatching'> | undefined
+  /** Whether pods are made ports of the bridge from now on. */
+  readonly bridging: boolean
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -77,9 +80,11 @@ export class Teardown {
     this.#reconciler.trigger()
   }
 
-  /** Finds links of ours that no attachment owns; called once, before the first ADD. */
+  /** Finds links of ours, and addresses on the bridge, that no attachment owns; called once, before the first ADD. */
   adopt(): void {
-    const owned = new Set(this.#deps.address.attachments().map(({ hostIfname }) => hostIfname))
+    const attachments = this.#deps.address.attachments()
+    sweepBridge(this.#deps.route, attachments.filter(isBridged).flatMap(({ ips }) => ips), { wanted: this.#deps.bridging })
+    const owned = new Set(attachments.map(({ hostIfname }) => hostIfname))
     const ownerless = this.#deps.route.links({ kind: 'veth' }).filter(({ name }) => isHostIfname(name) && !owned.has(name))
     for (const { index } of ownerless) this.#orphans.add(index)
     if (ownerless.length > 0) this.#deps.logger.info({ links: ownerless.map(({ name }) => name) }, 'links without an attachment are removed')
@@ -101,10 +106,15 @@ export class Teardown {
   }
 
   async #release(attachment: StoredAttachment): Promise<void> {
+    if (isBridged(attachment)) forgetOnBridge(this.#deps.route, attachment.ips)
     await this.#deps.cover.uncover(attachment)
     for (const ip of attachment.ips) forgetAddress(this.#deps.conntrack, ip)
     await this.#deps.address.release(attachment)
   }
+}
+
+function isBridged({ data }: StoredAttachment): boolean {
+  return parseData(data).bridged
 }
 
 /** A connection that outlives its pod would lead the next owner of the address astray (faults C2-2, C2-5). */

@@ -1,11 +1,12 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
-import { routeProtocols } from '@weft/api'
+import { links, routeProtocols } from '@weft/api'
 import { cidrFrom, formatIp, type IfIndex, type IpAddress, loopbackIfIndex, type MacAddress } from '@weft/ip'
 import { ensureDone, isAlreadyExists, isNotFound, type Link, NetlinkError, requests, type RouteSocket } from '@weft/netlink'
+import { type Bridge, isPort, joinRequests } from './bridge.ts'
 import { type Bandwidth, isBucketOf, limitRequests, type RateLimit } from './bandwidth.ts'
 import { CniError } from '@weft/plugin'
+import { hardenHostEnd } from './host-end.ts'
 import type { LinkIdentity } from './link-name.ts'
-import { everywhere, podGateway } from './pod-route.ts'
+import { everywhere, hostPrefix, mainTable, podGateway } from './pod-route.ts'
 import type { NodeAddresses } from './ports.ts'
 import { messageOf } from '@weft/daemon/message-of'
 
@@ -20,6 +21,8 @@ export interface WirePlan extends LinkIdentity {
   /** Source of what the node itself sends to the pod. */
   readonly node: NodeAddresses
   readonly bandwidth?: Bandwidth | undefined
+  /** What the node's end becomes a port of. */
+  readonly bridge?: Bridge | undefined
 }
 
 /** Where the node's end goes. */
@@ -43,6 +46,8 @@ const leastIpv6Mtu = 1280
  * node$ ip link set weft… up; ip neighbour replace 10.244.1.5 lladdr <pod end> nud permanent dev weft…
  *       ip route replace 10.244.1.5/32 dev weft… src <node> proto 87
  * ```
+ * With a bridge the node's end is a port of it, and neighbours and routes are the bridge's.
+ *
  * Not atomic: on an error the caller deletes the host end, and everything else goes with it.
  *
  * @returns Index of the host end.
@@ -92,7 +97,7 @@ function deleteIfThere(route: RouteSocket, index: IfIndex): void {
   }
 }
 
-function podRequests(ifIndex: IfIndex, { ips, hostMac, bandwidth, mtu }: WirePlan): Parameters<RouteSocket['transact']>[0] {
+function podRequests(ifIndex: IfIndex, { ips, hostMac, bandwidth, mtu, bridge }: WirePlan): Parameters<RouteSocket['transact']>[0] {
   return [
     requests.setLink(loopbackIfIndex, { up: true }),
     // Before the link is up, so that no packet is sent from another address; noDad, so that it is usable at once (CNI-31).
@@ -100,49 +105,26 @@ function podRequests(ifIndex: IfIndex, { ips, hostMac, bandwidth, mtu }: WirePla
     ...limitRequests(ifIndex, bandwidth?.egress, mtu),
     requests.setLink(ifIndex, { up: true }),
     ...ips.flatMap(({ family }) => [
-      requests.replaceNeighbour({ ifIndex, address: podGateway(family), mac: hostMac, state: 'permanent' }),
+      requests.replaceNeighbour({ ifIndex, address: podGateway(family), mac: bridge?.mac ?? hostMac, state: 'permanent' }),
       requests.addRoute({ destination: everywhere(family), via: podGateway(family), ifIndex, onlink: true, protocol: routeProtocols.cni }),
     ]),
   ]
 }
 
 /** What the node needs to reach a pod; all of it may be there already. */
-export function hostRequests(ifIndex: IfIndex, { ips, podMac, node, bandwidth, mtu }: Pick<WirePlan, 'ips' | 'podMac' | 'node' | 'bandwidth' | 'mtu'>): Parameters<RouteSocket['transact']>[0] {
+export function hostRequests(ifIndex: IfIndex, { ips, podMac, node, bandwidth, mtu, bridge }: Pick<WirePlan, 'ips' | 'podMac' | 'node' | 'bandwidth' | 'mtu' | 'bridge'>): Parameters<RouteSocket['transact']>[0] {
+  const towards = bridge?.index ?? ifIndex
   return [
+    ...bridge === undefined ? [] : joinRequests(ifIndex, bridge, podMac),
     // What this end sends is what the pod receives.
     ...limitRequests(ifIndex, bandwidth?.ingress, mtu),
     requests.setLink(ifIndex, { up: true }),
     ...ips.flatMap((address) => [
-      requests.replaceNeighbour({ ifIndex, address, mac: podMac, state: 'permanent', protocol: routeProtocols.cni }),
+      requests.replaceNeighbour({ ifIndex: towards, address, mac: podMac, state: 'permanent', protocol: routeProtocols.cni }),
       // Without `src` the kernel may pick any link's address on an unnumbered link.
-      requests.replaceRoute({ destination: cidrFrom(address, hostPrefix(address)), ifIndex, source: node[address.family], protocol: routeProtocols.cni }),
+      requests.replaceRoute({ destination: cidrFrom(address, hostPrefix(address)), ifIndex: towards, source: node[address.family], protocol: routeProtocols.cni }),
     ]),
   ]
-}
-
-/**
- * The host end listens to no router and no redirect (CVE-2020-10749), sends none, and makes no address for itself. Where sysctls are
- * read-only it is left as it is; the anti-spoof table drops such packets in any case.
- */
-function hardenHostEnd(name: string, folder: string): void {
-  for (const setting of [`ipv6/conf/${name}/accept_ra`, `ipv6/conf/${name}/accept_redirects`, `ipv4/conf/${name}/accept_redirects`, `ipv4/conf/${name}/send_redirects`]) writeSysctl(`${folder}/net/${setting}`, '0')
-  // 1 is "none": no link-local address, and no fe80::/64 route over which a pod's link-local packets would look genuine.
-  writeSysctl(`${folder}/net/ipv6/conf/${name}/addr_gen_mode`, '1')
-}
-
-/** Synchronous and on this thread, which is in the node's namespace: three small system calls. */
-function writeSysctl(path: string, value: string): void {
-  try {
-    const file = openSync(path, 'w')
-    try {
-      writeSync(file, value)
-    } finally {
-      closeSync(file)
-    }
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOENT') throw error
-  }
 }
 
 export interface ExpectedWiring {
@@ -151,6 +133,8 @@ export interface ExpectedWiring {
   readonly ips: readonly IpAddress[]
   readonly podMac: MacAddress
   readonly bandwidth?: Bandwidth | undefined
+  /** What the node's end is a port of. */
+  readonly bridge?: Bridge | undefined
 }
 
 /**
@@ -158,14 +142,14 @@ export interface ExpectedWiring {
  *
  * @returns One sentence per difference.
  */
-export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, hostIfname, ips, podMac, bandwidth }: ExpectedWiring): readonly string[] {
+export function findDifferences(pod: RouteSocket, node: RouteSocket, { ifname, hostIfname, ips, podMac, bandwidth, bridge }: ExpectedWiring): readonly string[] {
   const podLink = pod.findLink(ifname)
   const hostLink = node.findLink(hostIfname)
   return [
     ...linkDifferences(pod, ifname, podLink, bandwidth?.egress),
     ...linkDifferences(node, hostIfname, hostLink, bandwidth?.ingress),
     ...podLink === undefined ? [] : podDifferences(pod, podLink, { ips, podMac }),
-    ...hostLink === undefined ? [] : hostDifferences(node, hostLink, ips),
+    ...hostLink === undefined ? [] : hostDifferences(node, hostLink, { ips, podMac, bridge }),
   ]
 }
 
@@ -189,13 +173,10 @@ function podDifferences(pod: RouteSocket, link: Link, { ips, podMac }: Pick<Expe
   ]))
 }
 
-const mainTable = 254
-
-function hostDifferences(node: RouteSocket, link: Link, ips: readonly IpAddress[]): readonly string[] {
-  return ips.flatMap((ip) => node.lookupRoute(ip)?.ifIndex === link.index ? [] : [`route to ${formatIp(ip)} over ${link.name} is missing on the node`])
+function hostDifferences(node: RouteSocket, link: Link, { ips, podMac, bridge }: Pick<ExpectedWiring, 'ips' | 'podMac' | 'bridge'>): readonly string[] {
+  const [towards, name] = bridge === undefined ? [link.index, link.name] : [bridge.index, links.bridge]
+  return [
+    ...bridge === undefined || isPort(node, link, { bridge, podMac }) ? [] : [`interface ${link.name} is no port of ${links.bridge} with ${podMac} behind it`],
+    ...ips.flatMap((ip) => node.lookupRoute(ip)?.ifIndex === towards ? [] : [`route to ${formatIp(ip)} over ${name} is missing on the node`]),
+  ]
 }
-
-function hostPrefix(address: IpAddress): number {
-  return address.family === 4 ? 32 : 128
-}
-

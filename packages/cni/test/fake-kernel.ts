@@ -78,7 +78,7 @@ export class FakeKernel {
 }
 
 function asLink({ index, name, mac, mtu }: End): Link {
-  return { index, name, mac, mtu, kind: 'veth', up: true, running: true, operState: 'up', flags: 1, hardware: 1, master: undefined, peerIndex: undefined, peerNetnsId: undefined, alias: undefined, group: 0, qdisc: 'noqueue', vxlan: undefined }
+  return { index, name, mac, mtu, kind: 'veth', up: true, running: true, operState: 'up', flags: 1, hardware: 1, master: undefined, peerIndex: undefined, peerNetnsId: undefined, alias: undefined, group: 0, qdisc: 'noqueue', ipHooks: undefined, vxlan: undefined }
 }
 
 function fail(operation: string, errno: number): never {

@@ -11,7 +11,7 @@ import { Conntrack, ensureDone, requests, writeSysctls } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
 import { NftSocket } from '@weft/nftables'
 import { type Cni, createCni } from '../src/cni.ts'
-import { cniConfigSchema } from '../src/config.ts'
+import { type CniConfig, cniConfigSchema } from '../src/config.ts'
 import type { CoverPort } from '../src/ports.ts'
 import { installPlugin, type InstalledPlugin, type PluginOutput } from '@weft/plugin/testing'
 import type { ShimProgram } from '@weft/plugin'
@@ -38,6 +38,8 @@ export interface NodeFixture extends AsyncDisposable {
   pods: ReadonlySet<string> | undefined
   /** Runs while an ADD waits for policy. */
   hold: (attachment: Attachment) => Promise<void>
+  /** Of the agents that are started from now on. */
+  mode: CniConfig['mode']
   readonly cni: Cni
   readonly addresses: Allocator
   start(): Promise<void>
@@ -64,11 +66,14 @@ interface NodeOptions {
   readonly collectGrace?: string
   /** Whether links have token buckets; what the kernel says when absent. */
   readonly shaping?: boolean
+  readonly mode?: CniConfig['mode']
+  /** Where sysctls are looked for. */
+  readonly sysctlFolder?: string
   /** Of the store; the node's own folder when absent. */
   readonly storeFolder?: string
 }
 
-export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s', collectGrace = '1h', shaping, storeFolder }: NodeOptions = {}): Promise<NodeFixture> {
+export async function createNode(program: ShimProgram, { resync = '1h', addTimeout = '5s', collectGrace = '1h', shaping, mode = 'point-to-point', sysctlFolder, storeFolder }: NodeOptions = {}): Promise<NodeFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'weft-cni-'))
   const namespace = await prepareNode()
   const plugin = await installPlugin(folder, program)
@@ -81,6 +86,7 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
     namespace, plugin, folder, covered, lines: logger.lines,
     hold: () => Promise.resolve(),
     pods: new Set(),
+    mode,
     get cni() {
       return parts!.cni
     },
@@ -104,9 +110,9 @@ export async function createNode(program: ShimProgram, { resync = '1h', addTimeo
       const nft = await NftSocket.open({ netns: namespace.path })
       const conntrack = await Conntrack.open({ netns: namespace.path })
       const cni = createCni({
-        config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, collectGrace, spoolInterval: '200ms', runtimeCachePath: join(folder, 'results') }),
+        config: cniConfigSchema.parse({ socketPath: plugin.socketPath, spoolPath: plugin.spoolPath, resync, addTimeout, collectGrace, mode: fixture.mode, spoolInterval: '200ms', runtimeCachePath: join(folder, 'results') }),
         ports: { address: addresses, cover, mtu: { podMtu: () => 1450 }, node: { addresses: () => nodeAddresses }, pods: { has: ({ name }) => fixture.pods?.has(name), byAddress: () => undefined } },
-        route: namespace.route, nft, conntrack, shaping, clock: realClock, logger, registry,
+        route: namespace.route, nft, conntrack, shaping, sysctlFolder, clock: realClock, logger, registry,
       })
       parts = { cni, addresses }
       const abort = new AbortController()

@@ -31,6 +31,8 @@ export interface BridgeSpec extends LinkBase {
   readonly stp?: boolean | undefined
   readonly vlanFiltering?: boolean | undefined
   readonly multicastSnooping?: boolean | undefined
+  /** Frames of IPv4 and IPv6 meet the hooks of IP, whatever `net.bridge` says for all bridges. Says nothing of whether br_netfilter is there. */
+  readonly ipHooks?: boolean | undefined
 }
 
 export interface VxlanSpec extends LinkBase {
@@ -72,6 +74,8 @@ export interface LinkChange {
   /** Moves the link into another network namespace; its addresses and routes stay behind. */
   readonly netnsFd?: number | undefined
   readonly alias?: string | undefined
+  /** Of a bridge: as {@link BridgeSpec.ipHooks}. */
+  readonly ipHooks?: boolean | undefined
   readonly group?: number | undefined
   readonly txQueueLength?: number | undefined
 }

@@ -48,6 +48,8 @@ export interface Link {
   readonly group: number
   /** Root queueing discipline: `noqueue`, `tbf`, … */
   readonly qdisc: string | undefined
+  /** Of a bridge: whether frames of both IPv4 and IPv6 meet the hooks of IP, as far as the bridge itself says. */
+  readonly ipHooks: boolean | undefined
   readonly vxlan: VxlanDetails | undefined
 }
 
@@ -121,10 +123,15 @@ function putBase(writer: MessageWriter, base: Omit<LinkBase, 'master'>): void {
 
 function putBridge(writer: MessageWriter, spec: BridgeSpec): void {
   writer.startNested(k.IFLA_INFO_DATA)
+  if (spec.ipHooks !== undefined) putIpHooks(writer, spec.ipHooks)
   if (spec.stp !== undefined) writer.attrU32(k.IFLA_BR_STP_STATE, Number(spec.stp))
   if (spec.vlanFiltering !== undefined) writer.attrU8(k.IFLA_BR_VLAN_FILTERING, Number(spec.vlanFiltering))
   if (spec.multicastSnooping !== undefined) writer.attrU8(k.IFLA_BR_MCAST_SNOOPING, Number(spec.multicastSnooping))
   writer.endNested()
+}
+
+function putIpHooks(writer: MessageWriter, on: boolean): void {
+  writer.attrU8(k.IFLA_BR_NF_CALL_IPTABLES, Number(on)).attrU8(k.IFLA_BR_NF_CALL_IP6TABLES, Number(on))
 }
 
 function putVxlan(writer: MessageWriter, spec: VxlanSpec): void {
@@ -151,6 +158,11 @@ export function setLinkRequest(index: IfIndex, change: LinkChange): NetlinkReque
   if (change.alias !== undefined) writer.attrString(k.IFLA_IFALIAS, change.alias)
   if (change.group !== undefined) writer.attrU32(k.IFLA_GROUP, change.group)
   if (change.txQueueLength !== undefined) writer.attrU32(k.IFLA_TXQLEN, change.txQueueLength)
+  if (change.ipHooks !== undefined) {
+    writer.startNested(k.IFLA_LINKINFO).attrString(k.IFLA_INFO_KIND, 'bridge').startNested(k.IFLA_INFO_DATA)
+    putIpHooks(writer, change.ipHooks)
+    writer.endNested().endNested()
+  }
   return { operation: `change link ${index}`, type: k.RTM_NEWLINK, flags: 0, payload: writer.bytes() }
 }
 
@@ -213,8 +225,13 @@ export function decodeLink({ payload }: NetlinkMessage): Link {
     alias: attributes.string(k.IFLA_IFALIAS),
     group: attributes.u32(k.IFLA_GROUP) ?? 0,
     qdisc: attributes.string(k.IFLA_QDISC),
+    ipHooks: kind === 'bridge' ? decodeIpHooks(info?.nested(k.IFLA_INFO_DATA)) : undefined,
     vxlan: kind === 'vxlan' ? decodeVxlan(info?.nested(k.IFLA_INFO_DATA)) : undefined,
   }
+}
+
+function decodeIpHooks(data: Attributes | undefined): boolean {
+  return data?.u8(k.IFLA_BR_NF_CALL_IPTABLES) === 1 && data.u8(k.IFLA_BR_NF_CALL_IP6TABLES) === 1
 }
 
 function decodeVxlan(data: Attributes | undefined): VxlanDetails | undefined {

@@ -81,6 +81,8 @@ export interface FdbEntry {
   readonly vni: number | undefined
   readonly master: IfIndex | undefined
   readonly permanent: boolean
+  /** Said, not learned, and no address of the link itself. */
+  readonly static: boolean
   readonly self: boolean
 }
 
@@ -141,7 +143,8 @@ export function fdbRequest(spec: FdbSpec, verb: Verb): NetlinkRequest {
   const writer = putHeader(new MessageWriter(64), {
     family: AF_BRIDGE,
     ifIndex: spec.ifIndex,
-    state: k.NUD_PERMANENT | k.NUD_NOARP,
+    // A permanent entry of a bridge is an address of its own.
+    state: spec.table === 'master' ? k.NUD_NOARP | k.NUD_REACHABLE : k.NUD_NOARP | k.NUD_PERMANENT,
     flags: spec.table === 'master' ? k.NTF_MASTER : k.NTF_SELF,
   }).attrBytes(k.NDA_LLADDR, macToBytes(spec.mac))
   if (spec.destination !== undefined) writer.attrBytes(k.NDA_DST, ipToBytes(spec.destination))
@@ -170,6 +173,7 @@ export function decodeFdbEntry({ payload }: NetlinkMessage): FdbEntry | undefine
     vni: attributes.u32(k.NDA_VNI),
     master: decodeIfIndexMaybe(attributes.u32(k.NDA_MASTER)),
     permanent: (readU16(payload, STATE_AT) & k.NUD_PERMANENT) !== 0,
+    static: (readU16(payload, STATE_AT) & (k.NUD_PERMANENT | k.NUD_NOARP)) === k.NUD_NOARP,
     self: (payload[FLAGS_AT]! & k.NTF_SELF) !== 0,
   }
 }

@@ -200,10 +200,10 @@ export class RouteSocket implements Disposable {
     this.socket.request(requests.deleteNeighbour(spec))
   }
 
-  /** Forwarding entries of a VXLAN link, a bridge or a bridge's port. */
-  fdb(ifIndex: IfIndex): FdbEntry[] {
+  /** Forwarding entries of a VXLAN link, a bridge or a bridge's port; of all links without one. */
+  fdb(ifIndex?: IfIndex): FdbEntry[] {
     const found = this.socket.dump(listFdbRequest(ifIndex)).map(decodeFdbEntry)
-    return found.filter((entry) => entry !== undefined).filter((entry) => entry.ifIndex === ifIndex)
+    return found.filter((entry) => entry !== undefined).filter((entry) => ifIndex === undefined || entry.ifIndex === ifIndex)
   }
 
   /** Adds one more place for the MAC address: all-zeros with several places floods to all of them. */

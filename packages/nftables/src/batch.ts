@@ -188,7 +188,7 @@ class BatchEncoder {
       if (position !== undefined) out.attrU64be(nf.ruleAttr.position, position)
       out.startNested(nf.ruleAttr.expressions)
       const writer = new ExpressionWriter(out, ids)
-      for (const statement of resolved) encodeStatement(writer, statement)
+      for (const statement of resolved) encodeStatement(writer, statement, this.#table.family)
       out.endNested().attrBytes(nf.ruleAttr.userdata, ruleUserdata(rule.comment, ruleFingerprint(this.#table, rule)))
     })
   }

@@ -1,5 +1,5 @@
 import { atomOf, prefixOf, type NumberAtom } from './atom.ts'
-import { type DataTypeName } from './data-type.ts'
+import { dataType, type DataTypeName } from './data-type.ts'
 import { type Expression, type Payload, typesOf } from './expression.ts'
 import { type ExpressionWriter, bytesOf, partOf, scalarBytes } from './expression-writer.ts'
 import { flagBits } from './format-statement.ts'
@@ -7,18 +7,28 @@ import { layoutOf } from './layout.ts'
 import * as nf from './nf-tables.ts'
 import { type ResolvedStatement, isExpression } from './protocol-context.ts'
 import type { Assignment, DynamicElement, FlagMatch, Limit, Log, Masquerade, Match, Nat, Reject, Statement, Verdict } from './statement.ts'
+import type { TableFamily } from './table.ts'
 
 /** Writes a statement, with the protocol matches it needs before it. */
-export function encodeStatement(writer: ExpressionWriter, resolved: ResolvedStatement): void {
-  if (resolved.network !== undefined) {
-    writer.load({ kind: 'meta', key: 'nfproto' }, 0)
-    writer.compare(0, '==', Uint8Array.of(nf.family[resolved.network]))
-  }
+export function encodeStatement(writer: ExpressionWriter, resolved: ResolvedStatement, family: TableFamily): void {
+  if (resolved.network !== undefined) encodeNetwork(writer, resolved.network, family)
   if (resolved.transport !== undefined) {
     writer.load({ kind: 'meta', key: 'l4proto' }, 0)
     writer.compare(0, '==', Uint8Array.of(resolved.transport))
   }
   encode(writer, resolved.statement)
+}
+
+/** What meets a bridge's hooks belongs to no protocol of the network: its type tells. */
+function encodeNetwork(writer: ExpressionWriter, network: 'ip' | 'ip6', family: TableFamily): void {
+  if (family === 'bridge') {
+    const type = dataType('ether_type').symbols.get(network)!
+    writer.load({ kind: 'meta', key: 'protocol' }, 0)
+    writer.compare(0, '==', Uint8Array.of(type >> 8, type & 0xff))
+    return
+  }
+  writer.load({ kind: 'meta', key: 'nfproto' }, 0)
+  writer.compare(0, '==', Uint8Array.of(nf.family[network]))
 }
 
 function encode(writer: ExpressionWriter, statement: Statement): void {

@@ -10,7 +10,10 @@ const ports = (protocol: 'th' | 'tcp' | 'udp' | 'sctp'): { readonly sport: Paylo
   dport: payload(protocol, 'transport', 'dport', [2, 2, 'inet_service']),
 })
 
-/** IPv4 header. RFC 791 §3.1. In an inet table a rule that uses it matches IPv4 packets only. */
+/** Ethernet header, its type as on the wire: of a tagged frame the tag's. For bridge tables. */
+export const ether: { readonly type: Payload } = { type: payload('ether', 'link', 'type', [12, 2, 'ether_type']) }
+
+/** IPv4 header. RFC 791 §3.1. In an inet or bridge table a rule that uses it matches IPv4 packets only. */
 export const ip: { readonly saddr: Payload; readonly daddr: Payload; readonly protocol: Payload; readonly ttl: Payload } = {
   saddr: payload('ip', 'network', 'saddr', [12, 4, 'ipv4_addr']),
   daddr: payload('ip', 'network', 'daddr', [16, 4, 'ipv4_addr']),
@@ -18,7 +21,7 @@ export const ip: { readonly saddr: Payload; readonly daddr: Payload; readonly pr
   ttl: payload('ip', 'network', 'ttl', [8, 1, 'integer']),
 }
 
-/** IPv6 header. RFC 8200 §3. In an inet table a rule that uses it matches IPv6 packets only. */
+/** IPv6 header. RFC 8200 §3. In an inet or bridge table a rule that uses it matches IPv6 packets only. */
 export const ip6: { readonly saddr: Payload; readonly daddr: Payload; readonly nexthdr: Payload; readonly hoplimit: Payload } = {
   saddr: payload('ip6', 'network', 'saddr', [8, 16, 'ipv6_addr']),
   daddr: payload('ip6', 'network', 'daddr', [24, 16, 'ipv6_addr']),

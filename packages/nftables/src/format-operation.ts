@@ -15,7 +15,7 @@ export function formatOperation(table: TableName, operation: Operation): string 
     case 'chain': {
       if (!('chain' in operation)) return `${operation.verb} chain ${where} ${operation.name}\n`
       const { chain } = operation
-      const base = formatBase(chain)
+      const base = formatBase(chain, table.family)
       const inner = [...(base === undefined ? [] : [base]), ...(chain.comment === undefined ? [] : [`${quotedComment(chain.comment)};`])].join(' ')
       return `${operation.verb} chain ${where} ${chain.name}${inner === '' ? '' : ` { ${inner} }`}\n`
     }

@@ -30,17 +30,17 @@ export function formatRule(family: TableFamily, rule: Rule): string {
 }
 
 /** The head line of a base chain: `type filter hook forward priority filter; policy accept;`. */
-export function formatBase(chain: Chain): string | undefined {
+export function formatBase(chain: Chain, family: TableFamily = 'inet'): string | undefined {
   const { base } = chain
   if (base === undefined) return undefined
   const device = base.device === undefined ? '' : `device "${base.device}" `
-  return `type ${base.type} hook ${base.hook} ${device}priority ${formatPriority(base.hook, base.priority)}; policy ${base.policy};`
+  return `type ${base.type} hook ${base.hook} ${device}priority ${formatPriority(family, base)}; policy ${base.policy};`
 }
 
 function formatChain(family: TableFamily, chain: Chain): string {
   const lines: string[] = []
   if (chain.comment !== undefined) lines.push(quotedComment(chain.comment))
-  const base = formatBase(chain)
+  const base = formatBase(chain, family)
   if (base !== undefined) lines.push(base)
   for (const rule of chain.rules) lines.push(formatRule(family, rule))
   return block(`chain ${chain.name}`, lines)

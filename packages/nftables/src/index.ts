@@ -1,7 +1,7 @@
 export { type AddressValue, partsOf, type PrefixValue, range, type RangeValue, type Scalar, type Tuple, type Value } from './value.ts'
 export type { DataTypeName } from './data-type.ts'
 export type { Expression, FibFlag, Lookup } from './expression.ts'
-export { ct, type CtTuple, fib, icmp, icmpv6, ip, ip6, jhash, meta, numgen, sctp, tcp, th, udp } from './fields.ts'
+export { ct, type CtTuple, ether, fib, icmp, icmpv6, ip, ip6, jhash, meta, numgen, sctp, tcp, th, udp } from './fields.ts'
 export { bitAnd, bitOr, bitXor, concat, lookup, lookupIn, replaceBits } from './combine.ts'
 export { eq, ge, gt, hasAny, isIn, le, lt, ne, noneOf, notIn, oneOf, vmap, vmapOf } from './match.ts'
 export {

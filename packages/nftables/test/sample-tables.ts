@@ -1,6 +1,6 @@
 import { cidrFrom, parseIp } from '@weft/ip'
 import {
-  accept, addTo, assign, baseChain, bitAnd, bitOr, bitXor, chain, comment, concat, continueOn, counter, countIn, ct, deleteFrom, dnat, drop, eq, fib, ge, goTo, gt, hasAny, icmp, icmpv6,
+  accept, addTo, assign, baseChain, bitAnd, bitOr, bitXor, chain, comment, concat, continueOn, counter, countIn, ct, deleteFrom, dnat, drop, eq, ether, fib, ge, goTo, gt, hasAny, icmp, icmpv6,
   ip, ip6, isIn, jhash, jump, le, limit, log, lookup, lookupIn, lt, map, masquerade, meta, namedCounter, ne, noneOf, notIn, notrack, numgen, oneOf, range, redirect, reject,
   replaceBits, returnToCaller, rule, sctp, set, setMark, snat, type Table, table, tcp, th, typeOf, udp, updateIn, vmap, vmapOf,
 } from '../src/index.ts'
@@ -256,5 +256,22 @@ function netdevTable(): Table {
   })
 }
 
+function bridgeTable(): Table {
+  const ports = set('ports', { key: ['ifname', 'ipv4_addr'], elements: [{ key: ['weft1', '10.0.0.1'] }, { key: ['weft2', '10.0.0.2'] }] })
+  return table({
+    family: 'bridge', name: 'ports', sets: [ports],
+    chains: [
+      baseChain('prerouting', { type: 'filter', hook: 'prerouting', priority: -300 }, [
+        rule(eq(meta.iifname, 'weft*'), oneOf(ether.type, ['8021q', '8021ad']), counter(), drop),
+        rule(isIn(concat(meta.iifname, ip.saddr), ports), accept),
+        rule(eq(ip6.saddr, 'fd00::1'), accept),
+        rule(eq(ether.type, 'arp'), drop),
+      ]),
+      baseChain('forward', { type: 'filter', hook: 'forward', priority: -195 }, [rule(eq(meta.oifname, 'weft*'), counter(), drop)]),
+      baseChain('postrouting', { type: 'filter', hook: 'postrouting', priority: 100 }, [rule(isIn(concat(meta.oifname, ip.daddr), ports), accept)]),
+    ],
+  })
+}
+
 /** Tables like those of the features, and every form of rule this package can print. */
-export const sampleTables: readonly Table[] = [proxyTable(), policyTable(), overlayTable(), cniTable(), ipTable(), netdevTable()]
+export const sampleTables: readonly Table[] = [proxyTable(), policyTable(), overlayTable(), cniTable(), ipTable(), netdevTable(), bridgeTable()]

@@ -19,6 +19,7 @@ const cniCodes = {
   ERR_CNI_CHECK: 103,
   ERR_CNI_ADDRESS: 104,
   ERR_CNI_SYSCTL: 105,
+  ERR_CNI_BRIDGE: 106,
   ERR_CNI_INTERNAL: 999,
 } as const
 

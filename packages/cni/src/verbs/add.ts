@@ -1,8 +1,10 @@
-import { type Attachment, parsePodUid, type PodUid } from '@weft/api'
+import { keyText } from '@weft/allocator'
+import { type Attachment, links, parsePodUid, type PodUid } from '@weft/api'
 import { formatIp, type IpAddress, parseMac } from '@weft/ip'
 import { CniError, type CniResult } from '@weft/plugin'
+import { bridgeMac, findBridge, makeBridge } from '../bridge.ts'
 import { linkIdentity } from '../link-name.ts'
-import { formatData } from '../model.ts'
+import { formatData, parseData } from '../model.ts'
 import { type PodRequest, parseRequestedIp } from '../network-config.ts'
 import { orAborted } from '../or-aborted.ts'
 import type { AddressReservation, AttachmentKey } from '../ports.ts'
@@ -21,7 +23,10 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
   using pod = door.open(request, fds)
   checkSysctls(base.name, config.sysctls, context.config.sysctls)
   const identity = linkIdentity(containerId, ifname)
-  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac: explicitMac(request) ?? identity.podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: context.shaping ? config.bandwidth : undefined }
+  const bridge = context.config.mode === 'bridge' ? (findBridge(route) ?? makeBridge(route, sysctlFolder)) : undefined
+  const podMac = explicitMac(request) ?? identity.podMac
+  if (bridge !== undefined) checkBridgeMac(context, request, podMac)
+  const plan: Omit<WirePlan, 'ips'> = { ...identity, podMac, ifname, mtu: context.config.mtu ?? ports.mtu.podMtu(), node: ports.node.addresses(), bandwidth: context.shaping ? config.bandwidth : undefined, bridge }
   await clearLeftover(context, request, signal)
 
   const reservation = await reserve(context, request, plan, signal)
@@ -37,6 +42,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     for (const pending of [covered, reservation.committed]) pending.catch(() => undefined)
     // The link comes after the filter: what is in the pod's namespace already may send from the first moment (P4).
     await orAborted(covered, signal)
+    if (bridge !== undefined) hostPorts.join(attachment)
     const wired = metrics.wireSeconds.startTimer()
     teardown.remember(plan.hostIfname, wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd, sysctlFolder }, { ...plan, ips: reservation.addresses }))
     wired()
@@ -67,13 +73,13 @@ async function clearLeftover({ ports, teardown }: VerbContext, { containerId, if
   if (known !== undefined && known.state !== 'attached') await orAborted(teardown.remove(known, known.hostIfname, { wait: true }), signal)
 }
 
-async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, base, config }: PodRequest, { hostIfname, podMac, mtu }: Pick<WirePlan, 'hostIfname' | 'podMac' | 'mtu'>, signal: AbortSignal): Promise<AddressReservation> {
+async function reserve({ ports }: VerbContext, { containerId, ifname, netns, args, base, config }: PodRequest, { hostIfname, podMac, mtu, bridge }: Pick<WirePlan, 'hostIfname' | 'podMac' | 'mtu' | 'bridge'>, signal: AbortSignal): Promise<AddressReservation> {
   const requested = args.IP === undefined ? config.ips : args.IP.split(',').map(parseArgsIp)
   try {
     return await ports.address.allocate({
       containerId, ifname, netns, hostIfname, requested, ranges: config.ranges,
       pod: { namespace: args.K8S_POD_NAMESPACE ?? '', name: args.K8S_POD_NAME ?? '', uid: podUidOf(args) },
-      data: formatData({ network: base.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth, mtu }),
+      data: formatData({ network: base.name, podMac, portMappings: config.portMappings, bandwidth: config.bandwidth, mtu, bridged: bridge !== undefined }),
     }, { signal })
   } catch (error) {
     throw addressError(error)
@@ -102,6 +108,18 @@ function explicitMac({ args, config }: PodRequest): WirePlan['podMac'] | undefin
   }
 }
 
+/** A bridge knows one place for an address; on links of their own pods may have the same. */
+function checkBridgeMac({ ports }: VerbContext, request: PodRequest, mac: WirePlan['podMac']): void {
+  const owner = request.config.mac === undefined && request.args.MAC === undefined ? undefined
+    : ports.address.attachments().find((other) => keyText(other) !== keyText(request) && isOnBridge(other.data, mac))
+  if (mac === bridgeMac || owner !== undefined) throw new CniError('ERR_CNI_BRIDGE', `Cannot give "${request.ifname}" hardware address ${mac}: ${owner === undefined ? 'the bridge' : `container ${owner.containerId}`} has it, wanted one of its own`)
+}
+
+function isOnBridge(text: string, mac: WirePlan['podMac']): boolean {
+  const { bridged, podMac } = parseData(text)
+  return bridged && podMac === mac
+}
+
 function parseArgsIp(text: string): IpAddress {
   try {
     return parseRequestedIp(text)
@@ -120,7 +138,7 @@ interface ResultParts {
 /** What came before, then ours (CNI-22); addresses point to the pod's interface (CNI-24). */
 function result({ request, attachment, plan, netns }: ResultParts): CniResult {
   const { base: { prevResult }, config: { dns } } = request
-  const before = prevResult?.interfaces ?? []
+  const before = [...prevResult?.interfaces ?? [], ...plan.bridge === undefined ? [] : [{ name: links.bridge, mac: plan.bridge.mac }]]
   return {
     interfaces: [
       ...before,

@@ -1,5 +1,7 @@
+import { links } from '@weft/api'
 import { formatIp } from '@weft/ip'
 import { CniError } from '@weft/plugin'
+import { findBridge } from '../bridge.ts'
 import { parseData } from '../model.ts'
 import type { PodRequest } from '../network-config.ts'
 import { findSysctlDifferences } from '../pod-sysctls.ts'
@@ -17,13 +19,14 @@ export async function check({ ports, route, door, hostPorts, shaping }: VerbCont
   if (prevResult === undefined) throw new CniError('ERR_CNI_INVALID_CONFIG', `Cannot check "${ifname}": the configuration has no prevResult, wanted the result of ADD`)
   const attachment = ports.address.find({ containerId, ifname })
   if (attachment === undefined || attachment.state === 'releasing') throw new CniError('ERR_CNI_CHECK', `Cannot confirm attachment "${containerId}/${ifname}": it is unknown on this node, wanted one that ADD made`)
-  const told = new Set(prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
   const data = parseData(attachment.data)
+  const bridge = data.bridged ? findBridge(route) : undefined
+  const told = new Set(prevResult.ips.map(({ address }) => address.split('/', 1)[0]))
   const shown = prevResult.interfaces.find(({ name, sandbox }) => name === ifname && sandbox === netns)
   const differences = [
     ...shown === undefined ? [`interface ${ifname} is not in prevResult`] : [],
     ...attachment.ips.filter((ip) => !told.has(formatIp(ip))).map((ip) => `address ${formatIp(ip)} is reserved but not in prevResult`),
-    ...findDifferences(pod.route, route, { ...attachment, ...data, bandwidth: shaping ? data.bandwidth : undefined }),
+    ...data.bridged && bridge === undefined ? [`bridge ${links.bridge} is missing, or not as it was made`] : findDifferences(pod.route, route, { ...attachment, ...data, bandwidth: shaping ? data.bandwidth : undefined, bridge }),
     ...hostPorts.findDifferences(attachment),
     ...await findSysctlDifferences(pod.path, ifname, config.sysctls),
   ]

@@ -39,6 +39,8 @@ describe.skipIf(reason !== undefined)(skippable('cleanNode()', reason), () => {
     route.setLink(lo.index, { up: true })
     const pod = route.addLink({ kind: 'bridge', name: `${links.podPrefix}0123456789a` })
     route.setLink(pod.index, { up: true })
+    route.addLink({ kind: 'bridge', name: links.bridge })
+    nft.commit(new Transaction(table({ family: 'bridge', name: tables.cni })).addTable())
     const foreign = route.addLink({ kind: 'bridge', name: 'weftish0' })
     route.setLink(foreign.index, { up: true })
     for (const [protocol, destination] of [[routeProtocols.cni, '10.1.0.1/32'], [routeProtocols.overlay, '10.2.0.0/24'], [routeProtocols.overlay, 'fd00:2::/64'], [4, '10.3.0.0/24']] as const) {
@@ -64,6 +66,7 @@ describe.skipIf(reason !== undefined)(skippable('cleanNode()', reason), () => {
     expect([readdirSync(folder).includes('lib'), readdirSync(join(folder, 'bin')), readdirSync(join(folder, 'net.d'))]).toEqual([false, [], ['10-other.conflist']])
     expect(route.findLink('weftish0')).toBeDefined()
     expect(route.routes({ protocol: 4 })).toHaveLength(1)
+    expect([route.findLink(links.bridge), nft.read('bridge', tables.cni)]).toEqual([undefined, undefined])
     expect(nft.read('inet', 'foreign')).toBeDefined()
     expect(route.addresses({ ifIndex: lo.index }).map(({ address }) => formatIp(address)).toSorted()).toEqual(['127.0.0.1', '192.0.2.7', '::1'])
   })

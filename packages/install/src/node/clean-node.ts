@@ -5,7 +5,7 @@ import { links, loopbackStandIns, routeProtocols, routing, tables } from '@weft/
 import { uninstallCni } from '@weft/cni'
 import { formatIp } from '@weft/ip'
 import { NetlinkError, type RouteSocket } from '@weft/netlink'
-import { type Nft, Transaction } from '@weft/nftables'
+import { type Nft, type TableName, Transaction } from '@weft/nftables'
 
 export interface CleanOptions {
   readonly route: RouteSocket
@@ -55,7 +55,7 @@ export async function cleanNode({ route, nft, binDir, confDir, folders }: CleanO
     await attempt(`route of protocol ${protocol} in table ${table}`, () => route.deleteRoute({ destination, type, table, protocol, via, metric, ...(type === 'unicast' ? { ifIndex } : {}) }))
   }
   for (const { ifIndex, address, prefix } of ourAddresses(route)) await attempt(`address ${formatIp(address)}`, () => route.deleteAddress({ ifIndex, address, prefix }))
-  for (const name of ourTables(nft)) await attempt(`table ${name}`, () => nft.commit(new Transaction({ family: 'inet', name }).deleteTable()))
+  for (const { family, name } of ourTables(nft)) await attempt(`table ${name}`, () => nft.commit(new Transaction({ family, name }).deleteTable()))
   for (const folder of folders) {
     for (const name of await readdir(folder).catch(() => [])) await attempt(`file ${join(folder, name)}`, () => rm(join(folder, name), { recursive: true, force: true }))
     // One that is mounted here is whoever's who did that.
@@ -71,12 +71,12 @@ export function leftovers(route: RouteSocket, nft: Nft): readonly string[] {
     ...ourRules(route).map(({ priority }) => `rule ${priority} is left`),
     ...ourRoutes(route).map(({ protocol, table }) => `a route of protocol ${protocol} is left in table ${table}`),
     ...ourAddresses(route).map(({ address }) => `address ${formatIp(address)} is left`),
-    ...ourTables(nft).map((name) => `table ${name} is left`),
+    ...ourTables(nft).map(({ name }) => `table ${name} is left`),
   ]
 }
 
 function ourLinks(route: RouteSocket): ReturnType<RouteSocket['links']> {
-  return route.links().filter(({ name }) => podLink.test(name) || name === links.vxlan)
+  return route.links().filter(({ name }) => podLink.test(name) || name === links.vxlan || name === links.bridge)
 }
 
 function ourRules(route: RouteSocket): ReturnType<RouteSocket['rules']> {
@@ -93,10 +93,11 @@ function ourAddresses(route: RouteSocket): ReturnType<RouteSocket['addresses']> 
 }
 
 /** One that cannot be read, for somebody put into it what this program does not know, is there all the same. */
-function ourTables(nft: Nft): readonly string[] {
-  return Object.values(tables).filter((name) => {
+function ourTables(nft: Nft): readonly TableName[] {
+  const names = [...Object.values(tables).map((name): TableName => ({ family: 'inet', name })), { family: 'bridge', name: tables.cni } as const]
+  return names.filter(({ family, name }) => {
     try {
-      return nft.read('inet', name) !== undefined
+      return nft.read(family, name) !== undefined
     } catch {
       return true
     }

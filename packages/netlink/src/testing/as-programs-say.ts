@@ -38,8 +38,13 @@ export function linkSaid(said: Said, links: LinkIndexes): Omit<Link, 'flags'> {
     alias: said['ifalias'] as string | undefined,
     group: Number(said['group']),
     qdisc: said['qdisc'] as string,
+    ipHooks: info?.['info_kind'] === 'bridge' ? ipHooksSaid(info['info_data'] as Said) : undefined,
     vxlan: info?.['info_kind'] === 'vxlan' ? vxlanSaid(info['info_data'] as Said, links) : undefined,
   }
+}
+
+function ipHooksSaid(said: Said): boolean {
+  return said['nf_call_iptables'] === 1 && said['nf_call_ip6tables'] === 1
 }
 
 function vxlanSaid(said: Said, links: LinkIndexes): VxlanDetails {
@@ -159,6 +164,7 @@ export function fdbSaid(said: Said, links: LinkIndexes): FdbEntry {
     vni: said['vni'] as number | undefined,
     master: indexOf(said['master'], links),
     permanent: said['state'] === 'permanent',
+    static: said['state'] === 'static',
     self: (said['flags'] as readonly string[]).includes('self'),
   }
 }

@@ -39,6 +39,7 @@ export const recordedRequests: readonly RecordedRequest[] = [
     ours: requests.addLink({ kind: 'veth', name: 'weft0', index: ifIndexFrom(40), mac, mtu: 1450, peer: { name: 'eth0', mac: parseMac('02:00:00:00:00:41'), mtu: 1400 } }),
     meaning: linkMeaning,
   },
+  { command: 'ip link add weft8 type bridge nf_call_iptables 1 nf_call_ip6tables 1', ours: requests.addLink({ kind: 'bridge', name: 'weft8', ipHooks: true }), meaning: linkMeaning },
   { command: 'ip link add weft1 type bridge stp_state 1 mcast_snooping 0', ours: requests.addLink({ kind: 'bridge', name: 'weft1', stp: true, multicastSnooping: false }), meaning: linkMeaning },
   {
     command: 'ip link add weft2 address 02:00:00:00:00:40 type vxlan id 79 dev v0 local 10.0.0.1 remote 10.0.0.2 dstport 8472 nolearning ttl 9 udpcsum',
@@ -98,6 +99,7 @@ export const recordedRequests: readonly RecordedRequest[] = [
   { command: 'ip neighbour replace 10.0.0.40 lladdr 02:00:00:00:00:40 dev v0 nud permanent protocol 77', ours: requests.replaceNeighbour({ ifIndex: V0, address: parseIp('10.0.0.40'), mac, protocol: 77 }), meaning: neighbour },
   { command: 'ip neighbour replace fe80::40 lladdr 02:00:00:00:00:40 dev v0 nud permanent', ours: requests.replaceNeighbour({ ifIndex: V0, address: parseIp('fe80::40'), mac }), meaning: neighbour },
   { command: 'ip neighbour replace proxy 10.0.0.41 dev v0', ours: requests.replaceNeighbour({ ifIndex: V0, address: parseIp('10.0.0.41'), proxy: true }), meaning: (payload) => ({ ...(neighbour(payload) as object), state: 'the kernel does not look at it' }) },
+  { command: 'bridge fdb replace 02:00:00:00:00:98 dev v1 master static', ours: requests.replaceFdb({ ifIndex: V1, mac: parseMac('02:00:00:00:00:98'), table: 'master' }), meaning: forwarding },
   { command: 'bridge fdb append 00:00:00:00:00:00 dev vx4 dst 10.0.0.40 self permanent', ours: requests.appendFdb({ ifIndex: VX4, mac: parseMac('00:00:00:00:00:00'), destination: parseIp('10.0.0.40') }), meaning: forwarding },
   { command: 'bridge fdb replace 02:00:00:00:00:40 dev vx4 dst 10.0.0.40 port 4789 vni 99 via v0 self permanent', ours: requests.replaceFdb({ ifIndex: VX4, mac, destination: parseIp('10.0.0.40'), port: 4789, vni: 99, via: V0 }), meaning: forwarding },
   { command: 'bridge fdb delete 02:00:00:00:00:40 dev vx4 dst 10.0.0.40 port 4789 vni 99 via v0 self permanent', ours: requests.deleteFdb({ ifIndex: VX4, mac, destination: parseIp('10.0.0.40'), port: 4789, vni: 99, via: V0 }), meaning: forwarding },

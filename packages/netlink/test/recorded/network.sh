@@ -13,7 +13,7 @@ ip address add fd00::1/64 dev v0 nodad
 ip link add vx4 index 20 address 02:00:00:00:00:20 type vxlan id 77 dstport 8472 local 10.0.0.1 dev v0 nolearning ttl 9
 ip link add vx6 index 21 address 02:00:00:00:00:21 type vxlan id 78 dstport 4789 local fd00::1 remote fd00::2 dev v0 udp6zerocsumtx udp6zerocsumrx
 ip link add br0 index 30 address 02:00:00:00:00:30 type bridge stp_state 1
-ip link add br1 index 31 address 02:00:00:00:00:31 type bridge
+ip link add br1 index 31 address 02:00:00:00:00:31 type bridge nf_call_iptables 1 nf_call_ip6tables 1
 ip link set v1 master br0
 ip link set br1 up
 ip link set vx4 group 7 alias "overlay of nodes"
