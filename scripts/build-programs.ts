@@ -13,7 +13,7 @@ const folder = join(root, '.weft/programs')
 const name = started.toISOString().replaceAll(/[^\dT]/g, '')
 const outDir = join(folder, name)
 
-await bundleSandbox(outDir, { 'weft-proxy': 'packages/proxy/src/main.ts', weft: 'packages/cli/src/main.ts' })
+await bundleSandbox(outDir, { 'weft-proxy': 'packages/proxy/src/main.ts', 'weft-policy': 'packages/policy/src/main.ts', weft: 'packages/cli/src/main.ts' })
 await writeFile(join(outDir, 'package.json'), '{"type":"module"}\n')
 await mkdir(join(outDir, 'node_modules'))
 await symlink(join(root, 'packages/netlink/node_modules/koffi'), join(outDir, 'node_modules/koffi'))

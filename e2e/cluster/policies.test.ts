@@ -10,5 +10,5 @@ describe('policies between pods of a real cluster', () => {
   }, 180_000)
   afterAll(async () => demo[Symbol.asyncDispose]())
 
-  enforcesOn({ cluster: () => demo.cluster })
+  enforcesOn({ cluster: () => demo.cluster, restartMs: 110_000 })
 })

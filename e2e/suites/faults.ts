@@ -1,7 +1,7 @@
-import type { NodeName } from '@weft/api'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Asker, type Cluster, demoNamespace, type Place } from '@weft/checks'
 import { expect, test } from 'vitest'
+import { readyAgent, restartAgent } from './restart-agent.ts'
 
 const client: Place = { kind: 'pod', namespace: demoNamespace, name: 'client' }
 
@@ -10,7 +10,7 @@ interface FaultOptions {
   readonly cluster: () => Cluster
   /** Whether nft is at hand on the nodes; it plays the foreign program here, the network itself never runs it. */
   readonly hasNft: boolean
-  /** An agent has that long to come back: a kubelet waits longer each time before it starts a container again. Milliseconds. */
+  /** An agent has that long to come back, in milliseconds. */
   readonly restartMs: number
 }
 
@@ -25,7 +25,7 @@ export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): vo
   test.skipIf(!hasNft)('P5 a foreign `nft flush ruleset` is restored within a second (fault 20)', async () => {
     const node = cluster().nodes[0]!.name
     // Who restores it must be there: a kubelet keeps an agent away for a while that others killed.
-    await untilReady(node)
+    await readyAgent(node, { cluster: cluster(), restartMs })
     expect(await reachesWeb(cluster())).toBe(true)
     expect((await cluster().run({ kind: 'node', name: node }, ['nft', 'flush', 'ruleset'])).code).toBe(0)
     const start = performance.now()
@@ -41,40 +41,17 @@ export function survivesFaults({ cluster, hasNft, restartMs }: FaultOptions): vo
     const { name } = cluster().nodes[1]!
     const node: Place = { kind: 'node', name }
     await cluster().run(node, ['nft', 'add table inet foreign; add chain inet foreign keep'])
-    await killAndWait(name)
+    await restartAgent(name, { cluster: cluster(), restartMs })
     expect((await cluster().run(node, ['nft', 'list', 'table', 'inet', 'foreign'])).stdout).toContain('chain keep')
     await cluster().run(node, ['nft', 'delete', 'table', 'inet', 'foreign'])
   })
 
   test('P11, LIFE-3 an agent that starts again writes nothing, on every node', async () => {
     for (const { name } of cluster().nodes) {
-      const status = await killAndWait(name)
+      const status = await restartAgent(name, { cluster: cluster(), restartMs })
       // Where DNS is in the agent's pod its endpoints left with the agent: that is a change, and nothing else is written.
       expect({ ...status.kernelWrites, proxy: 0 }, `kernel writes on ${name}`).toEqual({ cni: 0, overlay: 0, policy: 0, proxy: 0 })
       expect(status.kernelWrites.proxy, `kernel writes of the proxy on ${name}`).toBeLessThanOrEqual(cluster().dnsBesideAgent === true ? 100 : 0)
     }
   })
-
-  async function untilReady(node: NodeName): Promise<void> {
-    const deadline = performance.now() + restartMs
-    while ((await cluster().agentStatus(node).catch(() => undefined))?.ready !== true) {
-      expect(performance.now(), `the agent of ${node} was not ready in time`).toBeLessThan(deadline)
-      await sleep(100)
-    }
-  }
-
-  async function killAndWait(node: NodeName): ReturnType<Cluster['agentStatus']> {
-    await untilReady(node)
-    const { startedAt } = await cluster().agentStatus(node)
-    const { killAgent } = cluster()
-    if (killAgent === undefined) throw new Error('Cannot kill agents: nothing tells how nodes are entered')
-    await killAgent(node)
-    const deadline = performance.now() + restartMs
-    for (;;) {
-      const status = await cluster().agentStatus(node).catch(() => undefined)
-      if (status?.ready === true && status.startedAt !== startedAt) return status
-      expect(performance.now(), `the agent of ${node} was not ready in time`).toBeLessThan(deadline)
-      await sleep(100)
-    }
-  }
 }

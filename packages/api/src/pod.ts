@@ -50,7 +50,7 @@ export function toPod(object: unknown): Pod {
     hostNetwork: spec.get('hostNetwork').booleanOr(false),
     finished: phase === 'Succeeded' || phase === 'Failed',
     ready: status.get('conditions').list().some((condition) => condition.get('type').value === 'Ready' && condition.get('status').value === 'True'),
-    ips: status.get('podIPs').list().map((entry) => entry.get('ip').ip()),
+    ips: status.get('podIPs').map((entry) => entry.get('ip').ip()),
     ports: [...spec.get('containers').list(), ...initSidecars].flatMap((container) =>
       container.get('ports').list().map((port) => ({
         name: port.get('name').stringOr(''),

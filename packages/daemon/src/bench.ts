@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+
 /** One line of `weft bench`: ours and a peer, measured in turn in one run. */
 export interface BenchCase {
   readonly name: string
@@ -48,4 +50,11 @@ export function median(figures: readonly number[]): number {
 export function percentile(figures: readonly number[], percent: number): number {
   const sorted = figures.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)] ?? Number.NaN
+}
+
+/** Milliseconds from some moment on, less those in which this thread waited for a processor: the work of others on the machine is no part of a difference. */
+export function unhinderedNow(): number {
+  // Time on a processor and time waited for one, in nanoseconds (Documentation/scheduler/sched-stats.rst).
+  const [, waited] = readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')
+  return performance.now() - Number(waited) / 1e6
 }

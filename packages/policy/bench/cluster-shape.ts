@@ -17,22 +17,30 @@ export function podKey(index: number, namespaces: number): string {
 }
 
 /** The first of them are on the node that is measured. */
-export function podOf(index: number, namespaces: number): Pod {
-  return toPod(pod(podKey(index, namespaces), {
+export function podObject(index: number, namespaces: number): object {
+  return pod(podKey(index, namespaces), {
     ips: [`10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`], labels: { app: `a${Math.floor(index / namespaces) % 100}`, tier: `t${index % 3}` }, node: index < localPods ? nodeName : 'node-2',
-  }))
+  })
+}
+
+export function podOf(index: number, namespaces: number): Pod {
+  return toPod(podObject(index, namespaces))
 }
 
 /** As people write them: one app of a namespace admits another one, its own tier and the monitoring. */
-export function policyOf(index: number, namespaces: number): NetworkPolicy {
+export function policyObject(index: number, namespaces: number): object {
   const app = Math.floor(index / namespaces) % 100
-  return toNetworkPolicy(networkPolicy(`n${index % namespaces}/policy-${index}`, {
+  return networkPolicy(`n${index % namespaces}/policy-${index}`, {
     podSelector: { matchLabels: { app: `a${app}` } },
     ingress: [
       { from: [{ podSelector: { matchLabels: { app: `a${(app + 1) % 100}` } } }, { podSelector: { matchLabels: { tier: `t${index % 3}` } } }], ports: [{ port: 80 + (index % 20) }] },
       { from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'n1' } } }], ports: [{ port: 9090 }] },
     ],
-  }))
+  })
+}
+
+export function policyOf(index: number, namespaces: number): NetworkPolicy {
+  return toNetworkPolicy(policyObject(index, namespaces))
 }
 
 export function clusterState({ pods, policies, namespaces }: ClusterShape): PolicyState {

@@ -3,13 +3,14 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { toNetworkPolicy, toPod } from '@weft/api'
-import type { BenchCase } from '@weft/daemon/bench'
+import { type BenchCase, percentile, unhinderedNow } from '@weft/daemon/bench'
 import { TestNamespace } from '@weft/netlink/testing'
 import { diffTable, NftSocket } from '@weft/nftables'
 import { networkPolicy, pod } from '../test/cluster.ts'
 import type { PolicyState } from '../src/state.ts'
 import { watchPeer, watchTarget } from '../src/watch.ts'
 import { clusterState, type ClusterShape, localPods, podKey } from './cluster-shape.ts'
+import type { ProgramFigures } from './measure-program.ts'
 
 const rounds = 100
 
@@ -18,51 +19,51 @@ export async function cases(): Promise<readonly BenchCase[]> {
   return [...fullSync(), await policyOnAllPods(), await podAdded(), await policiesOfOneNamespace()]
 }
 
-/** In a process of its own, for its memory. */
+/** The program as it is shipped, from its start over an API server with all of it to the kernel. */
 function fullSync(): readonly BenchCase[] {
-  const output = execFileSync(process.execPath, ['-C', 'dev', join(import.meta.dirname, 'full-sync.ts')], { encoding: 'utf8' })
-  const { cpuMs, addedMb, policies } = JSON.parse(output) as { readonly cpuMs: number, readonly addedMb: number, readonly policies: number }
-  const common = { size: `10000 pods, ${policies} policies, ${localPods} pods here`, peer: undefined, peer_name: 'none', ratio: undefined }
+  const output = execFileSync('unshare', ['--net', '--mount', '--propagation', 'private', process.execPath, '--conditions=dev', join(import.meta.dirname, 'measure-program.ts')], { encoding: 'utf8' })
+  const { cpuMs, rss, anonymousRss, kind } = JSON.parse(output) as ProgramFigures
+  const common = { size: `10000 pods, 2000 policies, ${localPods} pods here, ${kind}`, peer: undefined, peer_name: 'none', ratio: undefined }
   return [
-    { name: 'policy: full sync, processor time', ...common, unit: 'ms', ours: cpuMs, goal: 'ours <= 2000', ok: cpuMs <= 2000 },
-    // 200 MB in all, less what Node and its modules take.
-    { name: 'policy: full sync, memory that the cluster adds at most', ...common, unit: 'MB', ours: addedMb, goal: 'ours <= 125', ok: addedMb <= 125 },
+    { name: 'policy: full sync, processor time of the program from its start', ...common, unit: 'ms', ours: cpuMs, goal: 'ours <= 2000', ok: cpuMs <= 2000 },
+    { name: 'policy: full sync, resident memory of the program', ...common, unit: 'MB', ours: rss, goal: 'ours <= 200', ok: rss <= 200 },
+    { name: 'policy: full sync, anonymous part of it', ...common, unit: 'MB', ours: anonymousRss, goal: 'none', ok: true },
   ]
 }
 
 /** From the event to the commit, for a policy that selects all pods here: each has a new list of policies. */
 async function policyOnAllPods(): Promise<BenchCase> {
   const times = await onNode({ pods: 10_000, policies: 1000, namespaces: 1 }, (state, commit, round) => {
-    const started = performance.now()
+    const started = unhinderedNow()
     state.setPolicy('n0/all', toNetworkPolicy(networkPolicy('n0/all', { ingress: [{ from: [{ podSelector: { matchLabels: { app: `a${round}` } } }] }] })))
     commit()
-    const ms = performance.now() - started
+    const ms = unhinderedNow() - started
     state.setPolicy('n0/all', undefined)
     commit()
     return ms
   })
-  return limited('policy: a policy comes and is enforced, 99th percentile', `${localPods} pods here that it selects, 10000 pods, 1000 policies`, quantile(times, 0.99), { unit: 'ms', atMost: 100 })
+  return limited('policy: a policy comes and is enforced, 99th percentile', `${localPods} pods here that it selects, 10000 pods, 1000 policies`, percentile(times, 99), { unit: 'ms', atMost: 100 })
 }
 
 async function podAdded(): Promise<BenchCase> {
   const times = await onNode({ pods: 10_000, policies: 1000, namespaces: 50 }, (state, commit, round) => {
     const key = podKey(20_000 + round, 50)
     const found = toPod(pod(key, { ips: [`10.200.0.${round + 1}`], labels: { app: `a${round}`, tier: 't1' } }))
-    const started = performance.now()
+    const started = unhinderedNow()
     state.setPeer(key, watchPeer(found))
     state.setTarget(key, watchTarget(found, found))
     commit()
-    return performance.now() - started
+    return unhinderedNow() - started
   })
-  return limited('policy: a pod comes, to this node', '10000 pods, 1000 policies', quantile(times, 0.5), { unit: 'ms', atMost: 2 })
+  return limited('policy: a pod comes, to this node', '10000 pods, 1000 policies', percentile(times, 50), { unit: 'ms', atMost: 2 })
 }
 
 /** What was quadratic once: all policies of one namespace, each of which selects pods here. */
 async function policiesOfOneNamespace(): Promise<BenchCase> {
   const load = (policies: number): number => {
-    const started = performance.now()
+    const started = unhinderedNow()
     clusterState({ pods: localPods, policies, namespaces: 1 }).table()
-    return performance.now() - started
+    return unhinderedNow() - started
   }
   load(500)
   const [few, many] = [load(500), load(2000)]
@@ -81,10 +82,6 @@ async function onNode(shape: ClusterShape, work: (state: PolicyState, commit: ()
     state.settle()
   }
   return Array.from({ length: rounds }, (_, round) => work(state, commit, round))
-}
-
-function quantile(times: readonly number[], part: number): number {
-  return times.toSorted((a, b) => a - b)[Math.min(times.length - 1, Math.floor(times.length * part))]!
 }
 
 function limited(name: string, size: string, ours: number, { unit, atMost }: { readonly unit: string, readonly atMost: number }): BenchCase {

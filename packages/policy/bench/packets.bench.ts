@@ -133,7 +133,18 @@ async function news(path: Path): Promise<readonly BenchCase[]> {
     judged({ name: 'policy: new connections, 100 rules on the pods at both ends', size, ours: bothEnds, peer: none, peer_name: 'connection tracking, no policy' }, 1.25),
     judged({ name, size, ours: others[0]!, peer: router, peer_name: 'kube-router\'s chains, ipsets as nft sets' }, 0.75),
     judged({ name, size, ours: others[0]!, peer: calico, peer_name: 'Calico\'s nftables chains' }, 0.75),
+    { name, size, unit: 'ns', ours: others[0]!, peer: undefined, peer_name: `kube-network-policies: ${hasQueue(path) ? 'not at hand' : 'the kernel has no queue in nftables (CONFIG_NFT_QUEUE)'}`, ratio: undefined, goal: 'ratio <= 1', ok: undefined },
   ]
+}
+
+/** Whether the kernel takes rules that hand packets to a program, which kube-network-policies needs. */
+function hasQueue({ net }: Path): boolean {
+  try {
+    net.node.exec('nft', ['-f', '-'], 'table inet peer {\nchain forward {\ntype filter hook forward priority 0;\nqueue num 0\n}\n}\ndelete table inet peer\n')
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Policies that select other pods: the way of a packet does not meet them. */

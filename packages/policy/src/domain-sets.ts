@@ -46,7 +46,7 @@ export class DomainSets {
    * A name has an address.
    *
    * @param until Time of the clock, in milliseconds; the latest that was told counts.
-   * @returns Whether that is news to a rule.
+   * @returns Whether a rule means the name, and the kernel is yet to have the address.
    */
   learn(name: Fqdn, ip: IpAddress, until: number): boolean {
     const found = [...this.#domains.values()].filter(({ domain }) => isMeant(domain, name))
@@ -74,18 +74,18 @@ export class DomainSets {
   }
 
   #hold({ domain, learnt }: DomainSet, ip: IpAddress, until: number): boolean {
-    const address = formatIp(ip)
+    const [set, address] = [domainSetName(ip.family, domain), formatIp(ip)]
     const known = learnt.get(address)
     if (known !== undefined) known.until = Math.max(known.until, until)
     else {
       learnt.set(address, { ip, until })
-      this.#draft.putElement(domainSetName(ip.family, domain), address, { key: [ip] })
+      this.#draft.putElement(set, address, { key: [ip] })
     }
-    return known === undefined
+    return this.#draft.isUnsettled(set, address)
   }
 }
 
 /** `*.` stands for one label or more. */
 function isMeant(domain: DomainPattern, name: Fqdn): boolean {
-  return domain.startsWith('*.') ? name.length > domain.length - 1 && name.endsWith(domain.slice(1)) : name === domain
+  return domain.startsWith('*.') ? name.endsWith(domain.slice(1)) : name === domain
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { adminNetworkPolicyResource, adminRoutes, baselineAdminNetworkPolicyResource, clusterNetworkPolicyResource, endpointSliceResource, namespaceResource, networkPolicyResource, nodeResource, podResource, policyCalls, serviceResource, tables } from '@weft/api'
-import { createRegistry, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
+import { createRegistry, keepYoungGenerationSmall, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent } from '@weft/netlink'
@@ -12,6 +12,7 @@ import { createPolicy } from './policy.ts'
 import { policyTarget } from './policy-target.ts'
 import { policyProgramConfigSchema } from './program-config.ts'
 
+keepYoungGenerationSmall()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/policy.yaml' } } })
 
 await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal) => {

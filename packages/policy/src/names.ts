@@ -1,5 +1,5 @@
 import type { DomainPattern } from '@weft/api'
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 export type Direction = 'ingress' | 'egress'
 export type Family = 4 | 6
@@ -53,7 +53,7 @@ export const dnsSetName = (family: Family, protocol: string, port: number): stri
  * selector with the name of somebody else's set has their pods.
  */
 export function textHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 24)
+  return hash('sha256', text).slice(0, 24)
 }
 
 /** Text of users as a comment for who reads the table: ASCII that nft can quote, at most 128 bytes (nft's limit). */

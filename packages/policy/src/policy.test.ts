@@ -604,7 +604,7 @@ describe('learn()', () => {
     expect([reach(nft, v6[0], v6[1], 443), reach(nft, v6[0], v6[1], 80), reach(nft, a, web, 443), reach(nft, a, '198.51.100.8', 443)]).toEqual(['accept', 'drop', 'accept', 'drop'])
   })
 
-  test('CNP-16, P5: what was learnt outlives the agent', async () => {
+  test('CNP-16, P5: what was learnt outlives the agent, for the grace: how long DNS meant it the kernel does not tell', async () => {
     const nft = new FakeNft()
     {
       await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
@@ -615,6 +615,61 @@ describe('learn()', () => {
     await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
     await running.settled()
     expect([reach(nft, a, web), nft.commits - commits]).toEqual(['accept', 0])
+    await running.clock.advance(59_000)
+    expect(reach(nft, a, web)).toBe('accept')
+    await running.clock.advance(3000)
+    await running.settled()
+    expect(reach(nft, a, web)).toBe('drop')
+  })
+
+  test.each([
+    { rule: 'example.net', means: ['example.net'], meansNot: ['www.example.net', 'net.example', 'badexample.net'] },
+    { rule: '*.example.net', means: ['www.example.net', 'a.b.example.net'], meansNot: ['example.net', 'badexample.net', 'www.example.net.evil'] },
+  ])('CNP-9, CNP-16: $rule means $means and not $meansNot', async ({ rule, means, meansNot }) => {
+    for (const [names, verdict] of [[means, 'accept'], [meansNot, 'drop']] as const) for (const name of names) {
+      const nft = new FakeNft()
+      const policy = clusterPolicy('names', { tier: 'Admin', priority: 5, egress: [{ action: 'Accept', to: [{ domainNames: [rule] }] }, { action: 'Deny', to: [{ networks: ['0.0.0.0/0'] }] }] })
+      await using running = runPolicy({ stores: storesOf([...world, policy]), nft, podsOfNode: nodeName })
+      await running.settled()
+      await running.policy.learn(parseFqdn(name), answer)
+      expect(reach(nft, a, web), name).toBe(verdict)
+    }
+  })
+
+  test('CNP-16: the latest end counts, an answer that is known costs the kernel nothing, and an address ends in each family by itself', async () => {
+    const nft = new FakeNft()
+    const [six, webSix] = ['fd00:10:244:1::2', '2001:db8:113::7']
+    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { ips: [a, six] }), clusterPolicy('names', { tier: 'Admin', priority: 5, egress: [egress[0]!, { action: 'Deny', to: [{ networks: ['0.0.0.0/0', '::/0'] }] }] })]), nft, podsOfNode: nodeName })
+    await running.settled()
+    const name = parseFqdn('example.net')
+    await running.policy.learn(name, [{ ip: parseIp(web), ttlSeconds: 300 }, { ip: parseIp(webSix), ttlSeconds: 0 }])
+    const { commits } = nft
+    await running.policy.learn(name, answer)
+    expect(nft.commits).toBe(commits)
+    await running.clock.advance(62_000)
+    await running.settled()
+    expect([reach(nft, a, web), reach(nft, six, webSix)]).toEqual(['accept', 'drop'])
+    await running.clock.advance(300_000)
+    await running.settled()
+    expect(reach(nft, a, web)).toBe('drop')
+  })
+
+  test('CNP-16: who asks for what somebody else has just asked waits for the kernel too', async () => {
+    const nft = new FakeNft()
+    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
+    await running.settled()
+    const commit = nft.commit.bind(nft)
+    let refusals = 1
+    nft.commit = (transaction) => {
+      if (refusals-- > 0) throw new Error('not now')
+      commit(transaction)
+    }
+    const names = ['example.net', 'example.net', 'www.example.net'].map(async (name) => {
+      await running.policy.learn(parseFqdn(name), answer)
+      return reach(nft, a, web)
+    })
+    await running.clock.advance(1000)
+    expect(await Promise.all(names)).toEqual(['accept', 'accept', 'accept'])
   })
 })
 

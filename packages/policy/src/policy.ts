@@ -62,12 +62,14 @@ export interface Policy extends Pick<ExplainingPolicy, 'explain' | 'matrix'> {
   readonly writes: number
   /** Pods that were attached before this process: covered with the first state, closed if the API does not know them. Call it before {@link Policy.run}. */
   adopt(attachments: readonly Attachment[]): void
-  /** Domain names that rules mean. */
+  /** Domain names that rules of pods here mean. */
   domains(): readonly DomainPattern[]
   /**
-   * DNS gave addresses for a name: they are allowed where a rule means it, for their time to live and a grace.
+   * DNS gave addresses for a name: they are allowed where a rule means it, for their time to live and a grace (`nameGrace`). To be called for each answer that a pod here is
+   * to get, before it gets it; of names that no rule means nothing is kept. The latest end of an address that was told counts.
    *
-   * @returns When the kernel has them: an answer that is held back until then never comes too early.
+   * @param name What was asked, whatever it is an alias of.
+   * @returns When the kernel has them, whoever told of them first: an answer that is held back until then never comes too early. At once where there is nothing to wait for.
    */
   learn(name: Fqdn, answers: readonly NameAnswer[], signal?: AbortSignal): Promise<void>
   /**
@@ -288,7 +290,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
     return {
       pods: [...pods.values()], namespaces: [...namespaces.values()], nodes: [...nodes.values()],
       policies: policies.values(), clusterPolicies: clusterPolicies.flatMap((store) => [...store.values()]), names: state.domains.addresses(),
-      dns: dnsPeer(),
+      dns: dnsPeer(), closesRangesOf: closesRanges ? nodeName : undefined,
     }
   }
 
@@ -351,8 +353,8 @@ export function createPolicy(deps: PolicyDeps): Policy {
     domains: () => state.domains.wanted,
     async learn(name, answers, signal) {
       const now = clock.now()
-      const isNews = answers.map(({ ip, ttlSeconds }) => state.domains.learn(name, ip, now + ttlSeconds * 1000 + config.nameGrace)).includes(true)
-      if (isNews) await reconciler.settled(signal)
+      const isAwaited = answers.map(({ ip, ttlSeconds }) => state.domains.learn(name, ip, now + ttlSeconds * 1000 + config.nameGrace)).includes(true)
+      if (isAwaited) await reconciler.settled(signal)
     },
     adopt(attachments) {
       for (const attachment of attachments) hold(attachment, undefined)

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { realClock } from '@weft/daemon'
+import { adminClient, policyCalls } from '@weft/api'
+import { askAdmin, realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -78,6 +79,8 @@ describe.each([
       await expect.poll(() => hostPod.reaches(server.ips[1], 80), { timeout: 10_000 }).toBe(true)
       // Nobody knows them: closed, save for their node.
       expect([await reaches(), await hostPod.reaches(server.ips[0], 80)]).toEqual([false, true])
+      const admin = adminClient(policyCalls, (request) => askAdmin(join(folder, 'policy.sock'), request))
+      expect(await admin.explainPolicy({ from: client.ips[0], to: server.ips[0], port: '80' })).toMatchObject({ allowed: false, kernel: { allowed: false, wanted: false } })
       tell(pod('y/server', { ips: server.ips, labels: { app: 'server' } }))
       await realClock.sleep(300)
       expect(await reaches()).toBe(false)

@@ -55,6 +55,11 @@ export class TableDraft {
     return this.#sets.get(set)?.elements.has(id) === true
   }
 
+  /** Whether an element came or went since the last {@link settle}. */
+  isUnsettled(set: string, id: string): boolean {
+    return this.#touchedElements.get(set)?.has(id) === true
+  }
+
   dropElement(set: string, id: string): void {
     const held = this.#sets.get(set)
     if (held?.elements.has(id) !== true) return

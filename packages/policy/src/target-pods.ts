@@ -263,8 +263,8 @@ export class TargetPods {
     }
     const denying = tell('denied', isolating.filter(({ source: { telling } }) => telling.log === 'denied' || telling.log === 'all'))
     const auditing = tell('audit', audited)
-    const adminList = this.#acquireList(adminChainName(direction, keysOf(admin)), direction, { policies: admin, end: [] })
-    const auditList = this.#acquireList(auditChainName(direction, keysOf(audited)), direction, { policies: audited, end: [counter(), ...(auditing === undefined ? [] : [goTo(auditing)])] })
+    const adminList = this.#acquireList(adminChainName, direction, { policies: keysOf(admin), end: [] })
+    const auditList = this.#acquireList(auditChainName, direction, { policies: keysOf(audited), end: [counter(), ...(auditing === undefined ? [] : [goTo(auditing)])] })
     this.#tellers.acquire(tellers)
     const tiers = [admin, isolating, baseline, audited].map(keysOf)
     const asked = isolating.filter(({ ruled }) => ruled.includes(direction))
@@ -279,9 +279,10 @@ export class TargetPods {
   }
 
   /** @returns The name of its chain; undefined when the list is empty. */
-  #acquireList(name: string, direction: Direction, { policies, end }: { readonly policies: readonly PolicyHead[], readonly end: readonly Statement[] }): string | undefined {
+  #acquireList(nameOf: typeof adminChainName, direction: Direction, { policies, end }: Pick<PolicyList, 'policies' | 'end'>): string | undefined {
     if (policies.length === 0) return undefined
-    const list: PolicyList = { name, direction, policies: policies.map(({ key }) => key), end }
+    const name = nameOf(direction, policies)
+    const list: PolicyList = { name, direction, policies, end }
     if (this.#lists.add(name, list)) this.#writeList(list)
     return name
   }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatIp, parseIp } from '@weft/ip'
 import { clusterArbitrary, ownAddress, podNames, strangers, tieredClusterArbitrary } from '../test/arbitraries.ts'
-import { dnsObjects, networkPolicy } from '../test/cluster.ts'
+import { dnsObjects, type KubeObject, networkPolicy, node, nodeName } from '../test/cluster.ts'
 import { judgeHere } from '../test/evaluated.ts'
 import { kernelOf, stateOf } from '../test/running.ts'
 import type { Packet } from './evaluator/index.ts'
@@ -31,9 +31,9 @@ function tracedPacket({ from, to, protocol, port }: Packet): TracePacket {
 }
 
 /** Runs all packets through the table of a world, and notes which kinds met which answer. */
-function compare(objects: readonly object[], family: 4 | 6, kinds: Set<string>): void {
-  const nft = kernelOf(stateOf(objects))
-  const judge = judgeHere(objects)
+function compare(objects: readonly object[], family: 4 | 6, kinds: Set<string>, { closesRanges = false } = {}): void {
+  const nft = kernelOf(stateOf(objects, { closesRanges }))
+  const judge = judgeHere(objects, { closesRanges })
   for (const packet of packetsOf(family)) {
     const { verdict } = nft.trace(tracedPacket(packet), { local: [ownAddress[4], ownAddress[6]] })
     const want = judge(packet)
@@ -67,6 +67,19 @@ describe('the table', () => {
       compare([...objects, ...servers, networkPolicy('x/to-dns', { policyTypes: ['Egress'], egress: rules })], family, kinds)
     }), { numRuns: 40 })
     expect([...kinds]).toEqual(expect.arrayContaining(['true UDP', 'false UDP', 'false ICMP']))
+  })
+
+  test('P4: so it does beside another CNI plugin, where addresses of the node\'s ranges are closed that no pod of it has', { timeout: 60_000 }, () => {
+    const kinds = new Set<string>()
+    const here = node(nodeName, [ownAddress[4], ownAddress[6]], {}, ['10.244.1.0/24', 'fd00:10:244:1::/64'])
+    fc.assert(fc.property(tieredClusterArbitrary, fc.subarray([...podNames]), fc.constantFrom(4 as const, 6 as const), (objects, known, family) => {
+      const isThere = (each: object): boolean => {
+        const { kind, metadata: { namespace, name } } = each as KubeObject
+        return kind === 'Pod' ? known.some((key) => key === `${namespace}/${name}`) : kind !== 'Node'
+      }
+      compare([...objects.filter(isThere), here], family, kinds, { closesRanges: true })
+    }), { numRuns: 40 })
+    expect(kinds.size).toBe(8)
   })
 
   test('NP-4: what the node itself sends to its pods always passes', { timeout: 60_000 }, () => {

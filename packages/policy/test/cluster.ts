@@ -72,8 +72,8 @@ export function clusterPolicy(name: string, spec: object, kind: ClusterPolicyKin
   return { kind, metadata: { name, uid: `cluster-policy-${name}` }, spec: { subject: { namespaces: {} }, ...spec } }
 }
 
-export function node(name: string, ips: readonly string[], labels: Readonly<Record<string, string>> = {}): object {
-  return { kind: 'Node', metadata: { name, uid: `node-${name}`, labels }, status: { addresses: ips.map((address) => ({ type: 'InternalIP', address })) } }
+export function node(name: string, ips: readonly string[], labels: Readonly<Record<string, string>> = {}, podCIDRs: readonly string[] = []): object {
+  return { kind: 'Node', metadata: { name, uid: `node-${name}`, labels }, spec: { podCIDRs }, status: { addresses: ips.map((address) => ({ type: 'InternalIP', address })) } }
 }
 
 /** The DNS Service as Weft installs it: servers on the host network of their nodes. */

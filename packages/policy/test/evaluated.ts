@@ -18,9 +18,9 @@ export function clusterOf(objects: readonly object[]): PolicyCluster & { readonl
 }
 
 /** Whether a packet gets through on `node-1`: a node has the policies of its own pods, and always reaches them. */
-export function judgeHere(objects: readonly object[]): (packet: Packet) => boolean {
-  const judge = createEvaluator(clusterOf(objects))
-  const isHere = ({ subject }: Judgement): boolean => subject?.nodeName === nodeName
+export function judgeHere(objects: readonly object[], { closesRanges = false }: { readonly closesRanges?: boolean } = {}): (packet: Packet) => boolean {
+  const judge = createEvaluator({ ...clusterOf(objects), closesRangesOf: closesRanges ? nodeName : undefined })
+  const isHere = ({ reason, subject }: Judgement): boolean => reason === 'unknown pod' || subject?.nodeName === nodeName
   return (packet) => {
     if (Object.values(ownAddress).includes(formatIp(packet.from))) return true
     const { egress, ingress } = judge(packet)

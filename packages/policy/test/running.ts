@@ -62,9 +62,10 @@ export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [],
 }
 
 /** State of a cluster at rest, as the node `node-1` sees it. */
-export function stateOf(objects: readonly object[]): PolicyState {
+export function stateOf(objects: readonly object[], { closesRanges = false }: { readonly closesRanges?: boolean } = {}): PolicyState {
   const { pods, namespaces, policies, clusterPolicies, nodes, services, slices } = storesOf(objects)
-  const state = new PolicyState()
+  const state = new PolicyState({ log: undefined, closesRanges })
+  if (closesRanges) state.setPodRanges(nodes.get(nodeName)!.podCidrs)
   for (const each of namespaces.values()) state.setNamespace(each.name, watchNamespace(each))
   for (const each of pods.values()) {
     const key = `${each.namespace}/${each.name}`

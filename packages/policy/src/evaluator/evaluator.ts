@@ -1,5 +1,5 @@
-import { compareClusterPolicies, type Pod } from '@weft/api'
-import { equalIp } from '@weft/ip'
+import { compareClusterPolicies, type Node, type Pod } from '@weft/api'
+import { cidrContains, equalIp, type IpAddress } from '@weft/ip'
 import type { DnsPeer } from '../model.ts'
 import type { Direction } from '../names.ts'
 import { evaluatedClusterPolicy, evaluatedNetworkPolicy, type EvaluatedPolicy } from './evaluated-policy.ts'
@@ -34,6 +34,7 @@ interface Applied {
 export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Verdict {
   const pods = new PodIndex(cluster.pods)
   const nodes = new Map([...cluster.nodes ?? []].map((node) => [node.name, node]))
+  const closing = cluster.closesRangesOf === undefined ? undefined : nodes.get(cluster.closesRangesOf)
   const namespaces = new Map([...cluster.namespaces].map(({ name, labels }) => [name, { ...labels, 'kubernetes.io/metadata.name': name }]))
   const context: PeerContext = { labelsOf: (namespace) => namespaces.get(namespace), nodes: [...nodes.values()], names: cluster.names ?? new Map() }
   const network = Map.groupBy([...cluster.policies ?? []].map((policy) => evaluatedNetworkPolicy(policy, context)), ({ ref }) => ref.namespace)
@@ -81,11 +82,12 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
   function judgeSide(direction: Direction, packet: Packet): Judgement {
     const [own, other] = direction === 'ingress' ? [packet.to, packet.from] : [packet.from, packet.to]
     const subjects = pods.at(own)
-    const open = (reason: Reason, subject?: Pod): Judgement => ({ direction, allowed: true, reason, subject, rule: undefined, selectedBy: [], wouldDeny: [], considered: [] })
-    if (subjects.length === 0) return open('no pod')
+    const unasked = (allowed: boolean, reason: Reason, subject?: Pod): Judgement => ({ direction, allowed, reason, subject, rule: undefined, selectedBy: [], wouldDeny: [], considered: [] })
+    if (closing !== undefined && isUnknown(own, subjects, closing)) return direction === 'ingress' && isOf(closing, other) ? unasked(true, 'own node') : unasked(false, 'unknown pod')
+    if (subjects.length === 0) return unasked(true, 'no pod')
     const peers = pods.at(other)
-    if (peers.length === 1 && subjects.length === 1 && peers[0] === subjects[0]) return open('same pod', subjects[0])
-    if (direction === 'ingress' && subjects.every(({ nodeName }) => nodeName !== undefined && nodes.get(nodeName)?.addresses.some((ip) => equalIp(ip, other)) === true)) return open('own node', subjects[0])
+    if (peers.length === 1 && subjects.length === 1 && peers[0] === subjects[0]) return unasked(true, 'same pod', subjects[0])
+    if (direction === 'ingress' && subjects.every(({ nodeName }) => nodeName !== undefined && isOf(nodes.get(nodeName), other))) return unasked(true, 'own node', subjects[0])
     const server = direction === 'ingress' ? subjects : peers
     const asDns = direction === 'egress' ? dnsReadings(cluster.dns, packet) : []
     const readings = [
@@ -101,6 +103,15 @@ export function createEvaluator(cluster: PolicyCluster): (packet: Packet) => Ver
     const [egress, ingress] = [judgeSide('egress', packet), judgeSide('ingress', packet)]
     return { allowed: egress.allowed && ingress.allowed, egress, ingress }
   }
+}
+
+function isOf(node: Node | undefined, ip: IpAddress): boolean {
+  return node?.addresses.some((each) => equalIp(each, ip)) === true
+}
+
+/** Whether an address is a node's to give, and no pod there has it. */
+function isUnknown(ip: IpAddress, pods: readonly Pod[], { name, podCidrs }: Node): boolean {
+  return podCidrs.some((range) => cidrContains(range, ip)) && !pods.some(({ nodeName }) => nodeName === name)
 }
 
 /** What NetworkPolicies in audit mode say together counts where none isolates the pod; others speak each for itself. */

@@ -1,4 +1,4 @@
-import type { ClusterNetworkPolicy, DomainPattern, Namespace, NetworkPolicy, Node, Pod } from '@weft/api'
+import type { ClusterNetworkPolicy, DomainPattern, Namespace, NetworkPolicy, Node, NodeName, Pod } from '@weft/api'
 import type { IpAddress } from '@weft/ip'
 import type { DnsPeer } from '../model.ts'
 
@@ -15,6 +15,8 @@ export interface PolicyCluster {
   readonly names?: NamedAddresses | undefined
   /** The cluster DNS, where rules that mean its pods are to mean its servers too. */
   readonly dns?: DnsPeer | undefined
+  /** The node whose podCIDRs are closed where no pod there has the address, as beside another CNI plugin; its Node is one of {@link PolicyCluster.nodes}. */
+  readonly closesRangesOf?: NodeName | undefined
 }
 
 /** Addresses by the name they were an answer for, or by the end of such names. */

@@ -37,9 +37,10 @@ export interface ConsideredRule {
  * - `isolated`: NetworkPolicies select the pod, and no rule of theirs matched.
  * - `default`: nothing that selects the pod decided, so it is open.
  * - `no pod`: the address on this side is no pod's that policies protect.
+ * - `unknown pod`: the address is of ranges that are closed where no pod has it.
  * - `same pod`, `own node`: no policy stands between a pod and itself, or between it and what its own node sends.
  */
-export type Reason = 'rule' | 'isolated' | 'default' | 'no pod' | 'same pod' | 'own node'
+export type Reason = 'rule' | 'isolated' | 'default' | 'no pod' | 'unknown pod' | 'same pod' | 'own node'
 
 /** What the policies of one side say. */
 export interface Judgement {

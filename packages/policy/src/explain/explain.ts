@@ -44,7 +44,7 @@ function explainSide(judgement: Judgement): ExplainedSide {
 }
 
 function explainKernel(packet: Packet, { egress, ingress }: Verdict, { nodeName, cluster, wanted, kernel }: ExplainContext & { readonly kernel: TableState }): ExplainedKernel | undefined {
-  const here = [egress, ingress].filter(({ subject }) => subject?.nodeName === nodeName)
+  const here = [egress, ingress].filter(({ reason, subject }) => reason === 'unknown pod' || subject?.nodeName === nodeName)
   if (here.length === 0) return undefined
   const local = cluster.nodes.filter(({ name }) => name === nodeName).flatMap(({ addresses }) => addresses)
   const isOwn = local.some((ip) => formatIp(ip) === formatIp(packet.from))

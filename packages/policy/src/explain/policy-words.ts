@@ -53,6 +53,7 @@ function describeReason({ allowed, reason, rule, selectedBy, direction, consider
       if (selectedBy.length === 0) return `${word}: no policy selects it`
       return `${word}: ${considered.some(({ outcome }) => outcome === 'matched') ? 'the rule that matches passes it on' : 'no rule matches'}, and no NetworkPolicy selects it`
     case 'no pod': return `${word}: the ${direction === 'egress' ? 'source' : 'destination'} is no pod that policies protect`
+    case 'unknown pod': return `${word}: the ${direction === 'egress' ? 'source' : 'destination'} has an address of its node's podCIDRs, and no pod there that the API knows has it`
     case 'same pod': return `${word}: a pod always reaches itself`
     case 'own node': return `${word}: a pod's own node always reaches it`
     default: return reason satisfies never

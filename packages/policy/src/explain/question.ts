@@ -1,5 +1,5 @@
 import { type ConnectionQuestion, type Namespace, type Node, type NodeName, objectKey, type Pod, type Protocol, protocols, type TrafficQuestion } from '@weft/api'
-import { formatIp, type IpAddress, parseIp, parsePort } from '@weft/ip'
+import { cidrContains, formatIp, type IpAddress, parseIp, parsePort } from '@weft/ip'
 
 /** Traffic somebody wonders about. */
 export interface Traffic {
@@ -86,6 +86,8 @@ function endAt(ip: IpAddress, { pods, nodes }: { readonly pods: readonly Pod[], 
   const pod = pods.find((each) => !each.hostNetwork && !each.finished && has(each.ips))
   if (pod !== undefined) return { ip, words: `pod ${objectKey(pod)}`, node: pod.nodeName }
   const node = nodes.find(({ addresses }) => has(addresses))
-  return node === undefined ? { ip, words: `${text}, no pod and no node`, node: undefined } : { ip, words: `node ${node.name}`, node: node.name }
+  if (node !== undefined) return { ip, words: `node ${node.name}`, node: node.name }
+  const giver = nodes.find(({ podCidrs }) => podCidrs.some((range) => cidrContains(range, ip)))
+  return { ip, words: giver === undefined ? `${text}, no pod and no node` : `${text}, no pod, of the podCIDRs of node ${giver.name}`, node: giver?.name }
 }
 
