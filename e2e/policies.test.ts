@@ -10,5 +10,5 @@ describe('policies between real pods', () => {
   }, 120_000)
   afterAll(async () => sandbox[Symbol.asyncDispose]())
 
-  enforcesOn({ cluster: () => sandbox.cluster, restartMs: 15_000 })
+  enforcesOn({ cluster: () => sandbox.cluster, restartMs: 30_000 })
 })
