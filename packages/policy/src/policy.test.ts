@@ -1,25 +1,16 @@
-import { ctMarks, parseFqdn, parsePodUid, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
-import { parseIp } from '@weft/ip'
-import { baseChain, diffTable, eq, formatTable, NftError, notrack, rule, table, udp } from '@weft/nftables'
-import { FakeNft, type Trace } from '@weft/nftables/testing'
+import { ctMarks, parsePodUid, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { diffTable, formatTable, NftError } from '@weft/nftables'
+import { FakeNft } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
 import { describe, expect, test } from 'vitest'
-import { clusterPolicy, dnsObjects, namespace, networkPolicy, node, nodeName, pod, storesOf } from '../test/cluster.ts'
-import { clusterOf } from '../test/evaluated.ts'
-import { attachment, kernelOf, runPolicy, stateOf } from '../test/running.ts'
-import { createEvaluator } from './evaluator/index.ts'
+import { clusterPolicy, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
+import { attachment, kernelOf, reach, runPolicy, stateOf } from '../test/running.ts'
 import { PolicyError } from './policy-error.ts'
 
 const a = '10.244.1.2'
 const client = '10.244.2.9'
 const denyAll = networkPolicy('x/deny', { policyTypes: ['Ingress', 'Egress'] })
 const world = [namespace('x'), pod('x/a', { ips: [a] })]
-
-const notrackTable = table({ name: 'other', chains: [baseChain('raw', { type: 'filter', hook: 'prerouting', priority: -300 }, [rule(eq(udp.sport, 53), notrack)])] })
-
-function reach(nft: FakeNft, from: string, to: string, port = 80): Trace['verdict'] {
-  return nft.trace({ saddr: from, daddr: to, dport: port, iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict
-}
 
 describe('cover()', () => {
   test('P4, NP-17: resolves when the filter is in the kernel, not before', async () => {
@@ -393,71 +384,6 @@ describe('connections', () => {
   })
 })
 
-describe('the cluster DNS', () => {
-  const egress = (rule: object): readonly object[] => [...world, ...dnsObjects(), networkPolicy('x/dns', { policyTypes: ['Ingress', 'Egress'], egress: [rule] })]
-  const ask = (objects: readonly object[], { to = '172.30.1.11', dport = 10_053, protocol = 'udp' }: { readonly to?: string, readonly dport?: number, readonly protocol?: 'udp' | 'tcp' } = {}): string =>
-    kernelOf(stateOf(objects)).trace({ saddr: a, daddr: to, protocol, dport, sport: 5353, iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict
-  const byLabels = { to: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }], ports: [{ port: 53, protocol: 'UDP' }, { port: 53, protocol: 'TCP' }] }
-
-  test.each([
-    ['its labels', byLabels],
-    ['its namespace', { to: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } }] }],
-    ['port 53 anywhere', { ports: [{ port: 53, protocol: 'UDP' }] }],
-    ['port 53 of every address', { to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
-    ['the Service by its address', { to: [{ ipBlock: { cidr: '10.96.0.10/32' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
-    ['the port by its name', { to: [{ namespaceSelector: {} }], ports: [{ port: 'dns', protocol: 'UDP' }] }],
-  ])('NP-78: a rule that means %s allows its servers, on every node', (_, rule) => {
-    expect([ask(egress(rule)), ask(egress(rule), { to: '172.30.1.12' })]).toEqual(['accept', 'accept'])
-  })
-
-  test.each([
-    ['other pods', { to: [{ podSelector: {} }] }],
-    ['another port of it', { to: [{ namespaceSelector: {} }], ports: [{ port: 9153 }] }],
-    ['another protocol', { to: [{ namespaceSelector: {} }], ports: [{ port: 53 }] }],
-    ['other networks', { to: [{ ipBlock: { cidr: '203.0.113.0/24' } }], ports: [{ port: 53, protocol: 'UDP' }] }],
-  ])('a rule that means %s does not', (_, rule) => {
-    expect(ask(egress(rule))).toBe('drop')
-  })
-
-  test('CNP-14: a Deny on nodes closes everything of them but the servers on them, in the kernel and in the evaluator', () => {
-    const objects = [...world, ...dnsObjects(), node(nodeName, ['172.30.1.11']), node('node-2', ['172.30.1.12']), clusterPolicy('no-nodes', { tier: 'Admin', priority: 1, egress: [{ action: 'Deny', to: [{ nodes: {} }] }] })]
-    const judge = createEvaluator(clusterOf(objects))
-    const nft = kernelOf(stateOf(objects))
-    for (const to of ['172.30.1.11', '172.30.1.12']) {
-      const say = (protocol: 'udp' | 'tcp' | 'icmp', dport?: number): readonly [string, boolean] => [
-        nft.trace({ saddr: a, daddr: to, protocol, ...(dport === undefined ? { icmpType: 'echo-request' } : { dport, sport: 5353 }), iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict,
-        judge({ from: parseIp(a), to: parseIp(to), ...(protocol === 'icmp' ? { protocol: 'ICMP' } : { protocol: protocol === 'udp' ? 'UDP' : 'TCP', port: dport! }) }).egress.allowed,
-      ]
-      expect([say('udp', 10_053), say('tcp', 10_053)]).toEqual([['accept', true], ['accept', true]])
-      expect([say('tcp', 22), say('udp', 53), say('icmp')]).toEqual([['drop', false], ['drop', false], ['drop', false]])
-    }
-  })
-
-  test('only its own ports of the node are open', () => {
-    expect([ask(egress(byLabels), { dport: 10_250, protocol: 'tcp' }), ask(egress(byLabels), { dport: 9153, protocol: 'tcp' }), ask(egress(byLabels), { dport: 53 })]).toEqual(['drop', 'drop', 'drop'])
-  })
-
-  test('answers that are not tracked pass, others from there do not', () => {
-    const nft = kernelOf(stateOf(egress(byLabels)))
-    expect(nft.trace({ saddr: '10.96.0.10', daddr: a, protocol: 'udp', sport: 53, dport: 5353, iif: 'eth0' }).verdict).toBe('drop')
-    nft.commit(diffTable(undefined, notrackTable))
-    expect(nft.trace({ saddr: '10.96.0.10', daddr: a, protocol: 'udp', sport: 53, dport: 5353, iif: 'eth0' }).verdict).toBe('accept')
-    expect(nft.trace({ saddr: client, daddr: a, protocol: 'udp', sport: 53, dport: 5353, iif: 'eth0' }).verdict).toBe('drop')
-  })
-
-  test('P7: a server that moves is one element of each set, no chain', async () => {
-    const nft = new FakeNft()
-    const stores = storesOf(egress(byLabels))
-    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
-    await running.settled()
-    const { slices } = storesOf(dnsObjects(['172.30.1.11', '172.30.2.13']))
-    for (const slice of slices.values()) stores.slices.put(slice)
-    await running.settled()
-    expect(nft.log.at(-1)?.split('\n').filter((line) => line !== '')).toHaveLength(6)
-    expect(nft.log.at(-1)).not.toContain('chain')
-  })
-})
-
 describe('changes', () => {
   test('P7: what is changed and changed back before a commit costs nothing', async () => {
     const allow = networkPolicy('x/allow', { ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }] }] })
@@ -568,108 +494,6 @@ describe('policies of which something cannot be read', () => {
     await running.settled()
     expect([reach(nft, client, a), reach(nft, '10.244.3.1', a)]).toEqual(['drop', 'accept'])
     expect(running.refused).toHaveLength(1)
-  })
-})
-
-describe('learn()', () => {
-  const egress = [{ action: 'Accept', to: [{ domainNames: ['*.example.net', 'example.net'] }] }, { action: 'Deny', to: [{ networks: ['0.0.0.0/0'] }] }]
-  const objects = [...world, clusterPolicy('names', { tier: 'Admin', priority: 5, egress })]
-  const web = '198.51.100.7'
-  const answer = [{ ip: parseIp(web), ttlSeconds: 30 }]
-
-  test('CNP-9, CNP-16: an address is allowed once DNS gave it for a name, until its time and the grace are over', async () => {
-    const nft = new FakeNft()
-    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
-    await running.settled()
-    expect([running.policy.domains().toSorted(), reach(nft, a, web)]).toEqual([['*.example.net', 'example.net'], 'drop'])
-    await running.policy.learn(parseFqdn('other.net'), answer)
-    expect(reach(nft, a, web)).toBe('drop')
-    await running.policy.learn(parseFqdn('www.eu.example.net'), answer)
-    expect(reach(nft, a, web)).toBe('accept')
-    await running.clock.advance(89_000)
-    expect(reach(nft, a, web)).toBe('accept')
-    await running.clock.advance(3000)
-    await running.settled()
-    expect(reach(nft, a, web)).toBe('drop')
-  })
-
-  test('CNP-16: both families, several names of one address, and only for whom a policy of that name selects', async () => {
-    const nft = new FakeNft()
-    const v6 = ['fd00:10:244:1::2', '2001:db8:113::7'] as const
-    const six = clusterPolicy('six', { tier: 'Admin', priority: 5, egress: [{ action: 'Accept', to: [{ domainNames: ['example.org'] }], protocols: [{ tcp: { destinationPort: { number: 443 } } }] }, { action: 'Deny', to: [{ networks: ['::/0', '0.0.0.0/0'] }] }] })
-    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { ips: [a, v6[0]] }), six]), nft, podsOfNode: nodeName })
-    await running.settled()
-    await running.policy.learn(parseFqdn('example.org'), [{ ip: parseIp(v6[1]), ttlSeconds: 30 }, { ip: parseIp(web), ttlSeconds: 30 }])
-    await running.policy.learn(parseFqdn('other.example'), [{ ip: parseIp('198.51.100.8'), ttlSeconds: 30 }])
-    expect([reach(nft, v6[0], v6[1], 443), reach(nft, v6[0], v6[1], 80), reach(nft, a, web, 443), reach(nft, a, '198.51.100.8', 443)]).toEqual(['accept', 'drop', 'accept', 'drop'])
-  })
-
-  test('CNP-16, P5: what was learnt outlives the agent, for the grace: how long DNS meant it the kernel does not tell', async () => {
-    const nft = new FakeNft()
-    {
-      await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
-      await running.settled()
-      await running.policy.learn(parseFqdn('example.net'), answer)
-    }
-    const { commits } = nft
-    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
-    await running.settled()
-    expect([reach(nft, a, web), nft.commits - commits]).toEqual(['accept', 0])
-    await running.clock.advance(59_000)
-    expect(reach(nft, a, web)).toBe('accept')
-    await running.clock.advance(3000)
-    await running.settled()
-    expect(reach(nft, a, web)).toBe('drop')
-  })
-
-  test.each([
-    { rule: 'example.net', means: ['example.net'], meansNot: ['www.example.net', 'net.example', 'badexample.net'] },
-    { rule: '*.example.net', means: ['www.example.net', 'a.b.example.net'], meansNot: ['example.net', 'badexample.net', 'www.example.net.evil'] },
-  ])('CNP-9, CNP-16: $rule means $means and not $meansNot', async ({ rule, means, meansNot }) => {
-    for (const [names, verdict] of [[means, 'accept'], [meansNot, 'drop']] as const) for (const name of names) {
-      const nft = new FakeNft()
-      const policy = clusterPolicy('names', { tier: 'Admin', priority: 5, egress: [{ action: 'Accept', to: [{ domainNames: [rule] }] }, { action: 'Deny', to: [{ networks: ['0.0.0.0/0'] }] }] })
-      await using running = runPolicy({ stores: storesOf([...world, policy]), nft, podsOfNode: nodeName })
-      await running.settled()
-      await running.policy.learn(parseFqdn(name), answer)
-      expect(reach(nft, a, web), name).toBe(verdict)
-    }
-  })
-
-  test('CNP-16: the latest end counts, an answer that is known costs the kernel nothing, and an address ends in each family by itself', async () => {
-    const nft = new FakeNft()
-    const [six, webSix] = ['fd00:10:244:1::2', '2001:db8:113::7']
-    await using running = runPolicy({ stores: storesOf([namespace('x'), pod('x/a', { ips: [a, six] }), clusterPolicy('names', { tier: 'Admin', priority: 5, egress: [egress[0]!, { action: 'Deny', to: [{ networks: ['0.0.0.0/0', '::/0'] }] }] })]), nft, podsOfNode: nodeName })
-    await running.settled()
-    const name = parseFqdn('example.net')
-    await running.policy.learn(name, [{ ip: parseIp(web), ttlSeconds: 300 }, { ip: parseIp(webSix), ttlSeconds: 0 }])
-    const { commits } = nft
-    await running.policy.learn(name, answer)
-    expect(nft.commits).toBe(commits)
-    await running.clock.advance(62_000)
-    await running.settled()
-    expect([reach(nft, a, web), reach(nft, six, webSix)]).toEqual(['accept', 'drop'])
-    await running.clock.advance(300_000)
-    await running.settled()
-    expect(reach(nft, a, web)).toBe('drop')
-  })
-
-  test('CNP-16: who asks for what somebody else has just asked waits for the kernel too', async () => {
-    const nft = new FakeNft()
-    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
-    await running.settled()
-    const commit = nft.commit.bind(nft)
-    let refusals = 1
-    nft.commit = (transaction) => {
-      if (refusals-- > 0) throw new Error('not now')
-      commit(transaction)
-    }
-    const names = ['example.net', 'example.net', 'www.example.net'].map(async (name) => {
-      await running.policy.learn(parseFqdn(name), answer)
-      return reach(nft, a, web)
-    })
-    await running.clock.advance(1000)
-    expect(await Promise.all(names)).toEqual(['accept', 'accept', 'accept'])
   })
 })
 

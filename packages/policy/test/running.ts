@@ -3,7 +3,7 @@ import { type Clock, createRegistry, type Logger, type Registry } from '@weft/da
 import { ManualClock, silentLogger } from '@weft/daemon/testing'
 import { parseIp } from '@weft/ip'
 import { diffTable, type Nft } from '@weft/nftables'
-import { FakeNft } from '@weft/nftables/testing'
+import { FakeNft, type Trace } from '@weft/nftables/testing'
 import { type PolicyConfig, policyConfigSchema } from '../src/config.ts'
 import { createPolicy, type Policy, type PolicyDeps } from '../src/policy.ts'
 import type { FlowMarks } from '../src/judged-flows.ts'
@@ -87,6 +87,11 @@ export function kernelOf(state: PolicyState): FakeNft {
   const nft = new FakeNft()
   nft.commit(diffTable(undefined, state.table()))
   return nft
+}
+
+/** What becomes of a packet of one address to another. */
+export function reach(nft: FakeNft, from: string, to: string, port = 80): Trace['verdict'] {
+  return nft.trace({ saddr: from, daddr: to, dport: port, iif: 'weft1' }, { local: ['172.30.1.11'] }).verdict
 }
 
 export function attachment(key: string, ips: readonly string[], { uid = parsePodUid(`pod-${key}`), containerId = `c-${key}` }: { readonly uid?: PodUid, readonly containerId?: string } = {}): Attachment {
