@@ -23,7 +23,7 @@ export function podObject(index: number, namespaces: number): object {
   })
 }
 
-export function podOf(index: number, namespaces: number): Pod {
+function podOf(index: number, namespaces: number): Pod {
   return toPod(podObject(index, namespaces))
 }
 
@@ -39,7 +39,7 @@ export function policyObject(index: number, namespaces: number): object {
   })
 }
 
-export function policyOf(index: number, namespaces: number): NetworkPolicy {
+function policyOf(index: number, namespaces: number): NetworkPolicy {
   return toNetworkPolicy(policyObject(index, namespaces))
 }
 
