@@ -12,8 +12,8 @@
  *           entry WEFT_NETNS_ERROR says why, as "<errno> <text>".
  * Reply     u32 big endian length, one byte exit code, the bytes for stdout.
  *
- * Agent away: ADD, CHECK and GC fail with code 11 (try again later), STATUS with 50; DEL is written to the spool
- * (write, fsync, rename, fsync of the folder) and succeeds; the agent replays it.
+ * Agent away: ADD, CHECK and GC fail with code 11 (try again later), STATUS with 50, after a wait in case it restarts; DEL
+ * is written to the spool (write, fsync, rename, fsync of the folder) and succeeds; the agent replays it.
  *
  * `<this program>.conf`, if there is one, holds lines `socket=<path>` and `spool=<path>`.
  *
@@ -48,6 +48,7 @@ enum {
 #endif
 	MAX_PATH = sizeof((struct sockaddr_un *)0)->sun_path, /* of the socket; the spool's may be as long */
 	CONNECT_MS = 1500,         /* how long ADD waits for an agent that restarts */
+	STATUS_MS = 15000,         /* how long STATUS does: kubelet takes 30 s without an answer for a dead runtime */
 	CONNECT_PAUSE_MS = 50,
 	REPLY_MS = 30000,          /* longer than the agent's own deadline */
 	CODE_ENVIRONMENT = 4, CODE_IO = 5, CODE_DECODE = 6, CODE_TRY_LATER = 11, CODE_UNAVAILABLE = 50,
@@ -377,6 +378,21 @@ static int ready(int fd, short events, long long deadline)
 	}
 }
 
+/*
+ * Whether an agent has run since the machine started: its folder is below /run. Before the first one STATUS must not wait,
+ * for kubelet starts no pod, and so no agent, until it has the first answer.
+ */
+static int agent_was_here(void)
+{
+	size_t end = length_of(socket_path);
+	while (end > 0 && socket_path[end] != '/') end--;
+	if (end == 0) return 1;
+	socket_path[end] = 0;
+	long error = CALL(__NR_faccessat, AT_FDCWD, socket_path, 0, 0);
+	socket_path[end] = '/';
+	return error == 0;
+}
+
 /* Connects, trying again until the deadline. Returns -1 if nobody answers. */
 static int connect_agent(long long deadline)
 {
@@ -542,8 +558,11 @@ __attribute__((unused)) static _Noreturn void run(char **environment)
 	size_t length = frame_size - 4;
 	for (int i = 0; i < 4; i++) frame[i] = (char)(length >> (24 - 8 * i));
 
-	/* DEL and STATUS have an answer of their own when the agent is away, so they do not wait for it. */
-	int fd = connect_agent(is_del || is_status ? began : began + CONNECT_MS);
+	/*
+	 * DEL has an answer of its own when the agent is away, so it does not wait. STATUS waits longest: a runtime that hears 50
+	 * makes the node NotReady, which takes all its pods out of their Services, though their traffic flows.
+	 */
+	int fd = connect_agent(is_del ? began : is_status ? began + (agent_was_here() ? STATUS_MS : 0) : began + CONNECT_MS);
 	if (fd >= 0) exchange(fd, fds);
 	if (is_del) spool();
 	fail(is_status ? CODE_UNAVAILABLE : CODE_TRY_LATER, "Cannot reach the agent at \"", socket_path, "\": it does not answer, wanted the weft agent of this node");

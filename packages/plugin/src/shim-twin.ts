@@ -2,7 +2,8 @@
  * The shim in TypeScript: the reference of `shim/weft-cni.c` and what runs where there is no C compiler. It must stay
  * thin (no schema library, no logger): every pod start waits for its imports.
  */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NetlinkError, openInNetns, sendWithFds } from '@weft/netlink'
 import { CniError } from './cni-error.ts'
@@ -14,6 +15,7 @@ import { messageOf } from '@weft/daemon/message-of'
 
 const maxStdin = 1 << 20
 const connectMs = 1500
+const statusMs = 15_000
 const connectPauseMs = 50
 const replyMs = 30_000
 const environmentNames = ['CNI_COMMAND', 'CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME', 'CNI_ARGS', 'CNI_PATH']
@@ -49,7 +51,7 @@ async function carryOut({ environment, stdin, settings }: TwinInput): Promise<Tw
   if (!commands.includes(command)) throw new CniError('ERR_CNI_INVALID_ENVIRONMENT', `unknown CNI_COMMAND: ${command}`)
 
   // As `performance.now()`, which counts from the start of the process: the imports are the runtime's time too.
-  const deadline = command === 'DEL' || command === 'STATUS' ? 0 : connectMs
+  const deadline = patienceMs(command, settings)
   const entries = new Map<string, string>()
   for (const name of environmentNames) if (environment[name] !== undefined) entries.set(name, environment[name])
   const fds = await openPod(command, environment['CNI_NETNS'] ?? '', entries)
@@ -62,6 +64,18 @@ async function carryOut({ environment, stdin, settings }: TwinInput): Promise<Tw
     return { exitCode: 0, stdout: '', stderr: '' }
   }
   throw new CniError(command === 'STATUS' ? 'ERR_CNI_NOT_AVAILABLE' : 'ERR_CNI_TRY_AGAIN', `Cannot reach the agent at "${settings.socketPath}": it does not answer, wanted the weft agent of this node`)
+}
+
+/**
+ * How long an agent that restarts is waited for. STATUS waits longest: a runtime that hears 50 makes the node NotReady, which takes
+ * all its pods out of their Services, though their traffic flows. Not before the first agent since the machine started, whose
+ * folder is below /run: kubelet starts no pod, and so no agent, until it has the first answer.
+ */
+function patienceMs(command: string, { socketPath }: ShimSettings): number {
+  // It has an answer of its own.
+  if (command === 'DEL') return 0
+  if (command !== 'STATUS') return connectMs
+  return existsSync(dirname(socketPath)) ? statusMs : 0
 }
 
 /** A rtnetlink socket inside the pod's namespace, and the namespace; on failure none, and an entry that says why. */

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Deadlines, realClock } from '@weft/daemon'
@@ -103,10 +103,27 @@ describe.skipIf(reason !== undefined).each(await programs())(skippable('%s', rea
     expect(await readdir(folder)).not.toContain('spool')
   })
 
-  it('CNI-9 STATUS without an agent is code 50 at once', async () => {
+  it('CNI-9 STATUS is code 50 at once where no agent has run since the machine started', async () => {
+    await writeFile(`${plugin.path}.conf`, `socket=${join(folder, 'run', 'cni.sock')}\nspool=${plugin.spoolPath}\n`)
     const { exitCode, stdout, ms } = await plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 50 }])
+    expect(stdout).toContain(join(folder, 'run', 'cni.sock'))
     expect(ms).toBeLessThan(2000 + await idleMs())
+  })
+
+  it('CNI-9 STATUS is code 50 when the agent stays away for 15 s', async () => {
+    const { exitCode, stdout, ms } = await plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
+    expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 50 }])
+    expect(ms).toBeGreaterThan(14_900)
+    // Kubelet asks every 5 s, and thinks that the runtime is dead when 30 s pass without an answer.
+    expect(ms).toBeLessThan(20_000 + await idleMs())
+  })
+
+  it('H8 an agent that restarts within 15 s is no news to STATUS', async () => {
+    const asked = plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
+    await plugin.run({ environment: { ...ids, CNI_COMMAND: 'GC' }, stdin: config })
+    await using _ = fakeAgent(plugin.socketPath, encodeReply({ exitCode: 0, stdout: '' }))
+    expect((await asked).exitCode).toBe(0)
   })
 
   it('DEL without an agent is spooled, in order, and succeeds', async () => {
