@@ -13,7 +13,8 @@ async function run(main: string, signals: readonly NodeJS.Signals[] = []): Promi
     import { pinoLogger } from ${JSON.stringify(`${here}pino.ts`)}
     const ready = () => process.stderr.write('ready')
     const forever = (signal) => new Promise((_, reject) => { setInterval(() => {}, 1000); signal.addEventListener('abort', () => reject(signal.reason)) })
-    await runMain(pinoLogger({ name: 'test', level: 'info' }), ${main})`
+    const logger = pinoLogger({ name: 'test', level: 'info' })
+    await runMain(logger, ${main})`
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
   const left = [...signals]
@@ -51,6 +52,13 @@ describe('runMain()', () => {
     expect(code).toBe(1)
     expect(lines).toMatchObject([{ msg: 'stopped by an error', err: { message: 'no kernel' } }])
     expect(stderr).toBe('')
+  })
+
+  test('the last lines before the end come all, and in their order (L2)', async () => {
+    for (let turn = 0; turn < 5; turn++) {
+      const { lines } = await run(`async () => { logger.info({}, 'one'); logger.info({}, 'two'); throw new Error('no kernel') }`)
+      expect(lines.map(({ msg }) => msg)).toEqual(['one', 'two', 'stopped by an error'])
+    }
   })
 
   test('an error while stopping is not taken for the stop (L2)', async () => {

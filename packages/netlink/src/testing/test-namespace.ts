@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type IfIndex, type IpAddress, loopbackIfIndex } from '@weft/ip'
 import * as libc from '../libc.ts'
@@ -8,6 +7,7 @@ import { createNetns, deleteNetns, warmThreadPool } from '../netns.ts'
 import { RouteSocket, ensureDone } from '../route-socket.ts'
 import { requests } from '../requests.ts'
 import { type EchoOptions, echoes } from './echo.ts'
+import { netnsFolder } from './netns-folder.ts'
 
 /** An end of a veth pair made by {@link TestNamespace.connect}. */
 export interface TestLinkEnd {
@@ -37,7 +37,7 @@ export class TestNamespace implements AsyncDisposable {
 
   static async create(): Promise<TestNamespace> {
     await warmThreadPool()
-    const folder = mkdtempSync(join(tmpdir(), 'netns-'))
+    const folder = await netnsFolder()
     const path = join(folder, 'net')
     await createNetns(path)
     const route = await RouteSocket.open({ netns: path })
