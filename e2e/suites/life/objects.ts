@@ -6,6 +6,7 @@ export interface PodText {
   readonly spec: { readonly nodeName?: string }
   readonly status?: {
     readonly podIP?: string
+    readonly podIPs?: readonly { readonly ip: string }[]
     readonly conditions?: readonly { readonly type: string, readonly status: string }[]
     readonly containerStatuses?: readonly { readonly name: string, readonly containerID?: string, readonly restartCount: number }[]
   }

@@ -69,7 +69,7 @@ export class Traffic {
     const sent = reports.reduce((sum, report) => sum + report.sent, 0)
     const lost = reports.filter((report) => report.answered < report.sent)
     if (sent < 100) return `only ${sent} requests were sent`
-    console.log(`${sent} requests to ${targets.map(({ host }) => host).join(', ')}, ${lost.reduce((sum, report) => sum + report.sent - report.answered, 0)} lost, slowest ${Math.max(...reports.map(({ longestMs }) => longestMs)).toFixed(0)} ms`)
+    console.log(`${sent} requests to ${targets.map(({ host }) => host).join(', ')}, ${lost.reduce((sum, report) => sum + report.sent - report.answered, 0)} lost, slowest ${targets.map(({ host }) => Math.max(...reports.filter(({ target }) => target.host === host).map(({ longestMs }) => longestMs)).toFixed(0)).join(', ')} ms`)
     return lost.map(({ target, sent: all, answered, failed, firstFailure }) => `${target.host}: ${all - answered} of ${all} requests lost: ${JSON.stringify(failed)} ${firstFailure ?? ''}`).join('; ')
   }
 
