@@ -3,6 +3,7 @@ import { type Cidr, formatCidr, formatIp, type IpAddress } from '@weft/ip'
 import { type MapDeclaration, partsOf, type SetDeclaration, type Table, type Transaction } from '@weft/nftables'
 import { DnsSets } from './dns-sets.ts'
 import { DomainSets } from './domain-sets.ts'
+import { Isolations } from './isolations.ts'
 import type { DnsPeer, PolicyNamespace, PolicyNode, PolicyPod, TargetPod } from './model.ts'
 import { directions, families, ownNamesIn } from './names.ts'
 import { NodeSets } from './node-sets.ts'
@@ -52,7 +53,7 @@ export class PolicyState {
    */
   constructor({ log, closesRanges = false, rulesAtMost = Number.POSITIVE_INFINITY, onCut = () => undefined }: PolicyStateOptions = { log: undefined }) {
     this.#inUse = new PoliciesInUse(this.#draft, { peers: this.#peers, nodes: this.#nodes, domains: this.#domains, tellers: this.#tellers, onCut }, { dns: undefined, dnsNamespaceLabels: undefined, log, rulesAtMost })
-    this.#targets = new TargetPods(this.#draft, this.#book, { inUse: this.#inUse, tellers: this.#tellers })
+    this.#targets = new TargetPods(this.#draft, this.#book, new Isolations(this.#draft, { inUse: this.#inUse, tellers: this.#tellers }))
     for (const family of families) for (const declaration of Object.values(sets[family]) as readonly (SetDeclaration | MapDeclaration)[]) this.#draft.putSet(declaration)
     if (closesRanges) for (const family of families) this.#draft.putSet(podRanges[family])
     for (const chain of fixedChains({ closesRanges })) this.#draft.putChain(chain)

@@ -1,27 +1,12 @@
 import { formatIp, type IpAddress } from '@weft/ip'
-import { chain, counter, goTo, jump, rule, type Statement } from '@weft/nftables'
-import { asks } from './compile.ts'
+import { goTo, jump } from '@weft/nftables'
+import { closed, type Isolation, type Isolations } from './isolations.ts'
 import type { TargetPod } from './model.ts'
-import { adminChainName, auditChainName, commentOf, type Direction, directions, podChainName, policyChainName } from './names.ts'
-import type { PoliciesInUse } from './policies-in-use.ts'
+import { type Direction, directions } from './names.ts'
 import type { PolicyBook } from './policy-book.ts'
-import { compareHeads, isSameReach, type PolicyHead, type Tier } from './policy-head.ts'
-import { References } from './references.ts'
+import { isSameReach, type PolicyHead } from './policy-head.ts'
 import type { TableDraft } from './table-draft.ts'
-import { podChain, sets, unknownPod, verdicts } from './table.ts'
-import { type Teller, tellerOf, type Tellers } from './tellers.ts'
-
-/** What a pod meets in a direction: its chain, the policies and the lists that it asks, and the chains that log for it. */
-interface Way {
-  readonly pod: string
-  /** Keys. */
-  readonly policies: readonly string[]
-  readonly lists: readonly string[]
-  readonly tellers: readonly Teller[]
-}
-
-/** The ways of a pod, where it has policies. */
-type Isolation = Readonly<Partial<Record<Direction, Way>>>
+import { sets } from './table.ts'
 
 interface Target {
   readonly pod: TargetPod
@@ -32,19 +17,6 @@ interface Target {
   readonly lost: readonly Direction[]
 }
 
-/** Policies that some pods have, asked one after the other: Admin policies in their order, or NetworkPolicies in audit mode. */
-interface PolicyList {
-  readonly name: string
-  readonly direction: Direction
-  /** Keys. */
-  readonly policies: readonly string[]
-  /** What becomes of what none of them decides; nothing to go on after the list. */
-  readonly end: readonly Statement[]
-}
-
-const unknown: Way = { pod: unknownPod, policies: [], lists: [], tellers: [] }
-const closed: Isolation = { ingress: unknown, egress: unknown }
-
 /**
  * Pods of this node and the chains that their policies give them. Which policies select a pod is noted at once; what comes of it is made when it is asked for, so that
  * many changes that come together cost a pod's chains once.
@@ -52,14 +24,11 @@ const closed: Isolation = { ingress: unknown, egress: unknown }
 export class TargetPods {
   readonly #draft: TableDraft
   readonly #book: PolicyBook
-  readonly #inUse: PoliciesInUse
+  readonly #isolations: Isolations
   readonly #targets = new Map<string, Target>()
   readonly #byNamespace = new Map<string, Set<string>>()
   /** Targets by address, in the order they came: the last one has it. */
   readonly #claims = new Map<string, readonly string[]>()
-  readonly #chains = new References<string>()
-  readonly #lists = new References<PolicyList>()
-  readonly #tellers: Tellers
   /** Targets whose policies changed. */
   readonly #changed = new Set<string>()
   /** Addresses whose holder, or its chains, changed. */
@@ -69,11 +38,10 @@ export class TargetPods {
   /** Keys of policies whose rules changed. */
   readonly #rewritten = new Set<string>()
 
-  constructor(draft: TableDraft, book: PolicyBook, { inUse, tellers }: { readonly inUse: PoliciesInUse, readonly tellers: Tellers }) {
+  constructor(draft: TableDraft, book: PolicyBook, isolations: Isolations) {
     this.#draft = draft
     this.#book = book
-    this.#inUse = inUse
-    this.#tellers = tellers
+    this.#isolations = isolations
   }
 
   /** Targets that some policy selects. */
@@ -184,13 +152,13 @@ export class TargetPods {
       const target = this.#targets.get(key)
       if (target === undefined) continue
       this.#left.push(target.isolation)
-      target.isolation = this.#acquire(target)
+      target.isolation = target.policies === undefined ? closed : this.#isolations.acquire(target.policies.values(), target.lost)
       for (const ip of target.pod.ips) this.#moved.set(formatIp(ip), ip)
     }
-    if (this.#rewritten.size > 0) for (const list of this.#lists.values()) if (list.policies.some((key) => this.#rewritten.has(key))) this.#writeList(list)
+    this.#isolations.rewrite(this.#rewritten)
     for (const [address, ip] of this.#moved) this.#place(address, ip)
     // The old chains go last: pods that keep them must not lose them in between.
-    for (const isolation of this.#left) this.#release(isolation)
+    for (const isolation of this.#left) this.#isolations.release(isolation)
     for (const noted of [this.#changed, this.#rewritten, this.#moved]) noted.clear()
     this.#left.length = 0
   }
@@ -226,81 +194,6 @@ export class TargetPods {
       const claims = (this.#claims.get(address) ?? []).filter((each) => each !== key)
       if (claims.length > 0) this.#claims.set(address, claims)
       else this.#claims.delete(address)
-    }
-  }
-
-  /** The chains of a pod, made where they are new. */
-  #acquire({ policies, lost }: Target): Isolation {
-    if (policies === undefined) return closed
-    const isolation: Partial<Record<Direction, Way>> = {}
-    const heads = [...policies.values()].sort(compareHeads)
-    for (const direction of lost) isolation[direction] = unknown
-    for (const direction of directions.filter((each) => !lost.includes(each))) {
-      const own = heads.filter((head) => head.directions.includes(direction))
-      const of = (tier: Tier): readonly PolicyHead[] => own.filter((head) => head.tier === tier)
-      const [admin, network] = [of('Admin'), of('NetworkPolicy')]
-      const isolating = network.filter(({ source }) => !source.telling.audit)
-      // A policy in audit mode isolates nobody; what it says where another one isolates is not known without that one.
-      const audited = isolating.length === 0 ? network : []
-      // Baseline is for pods that no NetworkPolicy selects.
-      const baseline = isolating.length === 0 ? of('Baseline') : []
-      if (admin.length + isolating.length + audited.length + baseline.length > 0) isolation[direction] = this.#acquireWay(direction, { admin, isolating, audited, baseline })
-    }
-    return isolation
-  }
-
-  #acquireWay(direction: Direction, { admin, isolating, audited, baseline }: Readonly<Record<'admin' | 'isolating' | 'audited' | 'baseline', readonly PolicyHead[]>>): Way {
-    const { log } = this.#inUse.context
-    const used = [...admin, ...isolating, ...audited, ...baseline]
-    this.#inUse.acquire(used)
-    const keysOf = (policies: readonly PolicyHead[]): readonly string[] => policies.map(({ key }) => key)
-    const tellers: Teller[] = []
-    const tell = (verdict: 'denied' | 'audit', policies: readonly PolicyHead[]): string | undefined => {
-      if (policies.length === 0 || log === undefined) return undefined
-      const teller = tellerOf({ verdict, direction, policies: keysOf(policies), rule: undefined }, verdict === 'audit' ? [] : verdicts[direction].Deny, log)
-      tellers.push(teller)
-      return teller.chain.name
-    }
-    const denying = tell('denied', isolating.filter(({ source: { telling } }) => telling.log === 'denied' || telling.log === 'all'))
-    const auditing = tell('audit', audited)
-    const adminList = this.#acquireList(adminChainName, direction, { policies: keysOf(admin), end: [] })
-    const auditList = this.#acquireList(auditChainName, direction, { policies: keysOf(audited), end: [counter(), ...(auditing === undefined ? [] : [goTo(auditing)])] })
-    this.#tellers.acquire(tellers)
-    const tiers = [admin, isolating, baseline, audited].map(keysOf)
-    const asked = isolating.filter(({ ruled }) => ruled.includes(direction))
-    const way: Way = { pod: podChainName(direction, [...tiers, keysOf(asked), [denying ?? '']]), policies: keysOf(used), lists: [adminList, auditList].filter((name) => name !== undefined), tellers }
-    if (this.#chains.add(way.pod, way.pod)) {
-      const chainsOf = (policies: readonly PolicyHead[]): readonly string[] => policies.map(({ key }) => policyChainName(direction, key))
-      this.#draft.putChain(podChain(way.pod, direction, {
-        tiers: { admin: adminList, isolating: isolating.length === 0 ? undefined : chainsOf(asked), audit: auditList, baseline: chainsOf(baseline) }, keys: tiers.flat(), teller: denying,
-      }))
-    }
-    return way
-  }
-
-  /** @returns The name of its chain; undefined when the list is empty. */
-  #acquireList(nameOf: typeof adminChainName, direction: Direction, { policies, end }: Pick<PolicyList, 'policies' | 'end'>): string | undefined {
-    if (policies.length === 0) return undefined
-    const name = nameOf(direction, policies)
-    const list: PolicyList = { name, direction, policies, end }
-    if (this.#lists.add(name, list)) this.#writeList(list)
-    return name
-  }
-
-  #writeList({ name, direction, policies, end }: PolicyList): void {
-    const rules = policies.flatMap((key) => {
-      const policy = this.#inUse.get(key)
-      return policy?.chains[direction] === undefined ? [] : asks(direction, policy)
-    })
-    this.#draft.putChain(chain(name, [...rules, ...(end.length === 0 ? [] : [rule(...end)])], { comment: commentOf(policies.join(' ')) }))
-  }
-
-  #release(isolation: Isolation): void {
-    for (const { pod, policies, lists, tellers } of Object.values(isolation)) {
-      if (this.#chains.remove(pod)) this.#draft.dropChain(pod)
-      for (const list of lists) if (this.#lists.remove(list)) this.#draft.dropChain(list)
-      this.#tellers.release(tellers)
-      this.#inUse.release(policies)
     }
   }
 
