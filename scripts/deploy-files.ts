@@ -1,5 +1,5 @@
 import { clusterNetworkPolicyResource, ipBlockResource, ipPoolResource } from '@weft/api'
-import { admission, chartFiles, formatObjects, manifests, rbacOf, valuesSchema } from '@weft/manifests'
+import { admission, chartFiles, formatObjects, manifests, rbacOf, standaloneManifests, valuesSchema } from '@weft/manifests'
 import { stringify } from 'yaml'
 
 interface DeployFile {
@@ -18,14 +18,30 @@ function generated(path: string, source: string, text: string): DeployFile {
 
 /** Everything in `deploy/` that is made from code. */
 export function deployFiles(): readonly DeployFile[] {
-  const rbac = (['agent', 'controller', 'dns'] as const).flatMap((program) => rbacOf(program))
+  const rbac = (['agent', 'controller', 'dns', 'proxy', 'policy'] as const).flatMap((program) => rbacOf(program))
   return [
     ...[ipPoolResource, ipBlockResource, clusterNetworkPolicyResource].map(({ name, apiVersion, definition }) => generated(`crds/${apiVersion.split('/')[0]}_${name}.yaml`, 'packages/api', stringify(definition))),
     generated('rbac.yaml', 'packages/manifests/src/rbac.ts', formatObjects(rbac)),
     generated('admission.yaml', 'packages/manifests/src/admission.ts', formatObjects(admission)),
     ...chartFiles().map(({ path, text }) => generated(`chart/${path}`, 'packages/manifests', text)),
+    ...(['proxy', 'policy'] as const).map((program) => generated(`weft-${program}.yaml`, 'packages/manifests/src/standalone.ts', `${standaloneText[program]}${formatObjects(standaloneManifests(program))}`)),
     generated('weft.yaml', 'packages/manifests', `${installText}${formatObjects(manifests(valuesSchema.parse({})))}`),
   ]
+}
+
+const standaloneText = {
+  proxy: `# Weft's service proxy alone, in place of kube-proxy, beside the network you have. Put the real address of the API server where REPLACE is
+# written, then
+#   kubectl apply --server-side -f weft-proxy.yaml && kubectl -n kube-system rollout status daemonset/weft-proxy
+# Both may run at a time; now kube-proxy can go, and then, on each node, what it left in the kernel:
+#   kubectl -n kube-system delete daemonset kube-proxy
+#   kubectl -n kube-system exec POD -- weft admin --socket /run/weft/proxy.sock --post /takeover/proxy
+`,
+  policy: `# Weft's network policies alone, beside a network that has none:
+#   kubectl apply --server-side -f weft-policy.yaml
+# Why a connection is open or closed, as a node's kernel has it:
+#   kubectl -n kube-system exec POD -- weft admin --socket /run/weft/policy.sock /dump/policy
+`,
 }
 
 const installText = `# Weft with its defaults, for a cluster without kube-proxy, DNS and network. \`weft install\` does this and fills in what must be.

@@ -15,7 +15,8 @@ test('both platforms have the same Debian packages', () => {
 })
 
 test('the image has every program that the manifests start, and every thread', () => {
-  const started = [...read('deploy/weft.yaml').matchAll(/^ +- (weft-[\w-]+)$/gm)].map(([, name]) => name!)
-  expect(started).toContain('weft-agent')
+  const manifests = ['weft', 'weft-proxy', 'weft-policy'].map((name) => read(`deploy/${name}.yaml`)).join('')
+  const started = [...manifests.matchAll(/^ +- (weft-[\w-]+)$/gm)].map(([, name]) => name!)
+  expect(started).toEqual(expect.arrayContaining(['weft-agent', 'weft-proxy', 'weft-policy']))
   expect(started.filter((name) => !Object.hasOwn(programs, name))).toEqual([])
 })

@@ -11,6 +11,8 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   ],
   controller: [...filesOf('packages/controller/src/**/*.ts'), 'packages/ipam/src/pool-controller.ts'],
   dns: filesOf('packages/dns/src/**/*.ts'),
+  proxy: filesOf('packages/proxy/src/**/*.ts'),
+  policy: filesOf('packages/policy/src/**/*.ts'),
 }
 
 interface Role {

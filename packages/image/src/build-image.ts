@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { baseFiles, type Part } from './base-files.ts'
 import { arrange, type Layer, layerOf } from './layer.ts'
 import { readLock } from './lock.ts'
+import { npmFiles } from './npm.ts'
 import { imageArchive, type ImageArchive } from './oci.ts'
 import type { Platform } from './platform.ts'
 import { formatSbom } from './sbom.ts'
@@ -34,6 +35,13 @@ export async function imageParts({ root, platform, name, version, cacheDir }: Im
   const own = { name: 'weft', version, licence: 'Apache-2.0', purl: `pkg:generic/weft@${version}` }
   const sbom = formatSbom({ name, version }, [own, ...base.components, ...weft.components])
   return { base: base.entries, weft: [...weft.entries, { kind: 'file', path: 'usr/share/doc/weft/sbom.spdx.json', mode: 0o644, content: Buffer.from(sbom) }] }
+}
+
+/** Fetches what others made, for a build that has no network. */
+export async function fetchParts({ root, platform, cacheDir }: Pick<ImageOptions, 'root' | 'platform' | 'cacheDir'>): Promise<void> {
+  const lock = (await readLock(root))[platform.name]
+  await baseFiles(lock, platform, cacheDir)
+  await npmFiles(lock.koffi, cacheDir)
 }
 
 /** The image as one archive; see {@link imageArchive}. */

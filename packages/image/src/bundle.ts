@@ -33,6 +33,11 @@ export const programs: Readonly<Record<string, string>> = {
   'weft-prepare-node': 'packages/agent/src/prepare-node.ts',
   'weft-dns': 'packages/dns/src/main.ts',
   'weft-controller': 'packages/controller/src/main.ts',
+  'weft-proxy': 'packages/proxy/src/main.ts',
+  'weft-policy': 'packages/policy/src/main.ts',
+  'weft-overlay': 'packages/overlay/src/main.ts',
+  'weft-cni': 'packages/cni/src/main.ts',
+  'weft-ipam': 'packages/ipam/src/main.ts',
   'weft-probe': 'packages/sandbox/src/probe/main.ts',
 }
 

@@ -58,8 +58,12 @@ describe.skipIf(typeof image === 'string')(`the image${reason}`, { timeout: 240_
     expect(run('weft --version')).toMatch(/^\d+\.\d+\.\d+/)
     // Native code, and a worker thread in a namespace of its own.
     expect(run('weft check')).toContain('nf_tables inet')
-    for (const program of ['weft-agent', 'weft-controller', 'weft-dns']) expect(run(`${program} --config /nowhere.yaml`), program).toContain("ENOENT: no such file or directory, open '/nowhere.yaml'")
+    for (const program of ['weft-agent', 'weft-controller', 'weft-dns', 'weft-proxy', 'weft-policy', 'weft-overlay', 'weft-cni', 'weft-ipam']) expect(run(`${program} --config /nowhere.yaml`), program).toContain("ENOENT: no such file or directory, open '/nowhere.yaml'")
     expect(run('/usr/lib/weft/weft-cni')).toContain('CNI protocol versions supported')
+    // Without a compiler: the plugin of the image, not its twin, which needs Node on the node.
+    mkdirSync(join(folder, 'plugins'))
+    inRoot(folder, 'weft-ipam install --bin-dir /plugins', { writable: 'plugins' })
+    expect(readFileSync(join(folder, 'plugins/weft-ipam'))).toEqual(readFileSync(join(folder, 'usr/lib/weft/weft-cni')))
   })
 
   test('LIFE-16: its init container places the plugin and makes the node forward, and nothing else', () => {

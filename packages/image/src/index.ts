@@ -1,4 +1,4 @@
-export { buildImage, type ImageOptions, type ImageParts, imageParts, writeRootfs } from './build-image.ts'
+export { buildImage, fetchParts, type ImageOptions, type ImageParts, imageParts, writeRootfs } from './build-image.ts'
 export { bundle, type Bundle, type BundledPackage, type BundleOptions, programs } from './bundle.ts'
 export { Apt } from './debian.ts'
 export { ImageError, type ImageErrorCode } from './image-error.ts'

@@ -27,7 +27,7 @@ async function npmArchive({ name, version, integrity }: NpmPackage, cacheDir: st
   await mkdir(cacheDir, { recursive: true })
   const folder = await mkdtemp(join(cacheDir, 'npm-'))
   try {
-    const [packed] = JSON.parse(String(await runTool('npm', ['pack', `${name}@${version}`, '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', folder], { cwd: folder }))) as { filename: string }[]
+    const [packed] = JSON.parse(String(await runTool('npm', ['pack', `${name}@${version}`, '--json', '--ignore-scripts', '--loglevel=error', '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=5000', '--pack-destination', folder], { cwd: folder }))) as { filename: string }[]
     const file = join(folder, packed!.filename)
     const bytes = await readFile(file)
     if (!intact(bytes)) throw new ImageError('ERR_IMAGE_FETCH', `Cannot use npm package "${name}@${version}": its hash is ${algorithm}-${createHash(algorithm!).update(bytes).digest('base64')}, wanted ${integrity}`)

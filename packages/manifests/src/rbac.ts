@@ -1,7 +1,7 @@
 import { type KubeObject, namespace } from './kube-object.ts'
 
 /** Programs that talk to the API server. */
-export type Program = 'agent' | 'controller' | 'dns'
+export type Program = 'agent' | 'controller' | 'dns' | 'proxy' | 'policy'
 
 interface Rule {
   readonly apiGroups: readonly string[]
@@ -42,6 +42,20 @@ const clusterRules: Readonly<Record<Program, readonly Rule[]>> = {
     { apiGroups: [''], resources: ['pods', 'namespaces', 'services'], verbs: ['list', 'watch'] },
     { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
     // Events on Services that have no place in the zone.
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+  ],
+  // Alone, beside the network of others.
+  proxy: [
+    { apiGroups: [''], resources: ['nodes', 'services'], verbs: ['list', 'watch'] },
+    { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    { apiGroups: ['networking.k8s.io'], resources: ['servicecidrs'], verbs: ['list', 'watch'] },
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+  ],
+  policy: [
+    { apiGroups: [''], resources: ['nodes', 'pods', 'namespaces', 'services'], verbs: ['list', 'watch'] },
+    { apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'], verbs: ['list', 'watch'] },
+    { apiGroups: ['networking.k8s.io'], resources: ['networkpolicies'], verbs: ['list', 'watch'] },
+    { apiGroups: ['policy.networking.k8s.io'], resources: ['clusternetworkpolicies', 'adminnetworkpolicies', 'baselineadminnetworkpolicies'], verbs: ['list', 'watch'] },
     { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
   ],
 }

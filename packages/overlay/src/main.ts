@@ -12,7 +12,7 @@ import { overlayProgramConfigSchema } from './program-config.ts'
 // Before anything enters another namespace: pool threads stay where they are born (netlink's DESIGN.md).
 await warmThreadPool()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/overlay.yaml' } } })
-const config = loadConfig(overlayProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+const config = loadConfig(overlayProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config, defaults: { nodeName: process.env['NODE_NAME'] } })
 const logger = pinoLogger({ name: 'weft-overlay', level: config.logLevel })
 
 await runMain(logger, async (signal) => {

@@ -19,7 +19,7 @@ export const overlayProgramConfigSchema: z.ZodType<OverlayProgramConfig> = z.str
   adminSocket: z.string().default('/run/weft/overlay.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of paths.'),
   blocks: z.boolean().default(false).describe('Follow IPBlock objects too. On where Weft assigns addresses in blocks; needs the CRD.'),
   kube: z.strictObject({
-    servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address.'),
+    servers: z.array(z.url({ protocol: /^https?$/, error: 'not the address of an API server, wanted one like https://192.0.2.10:6443' })).default([]).describe('Real addresses of the API server, tried before the Service address.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
     kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
   }).prefault({}).describe('How the API server is reached.'),

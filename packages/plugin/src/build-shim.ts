@@ -61,8 +61,10 @@ export async function buildShim(cacheDir: string, { compiler = 'cc', source = sh
   return { kind: 'binary', path }
 }
 
-/** What to install here: the compiled shim, or its twin where no compiler works. */
+/** What to install here: the compiled shim, or its twin where no compiler works. In an image it was compiled, and lies beside the bundle. */
 export async function shimProgram(cacheDir: string): Promise<ShimProgram> {
+  const beside = fileURLToPath(new URL('./weft-cni', import.meta.url))
+  if (await exists(beside)) return { kind: 'binary', path: beside }
   const built = await buildShim(cacheDir)
   return built.kind === 'binary' ? built : { kind: 'twin' }
 }

@@ -16,7 +16,7 @@ keepYoungGenerationSmall()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/policy.yaml' } } })
 
 await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal) => {
-  const config = loadConfig(policyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+  const config = loadConfig(policyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config, defaults: { nodeName: process.env['NODE_NAME'] } })
   const logger = pinoLogger({ name: 'weft-policy', level: config.logLevel })
   const { credentialsFolder, kubeconfig, servers } = config.kube
   const client = kubeconfig === undefined ? inClusterClient({ servers, credentialsFolder }) : await kubeconfigClient(kubeconfig, { servers })
@@ -35,7 +35,9 @@ await runMain(pinoLogger({ name: 'weft-policy', level: 'info' }), async (signal)
     ...stores, config: config.policy, nodeName: config.nodeName, podsOfNode: config.nodeName, closesRanges: config.unknownPods === 'closed', catchUp: catchUpPolicies({ client, clock, ...stores }), nft, flows, packetLog: await packetLogPresent() ? packetLog : undefined, clock, logger, registry,
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
-  await using _admin = await serveAdmin({ listen: { path: config.adminSocket }, registry, ready: () => policy.ready(), routes: adminRoutes(policyCalls, policyAnswers(policy)), logger })
+  const open = { registry, ready: () => policy.ready(), logger }
+  await using _admin = await serveAdmin({ ...open, listen: { path: config.adminSocket }, routes: adminRoutes(policyCalls, policyAnswers(policy)) })
+  await using _health = config.health === undefined ? undefined : await serveAdmin({ ...open, listen: { host: config.health.address, port: config.health.port } })
 
   async function watchEdits(): Promise<void> {
     for await (const _event of await nft.watch({ family: 'inet', name: tables.policy }, { signal })) policy.recheck()

@@ -1,4 +1,4 @@
-import { type NodeName, nodeNameSchema } from '@weft/api'
+import { type ListenAddress, listenAddressSchema, type NodeName, nodeNameSchema } from '@weft/api'
 import { z } from 'zod'
 import { type PolicyConfig, policyConfigSchema } from './config.ts'
 
@@ -7,6 +7,7 @@ export interface PolicyProgramConfig {
   readonly nodeName: NodeName
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error'
   readonly adminSocket: string
+  readonly health?: ListenAddress | undefined
   readonly kube: { readonly servers: readonly string[], readonly credentialsFolder?: string | undefined, readonly kubeconfig?: string | undefined }
   readonly unknownPods: 'closed' | 'open'
   readonly policy: PolicyConfig
@@ -16,8 +17,9 @@ export const policyProgramConfigSchema: z.ZodType<PolicyProgramConfig> = z.stric
   nodeName: nodeNameSchema.describe('Name of this machine\'s Node object: its pods are protected.'),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('Least level of log lines; `trace` has every transaction as nft commands.'),
   adminSocket: z.string().default('/run/weft/policy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
+  health: listenAddressSchema(9156).optional().describe('Address for /healthz, /readyz and /metrics over TCP, for probes and Prometheus; port 9156 when none is said. Absent: the socket only.'),
   kube: z.strictObject({
-    servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address.'),
+    servers: z.array(z.url({ protocol: /^https?$/, error: 'not the address of an API server, wanted one like https://192.0.2.10:6443' })).default([]).describe('Real addresses of the API server, tried before the Service address.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
     kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
   }).prefault({}).describe('How the API server is reached.'),

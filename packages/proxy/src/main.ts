@@ -20,7 +20,7 @@ import { serviceCidrResource } from './service-cidr.ts'
 
 keepYoungGenerationSmall()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
-const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config })
+const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config, defaults: { nodeName: process.env['NODE_NAME'] } })
 const logger = pinoLogger({ name: 'weft-proxy', level: config.logLevel })
 
 await runMain(logger, async (signal) => {

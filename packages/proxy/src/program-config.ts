@@ -18,7 +18,7 @@ export const proxyProgramConfigSchema: z.ZodType<ProxyProgramConfig> = z.strictO
   adminSocket: z.string().default('/run/weft/proxy.sock').describe('Unix socket, mode 0600, for health, metrics and the dump of the table.'),
   sysctlFolder: z.string().default('/proc/sys').describe("Where sysctls are written. In a container /proc/sys is read-only: there it is a mount of the node's."),
   kube: z.strictObject({
-    servers: z.array(z.url()).default([]).describe('Real addresses of the API server, tried before the Service address: the proxy cannot wait for a Service it serves itself.'),
+    servers: z.array(z.url({ protocol: /^https?$/, error: 'not the address of an API server, wanted one like https://192.0.2.10:6443' })).default([]).describe('Real addresses of the API server, tried before the Service address: the proxy cannot wait for a Service it serves itself.'),
     credentialsFolder: z.string().optional().describe('Folder with token and ca.crt; by default where Kubernetes mounts the service account.'),
     kubeconfig: z.string().optional().describe('A kubeconfig file instead, for running outside of a cluster.'),
   }).prefault({}).describe('How the API server is reached.'),
