@@ -11,7 +11,7 @@ const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, child
 const slice = (addresses: readonly string[], options: { readonly namespace?: string, readonly type?: 'IPv4' | 'IPv6', readonly ready?: boolean } = {}) => toEndpointSlice({
   metadata: { namespace: options.namespace ?? 'default', name: `kubernetes-${options.type ?? 'IPv4'}`, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
   addressType: options.type ?? 'IPv4',
-  endpoints: [{ addresses, conditions: { ready: options.ready ?? true } }],
+  endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: options.ready ?? true } })),
   ports: [{ name: 'https', port: 6443 }, { name: 'other', port: 1 }],
 })
 

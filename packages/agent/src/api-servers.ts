@@ -19,7 +19,7 @@ interface ApiServersOptions {
 export function serversOf(slices: Iterable<EndpointSlice>): readonly string[] {
   const addresses = [...slices]
     .filter(({ namespace, serviceName }) => namespace === 'default' && serviceName === 'kubernetes')
-    .flatMap(({ endpoints, ports }) => ports.filter(({ name }) => name === 'https').flatMap(({ port }) => endpoints.filter(({ ready }) => ready).flatMap(({ addresses }) => addresses.map((ip) => `https://${ip.family === 6 ? `[${formatIp(ip)}]` : formatIp(ip)}:${port}`))))
+    .flatMap(({ endpoints, ports }) => ports.filter(({ name }) => name === 'https').flatMap(({ port }) => endpoints.filter(({ ready }) => ready).flatMap(({ ip }) => (ip === undefined ? [] : `https://${ip.family === 6 ? `[${formatIp(ip)}]` : formatIp(ip)}:${port}`))))
   return [...new Set(addresses)].toSorted()
 }
 

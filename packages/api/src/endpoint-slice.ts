@@ -5,14 +5,13 @@ import type { ObjectResource } from './object-resource.ts'
 import { type Protocol, protocols } from './protocol.ts'
 
 export interface Endpoint {
-  /** All addresses of one endpoint are fungible; consumers use the first (discovery/v1). */
-  readonly addresses: readonly IpAddress[]
+  /** The first of its addresses, which are fungible (discovery/v1); undefined when it has none. */
+  readonly ip: IpAddress | undefined
   readonly ready: boolean
   readonly serving: boolean
   readonly terminating: boolean
   readonly nodeName: NodeName | undefined
   readonly hostname: string
-  readonly zone: string
   /** Zones and nodes whose clients it is meant for (`hints`, KEP-2433 and KEP-3015); empty when it is for all. */
   readonly forZones: readonly string[]
   readonly forNodes: readonly NodeName[]
@@ -26,9 +25,12 @@ export interface EndpointPort {
   readonly port: number
 }
 
-export interface EndpointSlice extends ObjectMeta {
+/** Without its labels, each a map of its own: there are more of these objects than of all others together. */
+export interface EndpointSlice extends Omit<ObjectMeta, 'labels'> {
   /** Name of the Service in the same namespace (label `kubernetes.io/service-name`); empty when it belongs to none. */
   readonly serviceName: string
+  /** Label `service.kubernetes.io/headless`: it is not for service proxies. */
+  readonly headless: boolean
   readonly family: 4 | 6
   readonly endpoints: readonly Endpoint[]
   /** Ports without a number or name (nil) are left out. */
@@ -52,8 +54,9 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
   const family = type === 'IPv6' ? 6 : 4
   return {
     // One by one: what is spread lies outside of the object, at a fifth of its size more.
-    namespace: meta.namespace, name: meta.name, uid: meta.uid, resourceVersion: meta.resourceVersion, labels: meta.labels, deleting: meta.deleting,
+    namespace: meta.namespace, name: meta.name, uid: meta.uid, resourceVersion: meta.resourceVersion, deleting: meta.deleting,
     serviceName: meta.labels['kubernetes.io/service-name'] ?? '',
+    headless: meta.labels['service.kubernetes.io/headless'] !== undefined,
     family,
     endpoints: type === 'FQDN' ? [] : root.get('endpoints').map((endpoint) => {
       const conditions = endpoint.get('conditions')
@@ -61,17 +64,16 @@ export function toEndpointSlice(object: unknown): EndpointSlice {
       const hints = endpoint.get('hints')
       const ready = conditions.get('ready').booleanOr(true)
       return {
-        addresses: endpoint.get('addresses').map((entry) => {
+        ip: endpoint.get('addresses').map((entry) => {
           const address = entry.endpointIp()
           if (address.family !== family) throw entry.fail(`is ${String(entry.value)}, wanted an address of type ${type}`)
           return address
-        }),
+        })[0],
         ready,
         serving: conditions.get('serving').booleanOr(ready),
         terminating: conditions.get('terminating').booleanOr(false),
         nodeName: endpoint.get('nodeName').optionalNodeName(),
         hostname: endpoint.get('hostname').stringOr(''),
-        zone: endpoint.get('zone').stringOr(''),
         forZones: hints.get('forZones').map((item) => item.get('name').name()),
         forNodes: hints.get('forNodes').map((item) => item.get('name').nodeName()),
         pod: target.get('kind').value === 'Pod' ? `${target.get('namespace').stringOr(meta.namespace)}/${target.get('name').string()}` : '',

@@ -22,8 +22,6 @@ export interface Service extends ObjectMeta {
   readonly headless: boolean
   /** In the order of `spec.clusterIPs`; empty for headless and ExternalName Services. */
   readonly clusterIps: readonly IpAddress[]
-  /** In the order of `spec.ipFamilies`. */
-  readonly families: readonly (4 | 6)[]
   readonly ports: readonly ServicePort[]
   readonly externalName: string
   readonly externalIps: readonly IpAddress[]
@@ -56,13 +54,14 @@ export function toService(object: unknown): Service {
   const listed = spec.get('clusterIPs').list()
   const clusterIps = headless || type === 'ExternalName' ? [] : listed.length > 0 ? listed : [spec.get('clusterIP')].filter((ip) => ip.optionalString() !== undefined)
   const healthCheckNodePort = spec.get('healthCheckNodePort')
+  const balancers = root.get('status').get('loadBalancer').get('ingress').list()
+    .filter((ingress) => ingress.get('ip').optionalString() !== undefined && ingress.get('ipMode').stringOr('VIP') === 'VIP')
   return {
     // One by one: what is spread lies outside of the object, at a fifth of its size more.
     namespace: meta.namespace, name: meta.name, uid: meta.uid, resourceVersion: meta.resourceVersion, labels: meta.labels, deleting: meta.deleting,
     type,
     headless,
     clusterIps: clusterIps.map((ip) => ip.endpointIp()),
-    families: spec.get('ipFamilies').map((family) => (family.oneOf(['IPv4', 'IPv6']) === 'IPv4' ? 4 : 6)),
     ports: spec.get('ports').map((port) => ({
       name: port.get('name').stringOr(''),
       protocol: port.get('protocol').present ? port.get('protocol').oneOf(protocols) : 'TCP',
@@ -72,9 +71,7 @@ export function toService(object: unknown): Service {
     })),
     externalName: spec.get('externalName').stringOr(''),
     externalIps: spec.get('externalIPs').map((ip) => ip.endpointIp()),
-    loadBalancerIps: root.get('status').get('loadBalancer').get('ingress').list()
-      .filter((ingress) => ingress.get('ip').optionalString() !== undefined && ingress.get('ipMode').stringOr('VIP') === 'VIP')
-      .map((ingress) => ingress.get('ip').endpointIp()),
+    loadBalancerIps: balancers.length === 0 ? noAddresses : balancers.map((ingress) => ingress.get('ip').endpointIp()),
     loadBalancerSourceRanges: spec.get('loadBalancerSourceRanges').map((range) => range.cidr()),
     internalTrafficPolicy: spec.get('internalTrafficPolicy').present ? spec.get('internalTrafficPolicy').oneOf(policies) : 'Cluster',
     externalTrafficPolicy: spec.get('externalTrafficPolicy').optionalString() === undefined ? 'Cluster' : spec.get('externalTrafficPolicy').oneOf(policies),
@@ -90,6 +87,7 @@ export function toService(object: unknown): Service {
 const annotationPrefix = 'weft.dev/'
 /** Annotations of an object may be a quarter of a megabyte, and of one that bypassed the API server's checks more. */
 export const maxAnnotationLength = 8192
+const noAddresses: readonly IpAddress[] = []
 const noAnnotations: Readonly<Record<string, string>> = {}
 
 /** Hostile annotations of others must not cost their Service: they are not looked at. */

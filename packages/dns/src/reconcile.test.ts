@@ -58,7 +58,7 @@ describe('ZoneReconciler', () => {
       expect([...zone.refused.keys()].sort()).toEqual([...want.refused.keys()].sort())
       const before = reconciler.steps
       for (const each of stores.services.values()) stores.services.put({ ...each, resourceVersion: '2' })
-      for (const each of stores.endpointSlices.values()) stores.endpointSlices.put({ ...each, resourceVersion: '2', labels: { ...each.labels, touched: 'yes' } })
+      for (const each of stores.endpointSlices.values()) stores.endpointSlices.put({ ...each, resourceVersion: '2', triggeredAtMs: 1 })
       await reconciler.settled()
       expect(reconciler.steps).toBe(before)
       stop.abort()

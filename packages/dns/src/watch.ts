@@ -43,8 +43,7 @@ function mergeEndpoints(service: Service, slices: readonly EndpointSlice[]): Dns
   for (const slice of slices) {
     const ports = slice.ports.map(toPort)
     for (const endpoint of slice.endpoints) {
-      // All addresses of one endpoint are the same endpoint; consumers use the first (discovery/v1).
-      const address = endpoint.addresses[0]
+      const address = endpoint.ip
       if (address === undefined || !isPublished(endpoint, service)) continue
       const hostname = endpoint.hostname.toLowerCase()
       const key = `${hostname} ${formatIp(address)}`

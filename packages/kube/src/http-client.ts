@@ -149,7 +149,7 @@ class HttpClient implements KubeConnection {
     await (await this.#servers)?.[Symbol.asyncDispose]()
   }
 
-  /** undici costs 90 ms and 30 MB to load: who only uses stores, or never connects, does not pay. */
+  /** undici's pool costs 15 MB to load: who only uses stores, or never connects, does not pay. */
   async #open(): Promise<Servers> {
     if (this.#closed) throw new KubeError('ERR_KUBE_CONFIG', `Cannot use client "${this.#origins.join(', ')}": it is closed`)
     const { Servers } = await import('./servers.ts')
@@ -188,7 +188,7 @@ class HttpClient implements KubeConnection {
 
   async #sendTo(server: Server, attempt: Attempt, fresh: boolean): Promise<Dispatcher.ResponseData> {
     const authorization = await this.#authorizer.authorization(fresh)
-    return await server.pool.request({
+    return await server.request({
       method: attempt.method,
       path: attempt.path + formatQuery(attempt.query),
       headers: {

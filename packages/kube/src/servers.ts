@@ -1,4 +1,7 @@
-import { type buildConnector, Pool } from 'undici'
+import type { buildConnector, Dispatcher } from 'undici'
+// See tls.ts.
+import request from 'undici/lib/api/api-request.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
 import { createConnector, type TlsOptions } from './tls.ts'
 
 export interface ServersOptions extends TlsOptions {
@@ -10,6 +13,7 @@ export interface ServersOptions extends TlsOptions {
 export interface Server {
   readonly origin: string
   readonly pool: Pool
+  request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData>
 }
 
 /**
@@ -57,18 +61,16 @@ export class Servers implements AsyncDisposable {
 
   #open(origin: string): Server {
     const { timeoutMs } = this.#options
-    return {
-      origin,
-      pool: new Pool(origin, {
-        connect: this.#connect,
-        allowH2: false,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-        // Kubernetes closes idle connections after minutes; leaving first avoids the race with its close.
-        keepAliveTimeout: 30_000,
-        keepAliveMaxTimeout: 90_000,
-      }),
-    }
+    const pool = new Pool(origin, {
+      connect: this.#connect,
+      allowH2: false,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      // Kubernetes closes idle connections after minutes; leaving first avoids the race with its close.
+      keepAliveTimeout: 30_000,
+      keepAliveMaxTimeout: 90_000,
+    })
+    return { origin, pool, request: (options) => request.call(pool, options) }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -53,7 +53,8 @@ export class StoreIndex<T extends StoredObject> {
       return
     }
     const others = (this.#few.get(indexKey) ?? nothing).filter((object) => object !== old && object !== next)
-    const list = Object.freeze([...others, next])
+    // Spread out, a list of one takes room for seventeen.
+    const list = Object.freeze(others.length === 0 ? [next] : [...others, next])
     if (list.length <= few) this.#few.set(indexKey, list)
     else {
       this.#few.delete(indexKey)

@@ -30,7 +30,7 @@ export function watchDns(service: Service | undefined, slices: readonly Endpoint
   const ports = service.ports.map(({ name, protocol, port }) => {
     const servers = slices.flatMap((slice) => {
       const target = slice.ports.find((each) => each.name === name && each.protocol === protocol)
-      return target === undefined ? [] : slice.endpoints.flatMap(({ addresses }) => addresses.slice(0, 1).map((ip) => ({ ip, port: target.port })))
+      return target === undefined ? [] : slice.endpoints.flatMap(({ ip }) => (ip === undefined ? [] : { ip, port: target.port }))
     })
     const endpoints = [...service.clusterIps.map((ip) => ({ ip, port })), ...servers]
     return { name, protocol, port, endpoints: [...new Map(endpoints.map((endpoint) => [`${formatIp(endpoint.ip)} ${endpoint.port}`, endpoint])).values()] }

@@ -21,8 +21,9 @@ export interface ProgramFigures {
   readonly startMs: number
   /** CPU time in milliseconds until then, that of programs it ran (nft) included: on an idle machine it is what the start takes, whatever else runs. */
   readonly startCpuMs: number
-  /** Resident bytes afterwards, and the most there were. */
+  /** Resident bytes afterwards, those of them that are no pages of files (such as the program's own), and the most there were. */
   readonly rss: number
+  readonly anonymous: number
   readonly peakRss: number
   /** Milliseconds from the answer of the API server to the commit, for each change. */
   readonly changes: readonly number[]
@@ -75,7 +76,7 @@ function cpuMs({ pid }: ChildProcess): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0)
 }
 
-function memory({ pid }: ChildProcess, field: 'VmRSS' | 'VmHWM'): number {
+function memory({ pid }: ChildProcess, field: 'VmRSS' | 'RssAnon' | 'VmHWM'): number {
   return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
 }
 
@@ -175,7 +176,7 @@ if (import.meta.main) {
     const startCpuMs = cpuMs(child)
     await commits.quiet(3000)
     const syncMs = syncSeconds(await metrics()) * 1000
-    const [rss, peakRss] = [memory(child, 'VmRSS'), memory(child, 'VmHWM')]
+    const [rss, anonymous, peakRss] = [memory(child, 'VmRSS'), memory(child, 'RssAnon'), memory(child, 'VmHWM')]
     const times: number[] = []
     for (let change = 0; change < changes; change += 1) {
       const before = performance.now()
@@ -187,7 +188,7 @@ if (import.meta.main) {
       await commits.quiet(which === 'ours' ? 20 : 2000)
     }
     const churn = seconds === 0 ? undefined : await churning(server, child, { services, endpoints, seconds })
-    const figures: ProgramFigures = { syncMs, startMs, startCpuMs, rss, peakRss, changes: times, churn }
+    const figures: ProgramFigures = { syncMs, startMs, startCpuMs, rss, anonymous, peakRss, changes: times, churn }
     process.stdout.write(`${JSON.stringify(figures)}\n`)
   } finally {
     // nft, too, which may work on for long.

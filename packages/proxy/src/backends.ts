@@ -51,7 +51,7 @@ export function findBackends(slices: readonly EndpointSlice[], selection: Select
     const number = portIn(slice, port)
     if (number === undefined) continue
     for (const endpoint of slice.endpoints) {
-      const ip = endpoint.addresses[0]
+      const { ip } = endpoint
       if (ip !== undefined) candidates.push({ endpoint, backend: { ip, port: number, local: endpoint.nodeName === nodeName } })
     }
   }

@@ -19,7 +19,7 @@ export function healthPort(service: Service, slices: readonly EndpointSlice[], n
   if (type !== 'LoadBalancer' || externalTrafficPolicy !== 'Local' || healthCheckNodePort === undefined) return undefined
   const here = { 4: new Set<string>(), 6: new Set<string>() }
   for (const { family, endpoints } of slices) {
-    for (const { ready, nodeName: where, addresses: [ip] } of endpoints) if (ready && where === nodeName && ip !== undefined) here[family].add(ipKey(ip))
+    for (const { ready, nodeName: where, ip } of endpoints) if (ready && where === nodeName && ip !== undefined) here[family].add(ipKey(ip))
   }
   // A pod of two families is one.
   return { key: objectKey(service), port: healthCheckNodePort, localEndpoints: Math.max(here[4].size, here[6].size) }

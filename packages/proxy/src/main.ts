@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { adminRoutes, endpointSliceResource, nodeResource, proxyCalls, serviceResource } from '@weft/api'
-import { createRegistry, keepYoungGenerationSmall, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
+import { createRegistry, keepHeapSmall, loadConfig, realClock as clock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
-import { Conntrack, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
+import { Conntrack, readSysctls, RouteSocket, trimMemory, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { type Sysctls, tuneConntrack } from './conntrack-settings.ts'
 import { followEdits } from './follow-edits.ts'
@@ -18,7 +18,7 @@ import { serveHealth, serviceTarget } from './serve-health.ts'
 import { reportLeftovers } from './takeover.ts'
 import { serviceCidrResource } from './service-cidr.ts'
 
-keepYoungGenerationSmall()
+keepHeapSmall()
 const { values } = parseArgs({ options: { config: { type: 'string', default: '/etc/weft/proxy.yaml' } } })
 const config = loadConfig(proxyProgramConfigSchema, await readFile(values.config, 'utf8'), { source: values.config, defaults: { nodeName: process.env['NODE_NAME'] } })
 const logger = pinoLogger({ name: 'weft-proxy', level: config.logLevel })
@@ -40,6 +40,9 @@ await runMain(logger, async (signal) => {
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
   })
   await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
+
+  // What taking in the whole cluster needed for a moment.
+  void proxy.whenReady(signal).then(trimMemory, () => undefined)
 
   const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (settings) => writeSysctls(undefined, settings, { folder }) }
   await Promise.all([

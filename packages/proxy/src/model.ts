@@ -36,6 +36,8 @@ export type Kind = (typeof kinds)[number]
 
 /** One address, protocol and port that a Service answers on. */
 export interface VirtualPort {
+  /** `namespace/name` of the Service that asks for it. */
+  readonly service: string
   readonly ip: IpAddress
   readonly protocol: Protocol
   readonly port: number

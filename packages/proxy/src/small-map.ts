@@ -3,41 +3,44 @@
  * any map.
  */
 export class SmallMap<V> {
-  #only: readonly [key: string, value: V] | undefined
+  /** The only entry; undefined when there is none, or more than one. */
+  #key: string | undefined
+  #value: V | undefined
   #all: Map<string, V> | undefined
 
   get size(): number {
-    return this.#all?.size ?? (this.#only === undefined ? 0 : 1)
+    return this.#all?.size ?? (this.#key === undefined ? 0 : 1)
   }
 
   get(key: string): V | undefined {
-    return this.#all === undefined ? (this.#only?.[0] === key ? this.#only[1] : undefined) : this.#all.get(key)
+    return this.#all === undefined ? (this.#key === key ? this.#value : undefined) : this.#all.get(key)
   }
 
   set(key: string, value: V): void {
-    if (this.#all === undefined && (this.#only === undefined || this.#only[0] === key)) {
-      this.#only = [key, value]
+    if (this.#all === undefined && (this.#key === undefined || this.#key === key)) {
+      this.#key = key
+      this.#value = value
       return
     }
-    this.#all ??= new Map([this.#only!])
-    this.#only = undefined
+    this.#all ??= new Map(this.entries())
+    this.#key = this.#value = undefined
     this.#all.set(key, value)
   }
 
   delete(key: string): void {
     if (this.#all !== undefined) this.#all.delete(key)
-    else if (this.#only?.[0] === key) this.#only = undefined
+    else if (this.#key === key) this.#key = this.#value = undefined
   }
 
   keys(): Iterable<string> {
-    return this.#all?.keys() ?? (this.#only === undefined ? [] : [this.#only[0]])
+    return this.#all?.keys() ?? (this.#key === undefined ? [] : [this.#key])
   }
 
   values(): Iterable<V> {
-    return this.#all?.values() ?? (this.#only === undefined ? [] : [this.#only[1]])
+    return this.#all?.values() ?? (this.#key === undefined ? [] : [this.#value!])
   }
 
   entries(): Iterable<readonly [key: string, value: V]> {
-    return this.#all?.entries() ?? (this.#only === undefined ? [] : [this.#only])
+    return this.#all?.entries() ?? (this.#key === undefined ? [] : [[this.#key, this.#value!]])
   }
 }

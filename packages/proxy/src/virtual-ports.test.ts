@@ -4,11 +4,11 @@ import type { Kind, ServiceModel, VirtualPort } from './model.ts'
 import { VirtualPorts } from './virtual-ports.ts'
 
 function port(ip: string, kind: Kind, number = 80): VirtualPort {
-  return { ip: parseIp(ip), protocol: 'TCP', port: number, kind, backends: [], local: undefined, elsewhere: false, affinity: undefined, lingering: [], held: [], sources: undefined }
+  return { service: '', ip: parseIp(ip), protocol: 'TCP', port: number, kind, backends: [], local: undefined, elsewhere: false, affinity: undefined, lingering: [], held: [], sources: undefined }
 }
 
 function model(key: string, ports: readonly VirtualPort[]): ServiceModel {
-  return { key, vips: ports.filter(({ kind }) => kind === 'cluster').map(({ ip }) => ip), ports, localDns: [], drainSeconds: undefined, refusals: [] }
+  return { key, vips: ports.filter(({ kind }) => kind === 'cluster').map(({ ip }) => ip), ports: ports.map((each) => ({ ...each, service: key })), localDns: [], drainSeconds: undefined, refusals: [] }
 }
 
 const added = (now: ServiceModel): { readonly old: undefined, readonly now: ServiceModel } => ({ old: undefined, now })

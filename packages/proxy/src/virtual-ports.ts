@@ -32,16 +32,11 @@ interface ModelChange {
 /** So many ports are looked at before others get a turn. */
 const perTurn = 200
 
-interface Claim {
-  readonly key: string
-  readonly port: VirtualPort
-}
-
 interface Address {
   /** Services that have it as cluster IP. */
   owners: readonly string[]
   /** protocol.port -> who asks for it, nearly always one. */
-  readonly claims: SmallMap<readonly Claim[]>
+  readonly claims: SmallMap<readonly VirtualPort[]>
 }
 
 /**
@@ -63,22 +58,22 @@ export class VirtualPorts {
   get(ip: VirtualPort['ip'], protocol: VirtualPort['protocol'], port: number): VirtualPort | undefined {
     const address = this.#addresses.get(ipKey(ip))
     const claims = address?.claims.get(`${protocol}.${port}`)
-    return address === undefined || claims === undefined ? undefined : winner(address, claims)?.port
+    return address === undefined || claims === undefined ? undefined : winner(address, claims)
   }
 
   /** Services that name the address, in order, whether they get it or not. */
   keysAt(ip: VirtualPort['ip']): readonly string[] {
     const address = this.#addresses.get(ipKey(ip))
     if (address === undefined) return []
-    return [...new Set([...address.owners, ...[...address.claims.values()].flatMap((claims) => claims.map(({ key }) => key))])].sort()
+    return [...new Set([...address.owners, ...[...address.claims.values()].flatMap((claims) => claims.map(({ service }) => service))])].sort()
   }
 
   /** All ports that are served, in no particular order. */
   *served(): Generator<VirtualPort, void, undefined> {
     for (const address of this.#addresses.values()) {
       for (const claims of address.claims.values()) {
-        const claim = winner(address, claims)
-        if (claim !== undefined) yield claim.port
+        const port = winner(address, claims)
+        if (port !== undefined) yield port
       }
     }
   }
@@ -93,7 +88,7 @@ export class VirtualPorts {
     for (const [ip, address] of this.#addresses) {
       yield
       for (const [port, claims] of address.claims.entries()) {
-        const isContested = claims.length > 1 || (address.owners.length > 0 && !address.owners.includes(claims[0]!.key))
+        const isContested = claims.length > 1 || (address.owners.length > 0 && !address.owners.includes(claims[0]!.service))
         if (isContested) this.#refuse({ ip, port }, { refused, settled: [] })
       }
     }
@@ -119,7 +114,7 @@ export class VirtualPorts {
       if (index % perTurn === 0) yield
       this.#refuse(place, { refused, settled })
     }
-    const moved = touched.map((_place, index) => [before[index]?.port, after[index]?.port] as const).filter(([was, is]) => was !== is)
+    const moved = touched.map((_place, index) => [before[index], after[index]] as const).filter(([was, is]) => was !== is)
     return { before: moved.flatMap(([was]) => was ?? []), after: moved.flatMap(([, is]) => is ?? []), refused, settled }
   }
 
@@ -143,14 +138,15 @@ export class VirtualPorts {
   *#claim({ key, vips, ports }: ServiceModel): Generator<void, void> {
     for (const vip of vips) {
       const address = this.#address(ipKey(vip))
-      if (!address.owners.includes(key)) address.owners = [...address.owners, key]
+      if (!address.owners.includes(key)) address.owners = address.owners.length === 0 ? [key] : [...address.owners, key]
     }
     for (const [index, port] of ports.entries()) {
       if (index % perTurn === perTurn - 1) yield
       const { claims } = this.#address(ipKey(port.ip))
-      const known = claims.get(portKey(port)) ?? []
+      const known = claims.get(portKey(port))
       // A Service that asks twice for one port (which the API server refuses) gets what it asked for first.
-      if (!known.some((claim) => claim.key === key)) claims.set(portKey(port), [...known, { key, port }])
+      if (known === undefined) claims.set(portKey(port), [port])
+      else if (!known.some(({ service }) => service === key)) claims.set(portKey(port), [...known, port])
     }
   }
 
@@ -162,7 +158,7 @@ export class VirtualPorts {
     for (const [index, port] of ports.entries()) {
       if (index % perTurn === perTurn - 1) yield
       const claims = this.#addresses.get(ipKey(port.ip))?.claims
-      const kept = claims?.get(portKey(port))?.filter((claim) => claim.key !== key)
+      const kept = claims?.get(portKey(port))?.filter(({ service }) => service !== key)
       if (kept?.length === 0) claims?.delete(portKey(port))
       else if (kept !== undefined) claims?.set(portKey(port), kept)
     }
@@ -176,7 +172,7 @@ export class VirtualPorts {
     return this.#addresses.getOrInsertComputed(ip, () => ({ owners: nobody, claims: new SmallMap() }))
   }
 
-  #winnerAt({ ip, port }: Place): Claim | undefined {
+  #winnerAt({ ip, port }: Place): VirtualPort | undefined {
     const address = this.#addresses.get(ip)
     const claims = address?.claims.get(port)
     return address === undefined || claims === undefined ? undefined : winner(address, claims)
@@ -185,10 +181,11 @@ export class VirtualPorts {
   #refuse(place: Place, told: { readonly refused: Refusal[], readonly settled: string[] }): void {
     const address = this.#addresses.get(place.ip)
     const claims = address?.claims.get(place.port) ?? []
-    const owner = this.#winnerAt(place)?.key ?? [...address?.owners ?? []].sort()[0]
+    const owner = this.#winnerAt(place)?.service ?? [...address?.owners ?? []].sort()[0]
     const at = `${place.ip} ${place.port}`
     const old = this.#refusals.get(at) ?? []
-    const now = claims.filter(({ key }) => key !== owner).map(({ key, port }): Refusal => {
+    const now = claims.filter(({ service }) => service !== owner).map((port): Refusal => {
+      const { service: key } = port
       const id = `${at} ${key} ${owner}`
       const message = `Cannot serve Service "${key}" on "${formatIp(port.ip)} ${port.protocol} ${port.port}": Service "${owner}" has the address, wanted one that is free`
       return old.find((refusal) => refusal.id === id) ?? { id, key, error: new ProxyError('ERR_PROXY_PORT_TAKEN', message) }
@@ -213,16 +210,16 @@ function portKey({ protocol, port }: VirtualPort): string {
   return portKeys.getOrInsertComputed(protocol, () => new Map<number, string>()).getOrInsertComputed(port, () => `${protocol}.${port}`)
 }
 
-function winner({ owners }: Address, claims: readonly Claim[]): Claim | undefined {
-  let best: Claim | undefined
-  for (const claim of claims) {
-    if (owners.length > 0 && !owners.includes(claim.key)) continue
-    if (best === undefined || precedes(claim, best)) best = claim
+function winner({ owners }: Address, claims: readonly VirtualPort[]): VirtualPort | undefined {
+  let best: VirtualPort | undefined
+  for (const port of claims) {
+    if (owners.length > 0 && !owners.includes(port.service)) continue
+    if (best === undefined || precedes(port, best)) best = port
   }
   return best
 }
 
-function precedes(a: Claim, b: Claim): boolean {
-  const rank = kinds.indexOf(a.port.kind) - kinds.indexOf(b.port.kind)
-  return rank < 0 || (rank === 0 && a.key < b.key)
+function precedes(a: VirtualPort, b: VirtualPort): boolean {
+  const rank = kinds.indexOf(a.kind) - kinds.indexOf(b.kind)
+  return rank < 0 || (rank === 0 && a.service < b.service)
 }

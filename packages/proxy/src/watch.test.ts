@@ -243,7 +243,7 @@ describe('watchService()', () => {
   test('more backends than a code can say are cut off', () => {
     const from: Service = toService(web())
     const one = toEndpointSlice(slice('shop/web', ['10.64.0.0'])).endpoints[0]!
-    const endpoints: EndpointSlice = { ...toEndpointSlice(slice('shop/web', [])), endpoints: Array.from({ length: 70_000 }, (_, index) => ({ ...one, addresses: [ipFromBits(4, 0x0a40_0000n + BigInt(index))] })) }
+    const endpoints: EndpointSlice = { ...toEndpointSlice(slice('shop/web', [])), endpoints: Array.from({ length: 70_000 }, (_, index) => ({ ...one, ip: ipFromBits(4, 0x0a40_0000n + BigInt(index)) })) }
     const config = proxyConfigSchema.parse({})
     const model = watchNode(nodeName, { nodes: [toNode(node('here'))], blocks: [], serviceCidrs: [] }, config)!
     expect(watchService(from, [endpoints], { nodeName, node: model, config, useLocalDns: true })!.ports[0]!.backends).toHaveLength(65_535)

@@ -32,7 +32,7 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
   const { labels } = service
   if (service.headless || service.type === 'ExternalName' || service.clusterIps.length === 0 || labels[otherProxy] !== undefined || labels[headlessLabel] !== undefined) return undefined
   const { nodeName, config } = context
-  const ours = slices.filter((slice) => slice.labels[headlessLabel] === undefined)
+  const ours = slices.filter(({ headless }) => !headless)
   const withLocal = service.internalTrafficPolicy === 'Local' || service.externalTrafficPolicy === 'Local'
   const refusals: ProxyError[] = []
   const { weights, drainSeconds } = serviceOptions(service, refusals)
@@ -49,7 +49,7 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
       if (here === undefined) return []
       const backends = findBackends(ours, { port, family, nodeName, zone: context.node.zone, withLocal, drains: drainSeconds !== undefined, weights, limits })
       if (backends.excess > 0 && !refusals.some(({ code }) => code === 'ERR_PROXY_TOO_MANY_ENDPOINTS')) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${key}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
-      return portsAt(here, port, { service, backends, affinity: affinityAt(service, port, { family, backends }) })
+      return portsAt(here, port, { key, service, backends, affinity: affinityAt(service, port, { family, backends }) })
     })
     left -= served.reduce((sum, { backends, local = [], sources = [] }) => sum + 1 + backends.length + local.length + sources.length, 0)
     if (left < 0) {
@@ -83,7 +83,7 @@ function affinityAt(service: Service, { name, protocol }: ServicePort, { family,
 }
 
 /** Internal policy is for cluster IPs, external policy for all others (SVC-84). */
-function portsAt(places: readonly Place[], port: ServicePort, { service, backends: { all, local, serving }, affinity }: { readonly service: Service, readonly backends: Backends, readonly affinity: Affinity | undefined }): readonly VirtualPort[] {
+function portsAt(places: readonly Place[], port: ServicePort, { key, service, backends: { all, local, serving }, affinity }: { readonly key: string, readonly service: Service, readonly backends: Backends, readonly affinity: Affinity | undefined }): readonly VirtualPort[] {
   const staysInside = service.internalTrafficPolicy === 'Local'
   const staysOutside = service.externalTrafficPolicy === 'Local'
   return places.flatMap(({ ip, kind, sources }): readonly VirtualPort[] => {
@@ -94,7 +94,7 @@ function portsAt(places: readonly Place[], port: ServicePort, { service, backend
     const isForeign = !isCluster && !isLoopback(ip)
     const backends = isCluster && staysInside ? local : all
     return [{
-      ip, protocol: port.protocol, port: number, kind, backends, affinity, sources,
+      service: key, ip, protocol: port.protocol, port: number, kind, backends, affinity, sources,
       local: isForeign && staysOutside ? local : undefined,
       elsewhere: backends.length === 0 && all.length > 0,
       lingering: without(serving, backends), held: nobody,

@@ -57,7 +57,7 @@ export async function readFacts(kube: KubeConnection): Promise<ClusterFacts> {
     families: ([4, 6] as const).filter((family) => (hasPodCidrs ? cidrs : trimmed.flatMap(({ internalIps }) => internalIps)).some((each) => each.family === family)),
     hasPodCidrs,
     serviceCidrs,
-    apiServers: slices.items.map(endpointSliceResource.trim).flatMap(({ endpoints, ports }) => endpoints.flatMap(({ addresses }) => addresses.flatMap((ip) => ports.map(({ port }) => `https://${ip.family === 6 ? `[${formatIp(ip)}]` : formatIp(ip)}:${port}`)))),
+    apiServers: slices.items.map(endpointSliceResource.trim).flatMap(({ endpoints, ports }) => endpoints.flatMap(({ ip }) => (ip === undefined ? [] : ports.map(({ port }) => `https://${ip.family === 6 ? `[${formatIp(ip)}]` : formatIp(ip)}:${port}`)))),
     dns: await kubeletDns(kube, trimmed[0]?.name),
     networks: names(daemonSets).filter((name) => otherNetworks.has(name)),
     kubeProxy: names(daemonSets).includes('kube-proxy'),
