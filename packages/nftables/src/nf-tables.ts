@@ -1,6 +1,8 @@
 // Read first: linux/netfilter/nf_tables.h. Names follow it, without the NFT prefixes that repeat.
 
 export const SUBSYSTEM = 10
+/** Multicast group of what commits did: NFNLGRP_NFTABLES. */
+export const GROUP = 7
 export const BATCH_BEGIN = 0x10
 export const BATCH_END = 0x11
 

@@ -9,6 +9,7 @@ import { readGraph } from './read-graph.ts'
 import { readingOccupancy } from './read-occupancy.ts'
 import { portOf, readingTable, readTable } from './read-table.ts'
 import { splitBatch } from './split.ts'
+import { TableChanges } from './table-changes.ts'
 import type { TableFamily, TableName } from './table.ts'
 import type { Transaction } from './transaction.ts'
 import { watchTable } from './watch-table.ts'
@@ -75,8 +76,9 @@ export class NftSocket implements NftInTurns, Disposable {
   }
 
   async readInTurns(family: TableFamily, name: string, run: InTurns): Promise<TableState | undefined> {
+    using changes = await TableChanges.open({ family, name }, { netns: this.#netns })
     using socket = await NetlinkSocket.open('netfilter', { netns: this.#netns })
-    return await run(readingTable(socket, { family, name }))
+    return await run(readingTable(socket, { family, name }, () => changes.any()))
   }
 
   /** Chains of any table, also of another program's, and the rules that lead from one to another; undefined if there is no such table. */

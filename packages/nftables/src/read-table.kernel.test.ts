@@ -4,7 +4,9 @@ import { NetlinkDecodeError, type NetlinkMessage, type NetlinkRequest, NetlinkSo
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { describe, expect, test } from 'vitest'
 import { sampleTables } from '../test/sample-tables.ts'
+import { set } from './declare.ts'
 import { NftError } from './nft-error.ts'
+import type { TableState } from './nft.ts'
 import { NftSocket } from './nft-socket.ts'
 import { readTable } from './read-table.ts'
 import type { Table } from './table.ts'
@@ -72,5 +74,36 @@ describe.skipIf(reason !== undefined)(skippable('readTable()', reason), () => {
       for (const { at, value } of changes) if (payload.length > 0) payload[at % payload.length] = value
       expect(faultWith(damaged, payload)).toBeUndefined()
     }), { numRuns: 250, seed: 1 })
+  })
+
+  test('in turns gives the table of one moment: it begins anew when that table is changed, other tables matter nothing, and one that never rests is refused', async () => {
+    await using ns = await TestNamespace.create()
+    using nft = await NftSocket.open({ netns: ns.path })
+    using other = await NftSocket.open({ netns: ns.path })
+    const ports = set('ports', { key: ['inet_service'] })
+    const pairs = set('pairs', { key: ['inet_service'] })
+    nft.commit(new Transaction({ family: 'inet', name: 'ours' }).addTable().addSet(ports).addSet(pairs))
+    let value = 0
+    /** One more in both sets, at once. */
+    const change = (name: string): void => {
+      value += 1
+      const tx = new Transaction({ family: 'inet', name })
+      for (const each of [ports, pairs]) tx.addElements(each, [{ key: [value] }])
+      other.commit(tx)
+    }
+    const read = (between: () => void): Promise<TableState | undefined> => nft.readInTurns('inet', 'ours', async (work) => {
+      for (;;) {
+        const step = work.next()
+        if (step.done === true) return step.value
+        between()
+      }
+    })
+    let changes = 0
+    const changed = await read(() => { if (changes++ < 7) change('ours') })
+    const [first, second] = changed!.table.sets.map(({ elements }) => elements.length)
+    expect([first, second]).toEqual([7, 7])
+    other.commit(new Transaction({ family: 'inet', name: 'theirs' }).addTable().addSet(ports).addSet(pairs))
+    expect((await read(() => change('theirs')))!.table.sets).toEqual(changed!.table.sets)
+    await expect(read(() => change('ours'))).rejects.toMatchObject({ code: 'ERR_NFT_READ_FAILED', errno: 'EINTR' })
   })
 })

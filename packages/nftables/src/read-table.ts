@@ -12,19 +12,31 @@ import { keyFromTypeof } from './read-typeof.ts'
 const GENERIC_HEADER = 4
 const ATTEMPTS = 4
 
-/** Reads a whole table. If another commit came between its parts, it is read again. */
+/** Reads a whole table as it was at one moment. If a commit of any program came between its parts, it is read again. */
 export function readTable(socket: NetlinkSocket, name: TableName): TableState | undefined {
-  return atOnce(readingTable(socket, name))
+  let last: number | undefined
+  const hasChanged = (): boolean => {
+    const before = last
+    last = generation(socket)
+    return last !== before
+  }
+  return atOnce(readingTable(socket, name, hasChanged))
 }
 
-/** {@link readTable}, interrupted where it has done a little; nobody else may ask the socket for a dump meanwhile. */
-export function* readingTable(socket: NetlinkSocket, name: TableName): Generator<void, TableState | undefined> {
+/**
+ * {@link readTable}, interrupted where it has done a little; nobody else may ask the socket for a dump meanwhile.
+ *
+ * @param hasChanged Whether the table may have been changed since it was asked last.
+ * @throws {NftError} EINTR if it is changed under each of four readings: parts of different moments are no table that ever was.
+ */
+export function* readingTable(socket: NetlinkSocket, name: TableName, hasChanged: () => boolean): Generator<void, TableState | undefined> {
   try {
-    for (let attempt = 1; ; attempt++) {
-      const before = generation(socket)
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      hasChanged()
       const state = yield* readOnce(socket, name)
-      if (generation(socket) === before || attempt === ATTEMPTS) return state
+      if (!hasChanged()) return state
     }
+    throw new NftError('ERR_NFT_READ_FAILED', `Cannot read table "${name.family} ${name.name}": it was changed ${ATTEMPTS} times while it was read, wanted a moment of peace`, { errno: 'EINTR' })
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error
     throw new NftError('ERR_NFT_READ_FAILED', `Cannot read table "${name.family} ${name.name}": ${error.message}`, { cause: error, errno: error.code })

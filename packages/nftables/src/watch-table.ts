@@ -51,7 +51,7 @@ async function* follow(table: TableName, messages: AsyncIterable<NetlinkMessage 
 }
 
 /** Reads a notification; undefined if it is not about `table`. */
-function decodeTableEvent(table: TableName, message: NetlinkMessage): TableEvent | undefined {
+export function decodeTableEvent(table: TableName, message: NetlinkMessage): TableEvent | undefined {
   const kind = message.type >> 8 === nf.SUBSYSTEM ? kinds.get(message.type & 0xff) : undefined
   if (kind === undefined || message.payload[0] !== nf.family[table.family]) return undefined
   const attributes = decodeAttributes(message.payload, GENERIC_HEADER)

@@ -14,9 +14,9 @@ import { running } from '../test/running.ts'
 import { kubeProxyTable } from './kube-proxy-table.ts'
 import { podIp, serviceIp } from './objects.ts'
 
-const rounds = 7
-const packets = 20_000
-const asked = 2000
+const rounds = 31
+const packets = 5000
+const asked = 500
 const backend = '10.244.1.2'
 
 /** Sizes; nft takes minutes for kube-proxy's rules beyond the ones with a peer. */
@@ -83,19 +83,21 @@ class Path implements AsyncDisposable {
 interface Figures {
   readonly direct: number
   readonly vip: number
+  /** Direct divided by VIP, of neighbours in time: what else the machine does changes slower than they follow each other. */
+  readonly ratio: number
 }
 
-/** Direct and through the VIP in turn, medians; with whatever table is loaded. */
+/** Direct and through the VIP in turn, each first as often as last; medians, with whatever table is loaded. */
 function measure(path: Path, kind: Kind): Figures {
-  const figures = { direct: [] as number[], vip: [] as number[] }
+  const [target, port] = kind === 'ask' ? [echoPort, 81] : [8080, 80]
+  const ways = { direct: () => path.send(backend, target, kind), vip: () => path.send(formatIp(serviceIp(0)), port, kind) }
+  const figures: Omit<Figures, 'ratio'>[] = []
   for (let round = 0; round <= rounds; round += 1) {
-    const [target, port] = kind === 'ask' ? [echoPort, 81] : [8080, 80]
-    const [direct, vip] = [path.send(backend, target, kind), path.send(formatIp(serviceIp(0)), port, kind)]
-    if (round === 0) continue
-    figures.direct.push(direct)
-    figures.vip.push(vip)
+    const taken = { direct: 0, vip: 0 }
+    for (const way of round % 2 === 0 ? ['direct', 'vip'] as const : ['vip', 'direct'] as const) taken[way] = ways[way]()
+    if (round > 0) figures.push(taken)
   }
-  return { direct: median(figures.direct), vip: median(figures.vip) }
+  return { direct: median(figures.map(({ direct }) => direct)), vip: median(figures.map(({ vip }) => vip)), ratio: median(figures.map(({ direct, vip }) => direct / vip)) }
 }
 
 const endpointsOf = (number: number): readonly string[] => (number === 0 ? [backend] : [formatIp(podIp(number * 2)), formatIp(podIp(number * 2 + 1))])
@@ -124,11 +126,11 @@ export async function packetCases(): Promise<readonly BenchCase[]> {
     const mine = await ours(path, services)
     const theirs = hasPeer ? kubeProxy(path, services) : undefined
     const size = `${services} services`
-    const { direct: there, vip: through } = mine.ask
-    cases.push({ name: 'first packet of a connection and its answer, through a VIP, against direct', size, unit: 'ns', ours: through, peer: there, peer_name: 'the direct way through the same node', ratio: there / through, goal: 'direct / VIP >= 0.95', ok: there / through >= 0.95 })
+    const { direct: there, vip: through, ratio } = mine.ask
+    cases.push({ name: 'first packet of a connection and its answer, through a VIP, against direct', size, unit: 'ns', ours: through, peer: there, peer_name: 'the direct way through the same node', ratio, goal: 'direct / VIP >= 0.95', ok: ratio >= 0.95 })
     for (const [kind, name, least] of [['new', 'first packet of a connection', undefined], ['same', 'packet of an established connection', 0.99]] as const) {
-      const { direct, vip } = mine[kind]
-      cases.push({ name: `${name} through a VIP, against direct`, size, unit: 'ns CPU', ours: vip, peer: direct, peer_name: 'the direct way through the same node', ratio: direct / vip, goal: least === undefined ? 'none' : `direct / VIP >= ${least}`, ok: least === undefined || direct / vip >= least })
+      const { direct, vip, ratio: sideBySide } = mine[kind]
+      cases.push({ name: `${name} through a VIP, against direct`, size, unit: 'ns CPU', ours: vip, peer: direct, peer_name: 'the direct way through the same node', ratio: sideBySide, goal: least === undefined ? 'none' : `direct / VIP >= ${least}`, ok: least === undefined || sideBySide >= least })
       const peer = theirs?.[kind].vip
       cases.push({ name: `${name} through a VIP`, size, unit: 'ns CPU', ours: vip, peer, peer_name: peer === undefined ? 'nft takes minutes for rules of so many Services' : "kube-proxy's rules (1.36)", ratio: peer === undefined ? undefined : vip / peer, goal: 'ratio <= 1.05', ok: peer === undefined ? undefined : vip / peer <= 1.05 })
     }
