@@ -22,6 +22,12 @@ const backend = '10.244.1.2'
 /** Sizes; nft takes minutes for kube-proxy's rules beyond the ones with a peer. */
 const sizes = [{ services: 10, hasPeer: true }, { services: 10_000, hasPeer: true }, { services: 45_000, hasPeer: false }] as const
 
+/** What the kernel's own address translation costs, without any choice: an address of one rule. */
+const plain = {
+  address: '10.97.0.1', table: { family: 'ip', name: 'plain' },
+  text: `table ip plain {\nchain prerouting {\ntype nat hook prerouting priority -101;\nip daddr 10.97.0.1 udp dport 81 dnat to ${backend}:8081\n}\n}\n`,
+} as const
+
 /** The first packet of a connection and later ones, in processor time; and the time until the first one's answer is there. */
 type Kind = 'new' | 'same' | 'ask'
 const echoPort = 8081
@@ -72,7 +78,7 @@ class Path implements AsyncDisposable {
   }
 
   clear(): void {
-    for (const table of [{ family: 'inet', name: 'weft-proxy' }, { family: 'ip', name: 'kube-proxy' }] as const) this.nft.commit(new Transaction(table).destroyTable())
+    for (const table of [{ family: 'inet', name: 'weft-proxy' }, { family: 'ip', name: 'kube-proxy' }, plain.table] as const) this.nft.commit(new Transaction(table).destroyTable())
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -88,9 +94,9 @@ interface Figures {
 }
 
 /** Direct and through the VIP in turn, each first as often as last; medians, with whatever table is loaded. */
-function measure(path: Path, kind: Kind): Figures {
+function measure(path: Path, kind: Kind, address: string = formatIp(serviceIp(0))): Figures {
   const [target, port] = kind === 'ask' ? [echoPort, 81] : [8080, 80]
-  const ways = { direct: () => path.send(backend, target, kind), vip: () => path.send(formatIp(serviceIp(0)), port, kind) }
+  const ways = { direct: () => path.send(backend, target, kind), vip: () => path.send(address, port, kind) }
   const figures: Omit<Figures, 'ratio'>[] = []
   for (let round = 0; round <= rounds; round += 1) {
     const taken = { direct: 0, vip: 0 }
@@ -102,13 +108,15 @@ function measure(path: Path, kind: Kind): Figures {
 
 const endpointsOf = (number: number): readonly string[] => (number === 0 ? [backend] : [formatIp(podIp(number * 2)), formatIp(podIp(number * 2 + 1))])
 
-async function ours(path: Path, services: number): Promise<Readonly<Record<Kind, Figures>>> {
+async function ours(path: Path, services: number): Promise<Readonly<Record<Kind | 'plain', Figures>>> {
   path.clear()
   const stores = storesOf([node('here', { podCidrs: ['10.244.0.0/24', '10.244.1.0/24'] })])
   stores.services.replace(Array.from({ length: services }, (_, number) => toService(service(`bench/s${number}`, [formatIp(serviceIp(number))], { ports: [{ name: 'quiet', port: 80, protocol: 'UDP' }, ...(number === 0 ? [{ name: 'echo', port: 81, protocol: 'UDP' }] : [])] }))))
   stores.slices.replace(Array.from({ length: services }, (_, number) => toEndpointSlice(slice(`bench/s${number}`, endpointsOf(number), { ports: [{ name: 'quiet', port: 8080, protocol: 'UDP' }, { name: 'echo', port: echoPort, protocol: 'UDP' }] }))))
   await using _run = await running(stores, { nft: path.nft, flows: path.flows })
-  return { new: measure(path, 'new'), same: measure(path, 'same'), ask: measure(path, 'ask') }
+  const figures = { new: measure(path, 'new'), same: measure(path, 'same'), ask: measure(path, 'ask') }
+  path.node.exec('nft', ['-f', '-'], plain.text)
+  return { ...figures, plain: measure(path, 'ask', plain.address) }
 }
 
 function kubeProxy(path: Path, services: number): Readonly<Record<'new' | 'same', Figures>> {
@@ -128,6 +136,7 @@ export async function packetCases(): Promise<readonly BenchCase[]> {
     const size = `${services} services`
     const { direct: there, vip: through, ratio } = mine.ask
     cases.push({ name: 'first packet of a connection and its answer, through a VIP, against direct', size, unit: 'ns', ours: through, peer: there, peer_name: 'the direct way through the same node', ratio, goal: 'direct / VIP >= 0.95', ok: ratio >= 0.95 })
+    cases.push({ name: 'the same through one rule of its own', size, unit: 'ns', ours: mine.plain.vip, peer: mine.plain.direct, peer_name: 'the direct way through the same node', ratio: mine.plain.ratio, goal: 'none', ok: true })
     for (const [kind, name, least] of [['new', 'first packet of a connection', undefined], ['same', 'packet of an established connection', 0.99]] as const) {
       const { direct, vip, ratio: sideBySide } = mine[kind]
       cases.push({ name: `${name} through a VIP, against direct`, size, unit: 'ns CPU', ours: vip, peer: direct, peer_name: 'the direct way through the same node', ratio: sideBySide, goal: least === undefined ? 'none' : `direct / VIP >= ${least}`, ok: least === undefined || sideBySide >= least })

@@ -6,7 +6,9 @@ import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
 import { type EndpointShape, node, nodeName, service, slice, storesOf } from '../test/cluster.ts'
 import { proxyConfigSchema } from './config.ts'
+import { Draining } from './draining.ts'
 import type { FlowFilter, TrackedFlow } from './flow-table.ts'
+import type { Backend, ServiceModel } from './model.ts'
 import { createProxy } from './proxy.ts'
 
 const udp = [{ port: 5353, protocol: 'UDP' }]
@@ -19,7 +21,7 @@ interface Shared {
 }
 
 /** A proxy whose conntrack has one flow from a client to 10.244.1.5 and one to 10.244.1.6; both came by 10.96.0.1:53. */
-async function withFlows(annotations: object, shared: Shared = { nft: new FakeNft(), clock: new ManualClock(), flows: new Set(['10.244.1.5', '10.244.1.6']) }, endpoints: readonly EndpointShape[] = [{ ip: '10.244.1.5' }, { ip: '10.244.1.6' }]): Promise<{ readonly shared: Shared, readonly left: () => readonly string[], readonly put: (...endpoints: readonly EndpointShape[]) => Promise<void>, readonly pass: (seconds: number) => Promise<void>, readonly nft: FakeNft } & AsyncDisposable> {
+async function withFlows(annotations: object, shared: Shared = { nft: new FakeNft(), clock: new ManualClock(), flows: new Set(['10.244.1.5', '10.244.1.6']) }, endpoints: readonly EndpointShape[] = [{ ip: '10.244.1.5' }, { ip: '10.244.1.6' }]): Promise<{ readonly shared: Shared, readonly left: () => readonly string[], readonly put: (...endpoints: readonly EndpointShape[]) => Promise<void>, readonly remove: () => Promise<void>, readonly pass: (seconds: number) => Promise<void>, readonly nft: FakeNft } & AsyncDisposable> {
   const { nft, clock, flows } = shared
   const tuple = { source: parseIp('10.244.0.9'), sourcePort: 4000, destination: parseIp('10.96.0.1'), destinationPort: 53, protocol: 17 }
   const deleteMatching = (_filter: FlowFilter, condition: (flow: TrackedFlow) => boolean): number => {
@@ -39,6 +41,10 @@ async function withFlows(annotations: object, shared: Shared = { nft: new FakeNf
       stores.slices.put(toEndpointSlice(slice('shop/game', endpoints, { ports: udp })))
       await clock.advance(0)
     },
+    async remove() {
+      stores.services.remove('shop/game')
+      await clock.advance(0)
+    },
     pass: (seconds) => clock.advance(seconds * 1000),
     async [Symbol.asyncDispose]() {
       stop.abort()
@@ -49,9 +55,10 @@ async function withFlows(annotations: object, shared: Shared = { nft: new FakeNf
 
 describe('weft.dev/drainSeconds', () => {
   const stays: EndpointShape = { ip: '10.244.1.6' }
+  const drained = { 'weft.dev/drainSeconds': '30' }
 
   test('flows stay with an endpoint that is gone for so long, and new ones go elsewhere', async () => {
-    await using run = await withFlows({ 'weft.dev/drainSeconds': '30' })
+    await using run = await withFlows(drained)
     await run.put({ ip: '10.244.1.5', ready: false, serving: true, terminating: true }, stays)
     await run.pass(60)
     expect(run.left()).toEqual(['10.244.1.5', '10.244.1.6'])
@@ -64,7 +71,7 @@ describe('weft.dev/drainSeconds', () => {
   })
 
   test('further changes do not prolong it, and one that serves again is held no longer', async () => {
-    await using run = await withFlows({ 'weft.dev/drainSeconds': '30' })
+    await using run = await withFlows(drained)
     await run.put(stays)
     await run.pass(20)
     await run.put(stays, { ip: '10.244.1.7' })
@@ -78,7 +85,7 @@ describe('weft.dev/drainSeconds', () => {
   })
 
   test('the one that is held longer ends although the first came back and nothing else changes', async () => {
-    await using run = await withFlows({ 'weft.dev/drainSeconds': '30' })
+    await using run = await withFlows(drained)
     await run.put(stays)
     await run.pass(10)
     await run.put({ ip: '10.244.1.5' })
@@ -92,9 +99,37 @@ describe('weft.dev/drainSeconds', () => {
     await using plain = await withFlows({})
     await plain.put(stays)
     expect(plain.left()).toEqual(['10.244.1.6'])
+    await using run = await withFlows(drained)
+    await run.put(stays)
+    await run.remove()
+    expect(run.left()).toEqual([])
   })
 
-  const drained = { 'weft.dev/drainSeconds': '30' }
+  test('a Service that is gone is forgotten', () => {
+    const clock = new ManualClock()
+    const draining = new Draining(clock)
+    const [gone, other] = ['10.244.1.5', '10.244.1.6'].map((ip): Backend => ({ ip: parseIp(ip), port: 5353, local: false }))
+    const model = (backends: readonly Backend[]): ServiceModel => ({
+      key: 'shop/game', vips: [], localDns: [], drainSeconds: 30, refusals: [],
+      ports: [{ service: 'shop/game', ip: parseIp('10.96.0.1'), protocol: 'UDP', port: 53, kind: 'cluster', backends, local: undefined, elsewhere: false, affinity: undefined, lingering: [], held: [], sources: undefined }],
+    })
+    draining.hold(model([other!]), model([gone!, other!]))
+    expect(draining.nextEndMs).toBe(clock.now() + 30_000)
+    draining.release('shop/game')
+    expect([draining.nextEndMs, draining.due()]).toEqual([Infinity, []])
+  })
+
+  test('SVC-50, SVC-92 a restart shortens no time by part of a second', async () => {
+    const first = await withFlows(drained)
+    await first.pass(0.5)
+    await first.put(stays)
+    await first[Symbol.asyncDispose]()
+    await using second = await withFlows(drained, first.shared, [stays])
+    await second.pass(29.9)
+    expect(second.left()).toEqual(['10.244.1.5', '10.244.1.6'])
+    await second.pass(2)
+    expect(second.left()).toEqual(['10.244.1.6'])
+  })
 
   test('SVC-50, SVC-92 a restart keeps the flows of what was held, for the time that is left, and forgets those of nobody', async () => {
     const first = await withFlows(drained)

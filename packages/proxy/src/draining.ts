@@ -52,7 +52,7 @@ export class Draining {
       if (!isUdp(port)) return port
       const place = placeOf(port)
       const was = had.get(place)
-      const restored = (before === undefined ? this.#before.get(place) : undefined) ?? []
+      const restored = this.#before.get(place) ?? []
       const serving = new Set(keepers(port).map(idOf))
       const gone = new Map<string, Backend>([...(was === undefined ? [] : keepers(was)), ...restored.map(({ backend }) => backend)].map((backend) => [idOf(backend), backend]))
       const held = [...gone].filter(([id]) => !serving.has(id)).flatMap(([id, backend]) => {

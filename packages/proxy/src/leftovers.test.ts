@@ -67,14 +67,23 @@ describe('findLeftovers() and removeLeftovers()', () => {
 describe('takeOver()', () => {
   test('LIFE-11 removes what is there when our rules stand, not what was there when it was asked for', async () => {
     const nft = nodeWith(nat)
+    let stands = false
     // kube-proxy, which should have been stopped, writes its rule anew: it has another handle.
     const settled = async (): Promise<void> => {
       const jumps = nft.graph('ip', 'nat')!.jumps.filter(({ to }) => to === 'KUBE-SERVICES')
       const rewritten = new Transaction({ family: 'ip', name: 'nat' }).deleteRule('PREROUTING', jumps[0]!.handle).addRule('PREROUTING', rule(jump('KUBE-SERVICES')))
       nft.commit(rewritten)
       await Promise.resolve()
+      stands = true
     }
-    expect(await takeOver({ nft, proxy: { settled, whenReady: settled } })).toMatch(/^removed:\n {2}table ip nat of iptables: 3 chains/)
+    const kernel = {
+      graph: (...[family, name]: Parameters<FakeNft['graph']>) => nft.graph(family, name),
+      commit: (transaction: Transaction) => {
+        expect(stands).toBe(true)
+        nft.commit(transaction)
+      },
+    }
+    expect(await takeOver({ nft: kernel, proxy: { settled, whenReady: settled } })).toMatch(/^removed:\n {2}table ip nat of iptables: 3 chains/)
     expect(nft.graph('ip', 'nat')!.jumps.map(({ to }) => to)).not.toContain('KUBE-SERVICES')
   })
 })
