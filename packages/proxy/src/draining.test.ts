@@ -70,6 +70,16 @@ describe('weft.dev/drainSeconds', () => {
     expect(run.left()).toEqual(['10.244.1.6'])
   })
 
+  test('one that terminates gets nothing new: neither when it says that it is ready, nor when nobody else is', async () => {
+    await using run = await withFlows(drained)
+    const served = (): number => run.nft.table('inet', 'weft-proxy')!.maps.find(({ name }) => name === 'endpoint4')!.elements.length
+    expect(served()).toBe(2)
+    await run.put({ ip: '10.244.1.5', ready: true, serving: true, terminating: true }, stays)
+    expect(served()).toBe(1)
+    await run.put({ ip: '10.244.1.5', ready: false, serving: true, terminating: true })
+    expect([served(), run.left()]).toEqual([0, ['10.244.1.5', '10.244.1.6']])
+  })
+
   test('further changes do not prolong it, and one that serves again is held no longer', async () => {
     await using run = await withFlows(drained)
     await run.put(stays)

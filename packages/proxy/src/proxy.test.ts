@@ -354,6 +354,44 @@ describe('createProxy()', () => {
     run.stores.services.remove('shop/web')
     await run.proxy.settled()
     expect(calls.at(-1)!.condition(flow('10.244.1.5'))).toBe(true)
+    await put()
+    // Nobody serves it: who sent to the address before it was a Service's is to be refused as well.
+    run.stores.services.put(toService(service('shop/web', ['10.96.0.1'], { ports: [{ port: 53, protocol: 'UDP' }] })))
+    await run.proxy.settled()
+    expect(calls.map(({ condition }) => condition(flow('10.96.0.1', 53)))).toEqual([true])
+  })
+
+  test('V12 an edit that is told amid a comparison, or amid a change, asks for a comparison more', async () => {
+    const nft = new FakeNft()
+    let reads = 0
+    let tell: (() => void) | undefined
+    const told = (): void => {
+      tell?.()
+      tell = undefined
+    }
+    const kernel = {
+      commit: (transaction: Transaction) => {
+        nft.commit(transaction)
+        told()
+      },
+      readInTurns: async (...[family, name]: Parameters<FakeNft['readInTurns']>) => {
+        reads += 1
+        const state = await nft.readInTurns(family, name)
+        told()
+        return state
+      },
+    }
+    await using run = await running([here, service('shop/web', ['10.96.0.1']), slice('shop/web', ['10.244.1.5'])], { nft: kernel as unknown as FakeNft })
+    expect(reads).toBe(1)
+    tell = run.proxy.recheck
+    run.proxy.recheck()
+    // What was asked for amid it comes after it.
+    for (let turn = 0; turn < 2; turn += 1) await run.proxy.settled()
+    expect(reads).toBe(3)
+    tell = run.proxy.recheck
+    run.stores.slices.put(toEndpointSlice(slice('shop/web', ['10.244.1.6'])))
+    for (let turn = 0; turn < 2; turn += 1) await run.proxy.settled()
+    expect(reads).toBe(4)
   })
 
   test('SVC-50 SVC-92 a start forgets flows of Services that went away meanwhile', async () => {

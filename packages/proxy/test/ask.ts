@@ -8,11 +8,11 @@ export interface Question {
   readonly port: number
   readonly count?: number | undefined
   readonly sourcePort?: number | undefined
+  /** After that it is answered by nobody. A packet that is lost stays so for UDP, however long; TCP sends anew after a second. @default 700 */
+  readonly timeoutMs?: number | undefined
 }
 
-const timeoutMs = 700
-
-function askTcp({ host, port }: Question): Promise<string> {
+function askTcp({ host, port, timeoutMs = 700 }: Question): Promise<string> {
   return new Promise((resolve) => {
     let answer = ''
     const socket = connect({ host, port, timeout: timeoutMs })
@@ -27,7 +27,7 @@ function askTcp({ host, port }: Question): Promise<string> {
 }
 
 /** A connected socket: it takes answers only from where it asked, and hears of refusals. */
-function askUdp({ host, port, sourcePort }: Question): Promise<string> {
+function askUdp({ host, port, sourcePort, timeoutMs = 700 }: Question): Promise<string> {
   return new Promise((resolve) => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4')
     const done = (answer: string): void => {
