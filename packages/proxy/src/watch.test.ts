@@ -240,6 +240,14 @@ describe('watchService()', () => {
     })
   })
 
+  test('V20 what ports and source ranges multiply to is counted before it is made', () => {
+    const ports = Array.from({ length: 1100 }, (_, index) => ({ name: `p${index}`, port: index + 1 }))
+    const loadBalancerSourceRanges = Array.from({ length: 120 }, (_, index) => `10.${index}.0.0/24`)
+    const model = watch(web({ type: 'LoadBalancer', ports, balancers: ['203.0.113.1'], loadBalancerSourceRanges }), [])!
+    // An element for the port of either address, and one for each range: 131,072 are 1,074 times 122.
+    expect([model.ports.length, model.refusals.map(({ message }) => message)]).toEqual([2 * 1074, [expect.stringMatching(/^Cannot serve Service "shop\/web" on 26 of its 1100 ports: /)]])
+  })
+
   test('more backends than a code can say are cut off', () => {
     const from: Service = toService(web())
     const one = toEndpointSlice(slice('shop/web', ['10.64.0.0'])).endpoints[0]!
