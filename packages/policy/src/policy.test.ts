@@ -1,4 +1,4 @@
-import { ctMarks, parsePodUid, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
+import { ctMarks, parsePodUid, toClusterNetworkPolicy, toNamespace, toNetworkPolicy, toPod } from '@weft/api'
 import { diffTable, formatTable, NftError } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { Store } from '@weft/kube'
@@ -317,6 +317,13 @@ describe('a policy that goes', () => {
       await next.settled()
       expect(reach(nft, client, a, 80)).toBe('drop')
     }
+    {
+      await using again = runPolicy({ stores: storesOf([...(left === undefined ? [] : [left]), ...pods]), nft, adopt: both })
+      await again.settled()
+      again.stores.namespaces.put(toNamespace(namespace('x')))
+      await again.settled()
+      expect(reach(nft, client, a, 80), 'the namespace was made anew').toBe('accept')
+    }
     await using last = runPolicy({ stores: storesOf([namespace('x'), ...pods]), nft, adopt: both })
     await last.settled()
     expect(reach(nft, client, a, 81)).toBe('accept')
@@ -385,6 +392,38 @@ describe('connections', () => {
 })
 
 describe('changes', () => {
+  test('P5: a commit whose answer was lost is found done', async () => {
+    const nft = new FakeNft()
+    const stores = storesOf([...world, denyAll])
+    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
+    await running.settled()
+    const commit = nft.commit.bind(nft)
+    nft.commit = (transaction) => {
+      nft.commit = commit
+      commit(transaction)
+      throw new Error('no buffer space for the answer')
+    }
+    stores.policies.remove('x/deny')
+    await running.settled()
+    const { commits } = nft
+    await running.clock.advance(1000)
+    stores.policies.put(toNetworkPolicy(denyAll))
+    await running.settled()
+    expect([reach(nft, client, a), nft.commits - commits]).toEqual(['drop', 1])
+  })
+
+  test('CNP-25: rules that stand in the list of their tier, for one of them passes, change with their policy', async () => {
+    const nft = new FakeNft()
+    const passing = (port: number): object => clusterPolicy('pass', { tier: 'Admin', priority: 1, ingress: [{ action: 'Deny', from: [{ namespaces: {} }], protocols: [{ tcp: { destinationPort: { number: port } } }] }, { action: 'Pass', from: [{ namespaces: {} }] }] })
+    const stores = storesOf([...world, pod('x/c', { ips: [client] }), passing(80)])
+    await using running = runPolicy({ stores, nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([reach(nft, client, a, 80), reach(nft, client, a, 81)]).toEqual(['drop', 'accept'])
+    stores.clusterPolicies[0].put(toClusterNetworkPolicy(passing(81), 'ClusterNetworkPolicy'))
+    await running.settled()
+    expect([reach(nft, client, a, 80), reach(nft, client, a, 81)]).toEqual(['accept', 'drop'])
+  })
+
   test('P7: what is changed and changed back before a commit costs nothing', async () => {
     const allow = networkPolicy('x/allow', { ingress: [{ from: [{ podSelector: { matchLabels: { app: 'client' } } }] }] })
     const stores = storesOf([...world, allow, pod('x/c', { ips: [client], labels: { app: 'client' } })])

@@ -1,4 +1,4 @@
-import { logGroups, tables, toClusterNetworkPolicy, toNetworkPolicy } from '@weft/api'
+import { logGroups, tables, toClusterNetworkPolicy, toNetworkPolicy, toPod } from '@weft/api'
 import { collectingLogger } from '@weft/daemon/testing'
 import { ifIndexFrom, parseIp } from '@weft/ip'
 import type { LoggedPacket } from '@weft/netlink'
@@ -67,6 +67,11 @@ describe('weft.dev/log', () => {
     expect(ask(web, 80)).toEqual({ verdict: 'accept', told: [] })
   })
 
+  test('all, of a NetworkPolicy: what its rules allow, and what its isolation drops', () => {
+    const { ask } = kernelWith([noted(dbIn, { 'weft.dev/log': 'all' })])
+    expect([ask(web, 80), ask(web, 81)]).toEqual([{ verdict: 'accept', told: ['allowed shop/db-in ingress[0]'] }, { verdict: 'drop', told: ['denied shop/db-in no rule'] }])
+  })
+
   test('without a kernel that logs the verdicts are the same', () => {
     const { ask, state } = kernelWith([noted(dbIn, { 'weft.dev/log': 'all' }), noted(noOps, { 'weft.dev/audit': 'true' })], 'nowhere')
     expect([ask(web, 80), ask(web, 81), ask(far, 80)]).toEqual([{ verdict: 'accept', told: [] }, { verdict: 'drop', told: [] }, { verdict: 'drop', told: [] }])
@@ -75,8 +80,11 @@ describe('weft.dev/log', () => {
 
   test('a policy that stops logging leaves nothing of it', () => {
     const { state } = kernelWith([noted(dbIn, { 'weft.dev/log': 'all' }), noOps])
+    const prefixes = formatTable(state.table()).match(/(?<=chain )tell-\w+-\w+/g)!
+    expect(prefixes.map((prefix) => state.told(prefix)?.verdict).toSorted()).toEqual(['allowed', 'denied'])
     state.setPolicy('shop/db-in', toNetworkPolicy(dbIn))
     expect(formatTable(state.table())).toBe(formatTable(kernelWith([dbIn, noOps]).state.table()))
+    expect(prefixes.map((prefix) => state.told(prefix))).toEqual([undefined, undefined])
     state.setPolicy('shop/db-in', toNetworkPolicy(noted(dbIn, { 'weft.dev/audit': 'true' })))
     state.setClusterPolicy('ClusterNetworkPolicy/no-ops', toClusterNetworkPolicy(noted(noOps, { 'weft.dev/audit': 'true', 'weft.dev/log': 'all' })))
     state.setPolicy('shop/db-in', undefined)
@@ -142,6 +150,8 @@ describe('writePolicyLog()', () => {
   test('says who, to whom and by which policy, in names', async () => {
     const { state } = kernelWith([noted(dbIn, { 'weft.dev/log': 'denied' })])
     const prefix = /chain (tell-in-\w+)/.exec(formatTable(state.table()))![1]!
+    // Two pods claim an address, and nobody knows whose packet it was.
+    for (const name of ['old', 'young']) state.setPeer(`shop/${name}`, watchPeer(toPod(pod(`shop/${name}`, { ips: ['10.244.1.99'], node: 'node-2' }))))
     const packet = (source: string, more: Partial<LoggedPacket> = {}): LoggedPacket => ({
       prefix, iif: ifIndexFrom(1), oif: ifIndexFrom(2), head: { source: parseIp(source), destination: parseIp('10.244.1.3'), protocol: 6, sourcePort: 40_000, destinationPort: 81 }, ...more,
     })
@@ -149,16 +159,18 @@ describe('writePolicyLog()', () => {
       yield packet(web)
       yield 'overrun'
       yield packet('203.0.113.9')
+      yield packet('10.244.1.99')
       yield packet(web, { prefix: 'somebody else' })
       yield packet(web, { head: undefined })
     }
     const logger = collectingLogger()
     const told: string[] = []
     await writePolicyLog(packets(), { told: (name) => state.told(name), podsAt: (ip) => state.podsAt(ip), logger, onTold: (verdict) => told.push(verdict), onLost: () => told.push('lost') })
-    expect(told).toEqual(['denied', 'lost', 'denied'])
+    expect(told).toEqual(['denied', 'lost', 'denied', 'denied'])
     expect(logger.lines.map(({ message, fields }) => [message, fields])).toEqual([
       ['policy denied a connection', expect.objectContaining({ direction: 'ingress', policies: ['shop/db-in'], from: 'shop/web', source: web, to: 'shop/db', destination: '10.244.1.3', port: 81, protocol: 'TCP' })],
       ['policy denied a connection', expect.objectContaining({ from: undefined, source: '203.0.113.9' })],
+      ['policy denied a connection', expect.objectContaining({ from: 'shop/old or shop/young' })],
     ])
   })
 })

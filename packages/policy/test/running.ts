@@ -27,7 +27,7 @@ export interface RunningPolicy<N extends Nft = FakeNft> extends AsyncDisposable 
 
 const config: PolicyConfig = policyConfigSchema.parse({})
 
-interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode' | 'catchUp'>> {
+interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode' | 'closesRanges' | 'catchUp'>> {
   readonly stores?: ClusterStores
   readonly nft: N
   readonly adopt?: readonly Attachment[]
@@ -39,11 +39,11 @@ interface RunOptions<N extends Nft> extends Partial<Pick<PolicyDeps, 'podsOfNode
 }
 
 /** The engine over a manual clock; by default the pods of `node-1` are its targets. */
-export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode, catchUp, flows = { remarkMatching: () => 0 }, time, packetLog, logger = silentLogger }: RunOptions<N>): RunningPolicy<N> {
+export function runPolicy<N extends Nft>({ stores = storesOf(), nft, adopt = [], podsOfNode, closesRanges, catchUp, flows = { remarkMatching: () => 0 }, time, packetLog, logger = silentLogger }: RunOptions<N>): RunningPolicy<N> {
   const clock = new ManualClock()
   const registry = createRegistry()
   const refused: string[] = []
-  const policy = createPolicy({ ...stores, config, nodeName, podsOfNode, catchUp, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, packetLog, logger, registry })
+  const policy = createPolicy({ ...stores, config, nodeName, podsOfNode, closesRanges, catchUp, nft, flows, onRefused: ({ name }, message) => refused.push(`${name} ${message}`), clock: time ?? clock, packetLog, logger, registry })
   const stopping = new AbortController()
   policy.adopt(adopt)
   const running = policy.run(stopping.signal)
