@@ -81,7 +81,7 @@ describe('weft.dev/log', () => {
   test('a policy that stops logging leaves nothing of it', () => {
     const { state } = kernelWith([noted(dbIn, { 'weft.dev/log': 'all' }), noOps])
     const prefixes = formatTable(state.table()).match(/(?<=chain )tell-\w+-\w+/g)!
-    expect(prefixes.map((prefix) => state.told(prefix)?.verdict).toSorted()).toEqual(['allowed', 'denied'])
+    expect(new Set(prefixes.map((prefix) => state.told(prefix)?.verdict))).toEqual(new Set(['allowed', 'denied']))
     state.setPolicy('shop/db-in', toNetworkPolicy(dbIn))
     expect(formatTable(state.table())).toBe(formatTable(kernelWith([dbIn, noOps]).state.table()))
     expect(prefixes.map((prefix) => state.told(prefix))).toEqual([undefined, undefined])
@@ -106,6 +106,8 @@ describe('weft.dev/audit', () => {
     const enforced = networkPolicy('shop/only-81', { podSelector: { matchLabels: { app: 'db' } }, ingress: [{ ports: [{ port: 81 }] }] })
     const { ask } = kernelWith([noted(dbIn, audit), enforced])
     expect([ask(web, 80), ask(web, 81)]).toEqual([{ verdict: 'drop', told: [] }, { verdict: 'accept', told: [] }])
+    const { ingress } = createEvaluator(clusterOf([...world, noted(dbIn, audit), enforced]))({ from: parseIp(web), to: parseIp('10.244.1.3'), protocol: 'TCP', port: 81 })
+    expect([ingress.allowed, ingress.wouldDeny]).toEqual([true, []])
   })
 
   test('Baseline decides where a NetworkPolicy only watches', () => {

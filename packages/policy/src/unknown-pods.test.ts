@@ -7,7 +7,7 @@ import { readQuestion } from './explain/question.ts'
 
 const [web, unknown, outside] = ['10.244.1.2', '10.244.1.77', '203.0.113.9'] as const
 const here = (...podCidrs: readonly string[]): object => node(nodeName, ['172.30.1.11'], {}, podCidrs)
-const world = [namespace('x'), pod('x/web', { ips: [web] }), node('node-2', ['172.30.1.12'], {}, ['10.244.2.0/24'])]
+const world = [namespace('x'), pod('x/web', { ips: [web] }), pod('x/elsewhere', { ips: ['10.244.1.88'], node: 'node-2' }), node('node-2', ['172.30.1.12'], {}, ['10.244.2.0/24'])]
 
 describe('addresses of the node that no pod has', () => {
   test('P4: are closed both ways until the API tells of their pod; those of other nodes are not ours', async () => {
@@ -40,7 +40,10 @@ describe('addresses of the node that no pod has', () => {
     const nft = new FakeNft()
     await using running = runPolicy({ stores: storesOf([...world, here('10.244.1.0/24')]), nft, podsOfNode: nodeName, closesRanges })
     await running.settled()
-    const { allowed, kernel } = running.policy.explain(readQuestion({ from: unknown, to: web, port: '80' }))
-    expect([allowed, kernel?.allowed, kernel?.wanted, reach(nft, unknown, web)]).toEqual([verdict === 'accept', verdict === 'accept', verdict === 'accept', verdict])
+    // One that a pod of another node claims is as unknown here.
+    for (const from of [unknown, '10.244.1.88']) {
+      const { allowed, kernel } = running.policy.explain(readQuestion({ from, to: web, port: '80' }))
+      expect([allowed, kernel?.allowed, kernel?.wanted, reach(nft, from, web)]).toEqual([verdict === 'accept', verdict === 'accept', verdict === 'accept', verdict])
+    }
   })
 })
