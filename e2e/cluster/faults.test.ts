@@ -7,7 +7,7 @@ describe('what the network survives on a real cluster', () => {
 
   beforeAll(async () => {
     demo = await openDemoCluster()
-  }, 180_000)
+  }, 360_000)
   afterAll(async () => demo[Symbol.asyncDispose]())
 
   survivesFaults({ cluster: () => demo.cluster, hasNft: true, restartMs: 110_000 })

@@ -13,7 +13,7 @@ describe('life on a real cluster', () => {
 
   beforeAll(async () => {
     demo = await openDemoCluster()
-  }, 180_000)
+  }, 360_000)
   afterAll(async () => demo[Symbol.asyncDispose]())
 
   const options = { cluster: () => demo.cluster, machines: () => demo.machines }

@@ -7,7 +7,7 @@ describe('policies between pods of a real cluster', () => {
 
   beforeAll(async () => {
     demo = await openDemoCluster()
-  }, 180_000)
+  }, 360_000)
   afterAll(async () => demo[Symbol.asyncDispose]())
 
   enforcesOn({ cluster: () => demo.cluster, restartMs: 110_000 })

@@ -7,7 +7,7 @@ describe('Services while a real cluster changes', () => {
 
   beforeAll(async () => {
     demo = await openDemoCluster()
-  }, 180_000)
+  }, 360_000)
   afterAll(async () => demo[Symbol.asyncDispose]())
 
   servesOn({ cluster: () => demo.cluster, restartMs: 110_000 })

@@ -7,7 +7,7 @@ describe('a cluster that had kube-proxy and CoreDNS', () => {
 
   beforeAll(async () => {
     demo = await openDemoCluster()
-  }, 180_000)
+  }, 360_000)
   afterAll(async () => demo[Symbol.asyncDispose]())
 
   isTakenOver({ cluster: () => demo.cluster, machines: () => demo.machines })
