@@ -61,7 +61,7 @@ describe('Allocator', () => {
       for (const [containerId, addresses] of found) held.set(containerId, addresses)
     }
     expect(held.size).toBeGreaterThan(0)
-  }, 30_000)
+  }, 120_000)
 
   it('allocate(), release() and open() in any order agree with a model (IPAM-3, IPAM-15)', async () => {
     const step = fc.oneof(

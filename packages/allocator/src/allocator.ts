@@ -28,6 +28,7 @@ export interface AllocatorOptions {
 }
 
 const families: readonly Family[] = [4, 6]
+const neverAborted = new AbortController().signal
 
 /** Range sets of requests that are remembered; networks of a node are few, and a bitmap has at most 8 KiB. */
 const mostOwnPools = 64
@@ -46,6 +47,8 @@ export class Allocator implements AsyncDisposable {
   readonly #cooling: CoolingAddresses
   readonly #logger: Logger
   readonly #metrics: AllocatorMetrics
+  /** Looked up once: the label costs more than the count. */
+  readonly #allocated: { inc(): void }
   readonly #store: Store
   readonly #records = new Map<string, AttachmentRecord>()
   /** Attachments whose state is being written: what the disk has, and the last write under way. */
@@ -62,6 +65,7 @@ export class Allocator implements AsyncDisposable {
     this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#free(address))
     this.#logger = logger
     this.#metrics = metrics
+    this.#allocated = metrics.allocations.labels('ok')
     this.#store = store
     for (const stored of store.attachments) this.#records.set(keyText(stored), fromStored(stored))
     for (const text of store.cursors) {
@@ -146,7 +150,7 @@ export class Allocator implements AsyncDisposable {
    * @throws {IpamError} ERR_IPAM_DUPLICATE_ALLOCATION (IPAM-5), ERR_IPAM_POOL_EXHAUSTED (IPAM-7),
    *   ERR_IPAM_ADDRESS_UNAVAILABLE (IPAM-8), ERR_IPAM_NOT_READY.
    */
-  async allocate(request: AllocateRequest, { signal = new AbortController().signal }: { readonly signal?: AbortSignal } = {}): Promise<Reservation> {
+  async allocate(request: AllocateRequest, { signal = neverAborted }: { readonly signal?: AbortSignal } = {}): Promise<Reservation> {
     try {
       return this.#reserve(request)
     } catch (error) {
@@ -225,7 +229,7 @@ export class Allocator implements AsyncDisposable {
       state: 'pending', netns: request.netns, data: request.data ?? '',
     }
     this.#records.set(key, record)
-    this.#metrics.allocations.inc({ result: 'ok' })
+    this.#allocated.inc()
     for (const { family } of addresses) if (this.#pools[family].free === this.#lowWater - 1) this.#source?.low()
     const committed = this.#commit(key, record)
     // The caller may find another error first and never look at this one.

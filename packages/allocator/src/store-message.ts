@@ -25,11 +25,11 @@ export interface StoreRequest {
 }
 
 /**
- * What is done again when a power cut takes it back: that an ADD was answered, and that an attachment is gone. It waits for
- * no disk; whatever is written after it, and waited for, takes it along.
+ * Only a reservation waits for the disk. What a power cut takes back of the rest is found again, for it takes every link and namespace too: that an
+ * attachment was going or gone, by GC and the collector. Whatever is written after it, and waited for, takes it along.
  */
-export function isRepeatable(operation: StoreOperation): boolean {
-  return operation.kind === 'delete' || (operation.kind === 'state' && operation.state === 'attached')
+export function waitsForDisk(operation: StoreOperation): boolean {
+  return operation.kind === 'insert'
 }
 
 /** What was asked for in one turn of the event loop, in order; or the end. */

@@ -5,7 +5,7 @@
 import { chmodSync, closeSync, existsSync, fsyncSync, ftruncateSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
-import { isRepeatable, type StoredAttachment, type StoreMessage, type StoreOperation, type StoreReply, type StoreRequest, type StoreResult } from './store-message.ts'
+import { waitsForDisk, type StoredAttachment, type StoreMessage, type StoreOperation, type StoreReply, type StoreRequest, type StoreResult } from './store-message.ts'
 import { messageOf } from '@weft/daemon/message-of'
 
 const schemaVersion = 2
@@ -198,7 +198,7 @@ function committer(database: DatabaseSync): (requests: readonly StoreRequest[]) 
   let isSynchronous = true
   return (requests) => {
     try {
-      const mustSync = !requests.every(({ operation }) => isRepeatable(operation))
+      const mustSync = requests.some(({ operation }) => waitsForDisk(operation))
       if (mustSync !== isSynchronous) database.exec(`PRAGMA synchronous = ${mustSync ? 'FULL' : 'NORMAL'}`)
       isSynchronous = mustSync
       database.exec('BEGIN IMMEDIATE')

@@ -94,7 +94,7 @@ export class AttachmentStore implements Store {
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
       // One message for all that is asked in one turn: a message costs more than what it asks for.
-      if (this.#outbox.push({ id, operation }) === 1) queueMicrotask(() => this.#flush())
+      if (this.#outbox.push({ id, operation }) === 1) setImmediate(() => this.#flush())
     })
   }
 

@@ -141,7 +141,7 @@ async function wiring(folder: string): Promise<BenchCase> {
     const identity = linkIdentity(`w${index}`, 'eth0')
     const ips = [parseIp(`10.244.2.${2 + index}`), parseIp(`fd00:10:244:2::${(2 + index).toString(16)}`)]
     const began = performance.now()
-    wirePod(pod, { route: node.route, nodeNetnsFd: nodeNetns.fd, sysctlFolder: '/proc/sys' }, { ...identity, podMac: parseMac(identity.podMac), ifname: 'eth0', ips, mtu: 1450, node: nodeAddresses })
+    await wirePod(pod, { route: node.route, nodeNetnsFd: nodeNetns.fd, sysctlFolder: '/proc/sys' }, { ...identity, podMac: parseMac(identity.podMac), ifname: 'eth0', ips, mtu: 1450, node: nodeAddresses })
     times.push(performance.now() - began)
     await deleteNetns(path)
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { Allocator } from '@weft/allocator'
 import { createRegistry, realClock } from '@weft/daemon'
 import { silentLogger, skippable } from '@weft/daemon/testing'
-import { TestNamespace, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
+import { hasPrograms, TestNamespace, whyNoKernelTests, whyNoPrograms } from '@weft/netlink/testing'
 import { programs } from '@weft/plugin/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { AgentProcess } from '../test/agent-process.ts'
@@ -90,4 +90,18 @@ describe.skipIf(missing !== undefined)(skippable('an agent killed at each of its
     expect(addresses.attachments()).toEqual([])
     expect(agent.node.route.routes({ protocol: 87 })).toEqual([])
   }, 900_000)
+
+  test('NET-26 a host port of SCTP opens no socket of SCTP, which is what has the kernel load sctp.ko', async () => {
+    await agent.start()
+    const trace = join(agent.folder, 'sockets')
+    const stop = await agent.trace(['-o', trace, '-e', 'trace=socket,sendmsg,sendto'])
+    expect((await agent.call('ADD', 'sctp', pod.path, { runtimeConfig: { portMappings: [{ hostPort: 5060, containerPort: 5060, protocol: 'sctp' }] } })).exitCode).toBe(0)
+    await stop()
+    const lines = (await readFile(trace, 'utf8')).split('\n')
+    expect(lines.filter((line) => /\bsend(msg|to)\(/.test(line)).length).toBeGreaterThan(3)
+    expect(lines.filter((line) => /\bsocket\(.*(SCTP|132|0x84)/.test(line))).toEqual([])
+    if (hasPrograms('nft')) expect(agent.node.exec('nft', ['list', 'map', 'inet', 'weft-cni', 'hostport4'])).toContain('sctp . 5060 : ')
+    expect((await agent.call('DEL', 'sctp', pod.path)).exitCode).toBe(0)
+    await gone()
+  })
 })

@@ -286,7 +286,7 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     const b = await add('b')
     const { hostIfname } = linkIdentity('a', 'eth0')
     // A rule or a link that was made anew would have another number.
-    const kernel = (): unknown => [node.namespace.route.link(hostIfname).index, node.namespace.route.routes({ protocol: 87 }).filter(({ ifIndex }) => ifIndex === node.namespace.route.link(hostIfname).index), hasPrograms('nft') ? node.namespace.exec('nft', ['-a', 'list', 'table', 'inet', 'weft-cni']) : '']
+    const kernel = (): unknown => [node.namespace.route.link(hostIfname).index, node.namespace.route.routes({ protocol: 87 }).filter(({ ifIndex }) => ifIndex === node.namespace.route.link(hostIfname).index), hasPrograms('nft') ? node.namespace.exec('nft', ['-a', 'list', 'table', 'inet', 'weft-cni']).replaceAll(/packets \d+ bytes \d+/g, '') : '']
     const before = kernel()
     await node.stop()
     await ping(a.namespace, '10.244.1.3')

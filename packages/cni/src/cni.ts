@@ -91,7 +91,8 @@ export function createCni(deps: CniDeps): Cni {
       } catch (error) {
         failures.push(error)
       }
-      const { mended, errors } = mendHostSide(route, attachments(), { node: ports.node.addresses(), shaping, bridge })
+      // Who is being wired is none that somebody changed.
+      const { mended, errors } = mendHostSide(route, attachments().filter(({ containerId }) => server?.isBusy(containerId) !== true), { node: ports.node.addresses(), shaping, bridge })
       mends += mended.length
       metrics.mended.inc({ what: 'link' }, mended.length)
       if (mended.length > 0) logger.warn({ links: mended }, 'pod links mended')

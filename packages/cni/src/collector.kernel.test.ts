@@ -66,6 +66,22 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
     await eventually('the other too', () => !known().includes('listed'))
   })
 
+  test('C15 what a pod left for a newer sandbox is released, though the pod is here', async () => {
+    node.pods = new Set(['web'])
+    const addSandbox = async (containerId: string): Promise<void> => {
+      const pod = await TestNamespace.create()
+      pods.set(containerId, pod)
+      expect((await node.call('ADD', { containerId, netns: pod.path, args: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_UID=u-web' })).exitCode).toBe(0)
+    }
+    await addSandbox('old')
+    await lose('old')
+    await new Promise((resolve) => setTimeout(resolve, 800))
+    expect(known()).toEqual(['old'])
+    await addSandbox('new')
+    await eventually('what was left is released', () => known().join() === 'new')
+    expect(await pods.get('new')!.echoes('172.30.1.11')).toBe(true)
+  })
+
   test('a store that cannot be read is put aside and rebuilt from kernel and runtime cache; no address of a live pod is given again (fault 13)', async () => {
     const portMappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }]
     await add('cached', { runtimeConfig: { portMappings } })

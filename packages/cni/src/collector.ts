@@ -18,7 +18,7 @@ export interface CollectorDeps {
 
 /**
  * Finds attachments that nobody will take away: their link is gone, their namespace is gone and no such pod is on this
- * node, seen twice with a grace period between. A runtime that forgets its DELs, or a node that was rebooted, leaves them.
+ * node, or it has a link of another container; seen twice with a grace period between. A runtime that forgets its DELs, or a node that was rebooted, leaves them.
  */
 export class Collector {
   readonly #deps: CollectorDeps
@@ -59,7 +59,12 @@ export class Collector {
   #isGone(attachment: StoredAttachment, hasLink: (name: string) => boolean): boolean {
     if (hasLink(attachment.hostIfname) || namespaceLives(attachment.netns)) return false
     // Not knowing is no proof.
-    return this.#deps.pods === undefined || this.#deps.pods.has(attachment) === false
+    return this.#deps.pods === undefined || this.#deps.pods.has(attachment) === false || this.#isSuperseded(attachment, hasLink)
+  }
+
+  /** A pod has one sandbox at a time: a runtime that made a new one has left this. */
+  #isSuperseded({ containerId, ifname, namespace, name, uid }: StoredAttachment, hasLink: (name: string) => boolean): boolean {
+    return uid !== undefined && this.#deps.address.attachments().some((other) => other.uid === uid && other.namespace === namespace && other.name === name && other.ifname === ifname && other.containerId !== containerId && hasLink(other.hostIfname))
   }
 }
 

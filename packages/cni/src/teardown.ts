@@ -95,9 +95,8 @@ export class Teardown {
     const { address, route } = this.#deps
     const leaving = address.attachments().filter(({ state }) => state === 'releasing')
     const orphans = [...this.#orphans]
-    if (leaving.length === 0 && orphans.length === 0) return
     const indexes = new Set([...leaving.flatMap(({ hostIfname }) => this.#known.get(hostIfname) ?? route.findLink(hostIfname)?.index ?? []), ...orphans])
-    if (indexes.size > 0) await route.deleteLinks([...indexes])
+    await route.deleteLinks([...indexes])
     for (const { hostIfname } of leaving) this.#known.delete(hostIfname)
     for (const index of orphans) this.#orphans.delete(index)
     const results = await Promise.allSettled(leaving.map((attachment) => this.#release(attachment)))

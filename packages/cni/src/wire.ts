@@ -48,21 +48,24 @@ const leastIpv6Mtu = 1280
  * ```
  * With a bridge the node's end is a port of it, and neighbours and routes are the bridge's.
  *
- * Not atomic: on an error the caller deletes the host end, and everything else goes with it.
+ * Not atomic: on an error the caller deletes the host end, and everything else goes with it. The kernel's work goes on beside the event loop, for other
+ * pods wait for theirs.
  *
  * @returns Index of the host end.
  * @throws {CniError} ERR_CNI_LINK_EXISTS if the pod has the interface (CNI-21), ERR_CNI_WIRING for the rest.
  */
-export function wirePod(pod: RouteSocket, { route, nodeNetnsFd, sysctlFolder }: NodeSide, plan: WirePlan): IfIndex {
+export async function wirePod(pod: RouteSocket, { route, nodeNetnsFd, sysctlFolder }: NodeSide, plan: WirePlan): Promise<IfIndex> {
   if (plan.mtu < leastIpv6Mtu && plan.ips.some(({ family }) => family === 6))
     throw new CniError('ERR_CNI_WIRING', `Cannot wire "${plan.ifname}": its MTU is ${plan.mtu}, wanted at least ${leastIpv6Mtu} for IPv6`)
   try {
-    const podEnd = addPair(pod, route, nodeNetnsFd, plan)
+    const podEnd = await addPair(pod, route, nodeNetnsFd, plan)
     // The kernel tells the other end's number with the first; not every kernel does where both numbers are the same.
     const hostIndex = podEnd.peerIndex ?? route.link(plan.hostIfname).index
     hardenHostEnd(plan.hostIfname, sysctlFolder)
-    ensureDone(pod.transact(podRequests(podEnd.index, plan)))
-    ensureDone(route.transact(hostRequests(hostIndex, plan)))
+    const ends = [pod.transactAsync(podRequests(podEnd.index, plan)), route.transactAsync(hostRequests(hostIndex, plan))]
+    // Nothing may come after its undoing.
+    await Promise.allSettled(ends)
+    ensureDone((await Promise.all(ends)).flat())
     return hostIndex
   } catch (error) {
     if (error instanceof CniError) throw error
@@ -71,20 +74,20 @@ export function wirePod(pod: RouteSocket, { route, nodeNetnsFd, sysctlFolder }: 
   }
 }
 
-function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan: WirePlan): Link {
+async function addPair(pod: RouteSocket, route: RouteSocket, nodeNetnsFd: number, plan: WirePlan): Promise<Link> {
   const { ifname, podMac, hostIfname, hostMac, mtu } = plan
   // One queue: the kernel's default is one per CPU, each with its sysfs entries, and veth uses more than one with XDP only.
   const both = { mtu, queues: 1 } as const
   const spec = { ...both, kind: 'veth', name: ifname, mac: podMac, peer: { ...both, name: hostIfname, mac: hostMac, netnsFd: nodeNetnsFd } } as const
   try {
-    return pod.addLink(spec)
+    return await pod.addLinkAsync(spec)
   } catch (error) {
     if (!isAlreadyExists(error)) throw error
     // Of an ADD that did not live to be undone: the store knows of none, or there would be no address for this one. Both ends go.
     const leftover = route.findLink(hostIfname)
     if (leftover !== undefined) deleteIfThere(route, leftover.index)
     if (pod.findLink(ifname) !== undefined) throw new CniError('ERR_CNI_LINK_EXISTS', `Cannot wire "${ifname}": the pod has an interface of that name, wanted none`, { cause: error })
-    return pod.addLink(spec)
+    return await pod.addLinkAsync(spec)
   }
 }
 

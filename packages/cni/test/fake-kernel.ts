@@ -40,7 +40,9 @@ export class FakeKernel {
       links: () => [...this.#ends].filter((end) => end.place === place).map(asLink),
       link,
       findLink: (which: string | IfIndex) => find(which) === undefined ? undefined : link(which),
-      addLink: (spec: Spec) => {
+      // The kernel takes its time.
+      addLinkAsync: async (spec: Spec) => {
+        await turn()
         if (find(spec.name) !== undefined || this.linksAt(FakeKernel.node).includes(spec.peer.name)) fail('add link', EEXIST)
         const own = this.#add(place, spec)
         own.peer = this.#add(FakeKernel.node, spec.peer)
@@ -49,12 +51,15 @@ export class FakeKernel {
       },
       deleteLink: (index: IfIndex) => this.#delete(find(index) ?? fail('delete link', ENODEV)),
       deleteLinks: async (indexes: readonly IfIndex[]) => {
-        // The kernel takes its time.
-        await new Promise<void>((resolve) => void setImmediate(resolve))
+        await turn()
         for (const index of indexes) {
           const end = find(index)
           if (end !== undefined) this.#delete(end)
         }
+      },
+      transactAsync: async (requests: readonly unknown[]) => {
+        await turn()
+        return requests.map(() => ({ error: undefined, messages: [] }))
       },
       transact: (requests: readonly unknown[]) => requests.map(() => ({ error: undefined, messages: [] })),
       hasTokenBuckets: () => true, tokenBuckets: () => [],
@@ -83,4 +88,8 @@ function asLink({ index, name, mac, mtu }: End): Link {
 
 function fail(operation: string, errno: number): never {
   throw new NetlinkError({ operation, errno })
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve))
 }

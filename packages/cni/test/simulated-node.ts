@@ -61,7 +61,7 @@ class Life {
   }
 }
 
-const kernelWrites = ['addLink', 'transact', 'deleteLink', 'deleteLinks', 'replaceAddress']
+const kernelWrites = ['addLinkAsync', 'transact', 'transactAsync', 'deleteLink', 'deleteLinks', 'replaceAddress']
 
 class QuietServer extends PluginServer<NetworkConfig> {
   readonly #signal: AbortSignal

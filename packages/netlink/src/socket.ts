@@ -42,13 +42,14 @@ export class NetlinkSocket implements Disposable {
   #receive: Uint8Array = new Uint8Array(FIRST_RECEIVE_BYTES)
   readonly #pending = new Set<Exchange>()
 
-  private constructor(fd: number, protocol: NetlinkProtocol) {
+  private constructor(fd: number, protocol: NetlinkProtocol, growBuffers: boolean) {
     this.#fd = fd
     this.protocol = protocol
     libc.connect(fd, KERNEL_ADDRESS)
     libc.setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1)
     libc.setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1)
     libc.setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+    if (!growBuffers) return
     growBuffer(fd, libc.SO_RCVBUFFORCE, libc.SO_RCVBUF, 4 << 20)
     // Only an nfnetlink batch must fit one message.
     if (protocol === 'netfilter') growBuffer(fd, libc.SO_SNDBUFFORCE, libc.SO_SNDBUF, LARGEST_BUFFER_BYTES)
@@ -65,10 +66,14 @@ export class NetlinkSocket implements Disposable {
     return NetlinkSocket.fromFd(libc.socket(libc.AF_NETLINK, libc.SOCK_RAW, NETLINK_PROTOCOL[protocol]), protocol)
   }
 
-  /** Takes over a descriptor opened elsewhere, e.g. one received with SCM_RIGHTS. It is closed if it cannot be used. */
-  static fromFd(fd: number, protocol: NetlinkProtocol): NetlinkSocket {
+  /**
+   * Takes over a descriptor opened elsewhere, e.g. one received with SCM_RIGHTS. It is closed if it cannot be used.
+   *
+   * @param options.growBuffers For dumps of large tables and large messages. @default true
+   */
+  static fromFd(fd: number, protocol: NetlinkProtocol, { growBuffers = true }: { readonly growBuffers?: boolean } = {}): NetlinkSocket {
     try {
-      return new NetlinkSocket(fd, protocol)
+      return new NetlinkSocket(fd, protocol, growBuffers)
     } catch (error) {
       libc.close(fd)
       throw error

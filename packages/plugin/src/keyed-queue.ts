@@ -15,6 +15,11 @@ export class KeyedQueue {
     }
   }
 
+  /** Whether a job of the key runs or waits. */
+  has(key: string): boolean {
+    return this.#tails.has(key)
+  }
+
   /** Keys with a job running or waiting. */
   get size(): number {
     return this.#tails.size

@@ -62,6 +62,11 @@ export class PluginServer<Config> {
     return this.#queue.run(containerId, job)
   }
 
+  /** Whether a call of that container is under way. */
+  isBusy(containerId: string): boolean {
+    return this.#queue.has(containerId)
+  }
+
   /** Answers calls until aborted; resolves when the last call under way is answered. */
   async run(): Promise<void> {
     await Promise.all([this.#serve(), this.#watchSpool()])

@@ -1,4 +1,4 @@
-import { isRepeatable, type StoredAttachment, type StoreOperation } from '../store-message.ts'
+import { waitsForDisk, type StoredAttachment, type StoreOperation } from '../store-message.ts'
 import type { Store } from '../store.ts'
 
 interface Written {
@@ -8,8 +8,8 @@ interface Written {
 }
 
 /**
- * A disk for stores, in memory, that keeps the promises of the real one and no other: writes become durable in the order given; one that may be done
- * again waits for no disk, so a power cut takes it back unless something behind it waited.
+ * A disk for stores, in memory, that keeps the promises of the real one and no other: writes become durable in the order given; only a
+ * reservation waits for the disk, so a power cut takes the others back unless something behind them waited.
  */
 export class MemoryDisk {
   readonly #log: Written[] = []
@@ -34,7 +34,7 @@ export class MemoryDisk {
         const refused = this.#refusal(operation)
         if (refused !== undefined) throw new Error(refused)
         this.#log.push({ operation, synced: false })
-        if (!isRepeatable(operation)) for (const written of this.#log) written.synced = true
+        if (waitsForDisk(operation)) for (const written of this.#log) written.synced = true
       },
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }

@@ -44,7 +44,7 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
     await orAborted(covered, signal)
     if (bridge !== undefined) hostPorts.join(attachment)
     const wired = metrics.wireSeconds.startTimer()
-    teardown.remember(plan.hostIfname, wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd, sysctlFolder }, { ...plan, ips: reservation.addresses }))
+    teardown.remember(plan.hostIfname, await wirePod(pod.route, { route, nodeNetnsFd: door.nodeNetnsFd, sysctlFolder }, { ...plan, ips: reservation.addresses }))
     wired()
     await setPodSysctls(pod.path, ifname, config.sysctls)
     await orAborted(Promise.all([reservation.committed, covered]), signal)
