@@ -4,13 +4,17 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectCluster } from '@weft/checks'
+import { percentile } from '@weft/daemon/bench'
 import type { KubeConnection } from '@weft/kube'
+import { setupTimes } from './network-setup.ts'
 import { output } from './provider.ts'
 
 /** What was measured on one cluster. */
 export interface ClusterFigures {
   /** From the creation of each of 100 pods to Ready. */
   readonly podMs: readonly number[]
+  /** What the runtime took for the network of a pod, half of them less. */
+  readonly setupMs: number
   /** From the creation of each Service with 50 endpoints to its first answer. */
   readonly serviceMs: readonly number[]
   /** Of the network's programs on one worker, at each of {@link serviceCounts}. */
@@ -40,7 +44,10 @@ const worker = machines.nodes['node1']!.exec
 
 await kube.request('POST', '/api/v1/namespaces', { body: { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } } })
 await untilDone(async () => kube.request('GET', `/api/v1/namespaces/${namespace}/serviceaccounts/default`))
-const { podMs, addresses } = await measurePods()
+const { podMs, addresses } = await measurePods('pod', {})
+// The same without a network: what else the runtime does in that time.
+await measurePods('host', { hostNetwork: true })
+const setupMs = await measureSetup()
 const serviceMs = await measureServices(addresses.slice(0, 50))
 const pssMib: number[] = []
 let idlePercent: number | undefined
@@ -52,10 +59,10 @@ for (const count of serviceCounts) {
   pssMib.push(await pssOf(programs))
   idlePercent ??= await measureIdle()
 }
-const figures: ClusterFigures = { podMs, serviceMs, pssMib, idlePercent: idlePercent! }
+const figures: ClusterFigures = { podMs, setupMs, serviceMs, pssMib, idlePercent: idlePercent! }
 process.stdout.write(`${JSON.stringify(figures)}\n`)
 
-async function measurePods(): Promise<{ readonly podMs: readonly number[], readonly addresses: readonly string[] }> {
+async function measurePods(prefix: string, spec: { readonly hostNetwork?: true }): Promise<{ readonly podMs: readonly number[], readonly addresses: readonly string[] }> {
   const created = new Map<string, number>()
   const ready = new Map<string, number>()
   const ips: string[] = []
@@ -64,7 +71,7 @@ async function measurePods(): Promise<{ readonly podMs: readonly number[], reado
   const watching = (async () => {
     for await (const { object } of kube.watch(`/api/v1/namespaces/${namespace}/pods`, {}, { signal: stop.signal, onOpen: () => opened.resolve() })) {
       const { metadata: { name }, status } = object as PodText
-      if (ready.has(name) || status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') !== true) continue
+      if (!name.startsWith(prefix) || ready.has(name) || status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') !== true) continue
       ready.set(name, performance.now())
       ips.push(status.podIP!)
       if (ready.size === podCount) return
@@ -72,14 +79,29 @@ async function measurePods(): Promise<{ readonly podMs: readonly number[], reado
   })()
   await opened.promise
   await Promise.all(Array.from({ length: podCount }, async (_, index) => {
-    const name = `pod-${index}`
+    const name = `${prefix}-${index}`
     created.set(name, performance.now())
-    await create(kube, 'pods', { metadata: { name }, spec: { nodeName: `node${1 + index % 2}`, terminationGracePeriodSeconds: 0, automountServiceAccountToken: false, containers: [{ name: 'main', image, args: ['netexec', '--http-port=8080', '--udp-port=-1'] }] } })
+    await create(kube, 'pods', { metadata: { name }, spec: { nodeName: `node${1 + index % 2}`, terminationGracePeriodSeconds: 0, automountServiceAccountToken: false, ...spec, containers: [{ name: 'main', image, args: spec.hostNetwork === undefined ? ['netexec', '--http-port=8080', '--udp-port=-1'] : ['pause'] }] } })
   }))
   const timer = setTimeout(() => stop.abort(new Error(`Cannot measure pods: ${ready.size} of ${podCount} are Ready after 300 s`)), 300_000)
   await watching
   clearTimeout(timer)
   return { podMs: [...ready].map(([name, at]) => at - created.get(name)!), addresses: ips }
+}
+
+/** What the runtimes' logs say of the pods that {@link measurePods} made. */
+async function measureSetup(): Promise<number> {
+  const times = new Map<string, number>()
+  for (const { exec } of ['node1', 'node2'].map((name) => machines.nodes[name]!)) {
+    const log = await output([...exec, 'sh', '-c', 'cat "/proc/$(pidof -s containerd)/fd/2" 2>/dev/null || journalctl -u containerd -o cat --no-pager'])
+    for (const [name, ms] of setupTimes(log)) times.set(name, ms)
+  }
+  const medianOf = (prefix: string): number => {
+    const found = [...times].filter(([name]) => name.startsWith(prefix)).map(([, ms]) => ms)
+    if (found.length < podCount / 2) throw new Error(`Cannot measure the network set-up: the logs of the runtime tell of ${found.length} of ${podCount} pods`)
+    return percentile(found, 50)
+  }
+  return medianOf('pod-') - medianOf('host-')
 }
 
 async function measureServices(endpoints: readonly string[]): Promise<readonly number[]> {

@@ -74,7 +74,9 @@ describe('cover()', () => {
       for (const [name, resourceVersion] of [['b', '75'], ['c', '76']] as const) {
         const found = pod(`x/${name}`, {}) as { readonly metadata: object }
         stores.pods.put(toPod({ ...found, metadata: { ...found.metadata, resourceVersion } }))
-        await running.policy.cover(attachment(`x/${name}`, [`10.244.1.1${resourceVersion}`]), running.signal)
+        const next = running.policy.cover(attachment(`x/${name}`, [`10.244.1.1${resourceVersion}`]), running.signal)
+        await running.clock.advance(100)
+        await next
       }
       expect(asked).toEqual(['x', 'x'])
     })

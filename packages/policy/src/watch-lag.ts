@@ -14,6 +14,9 @@ interface WatchLagDeps {
   readonly lagMs: number
 }
 
+/** How soon after a question about a namespace the next may follow, in milliseconds. A pod takes longer to start. */
+const gatherMs = 100
+
 /** Watches of different kinds do not wait for each other: what one of them has not told yet is asked for, where it would open a pod. */
 export class WatchLag {
   readonly #deps: WatchLagDeps
@@ -21,6 +24,8 @@ export class WatchLag {
   readonly #firstSeen = new Map<string, { readonly uid: string, readonly at: number, readonly version: string }>()
   /** The last answer about each namespace: to which version what is known of its policies is complete. */
   readonly #answers = new Map<string, Promise<string>>()
+  /** When each namespace was asked about last. */
+  readonly #askedAt = new Map<string, number>()
   /** Keys of policies that are gone, by namespace, while it is asked whether that goes too. */
   readonly #going = new Map<string, Set<string>>()
 
@@ -47,6 +52,7 @@ export class WatchLag {
   /** Nothing is known of a namespace that is gone. */
   forgetNamespace(namespace: string): void {
     this.#answers.delete(namespace)
+    this.#askedAt.delete(namespace)
   }
 
   /**
@@ -74,9 +80,18 @@ export class WatchLag {
       if (known !== undefined && [0, 1].includes(compareResourceVersions(known, version) ?? -1)) return
       // Somebody else may have asked anew meanwhile.
     }
-    const asked = catchUp(pod.namespace, signal)
+    const asked = this.#gathered(catchUp, pod.namespace, signal)
     this.#answers.set(pod.namespace, asked)
     await asked
+  }
+
+  /** A pod alone is asked for at once. Where many come, the first question after a while does for all that came meanwhile: each is five requests. */
+  async #gathered(catchUp: CatchUp, namespace: string, signal: AbortSignal): Promise<string> {
+    const { clock } = this.#deps
+    const wait = (this.#askedAt.get(namespace) ?? Number.NEGATIVE_INFINITY) + gatherMs - clock.now()
+    if (wait > 0) await clock.sleep(wait, { signal })
+    this.#askedAt.set(namespace, clock.now())
+    return await catchUp(namespace, signal)
   }
 
   /**
