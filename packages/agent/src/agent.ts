@@ -7,6 +7,7 @@ import { eventOnRefused, EventRecorder, type KubeConnection } from '@weft/kube'
 import { Conntrack, packetLog, packetLogPresent, readSysctls, RouteSocket, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
+import { leaveReason } from '@weft/plugin'
 import { createPolicy, policyAnswers, policyTarget } from '@weft/policy'
 import { createProxy, followOccupancy, LinkAddresses, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tuneConntrack } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
@@ -16,6 +17,7 @@ import { watchForeignEdits } from './foreign-edits.ts'
 import { Lifeline } from './lifeline.ts'
 import { LocalDns } from './local-dns.ts'
 import { tellNode } from './node-condition.ts'
+import { OwnRanges } from './own-ranges.ts'
 import { createStores, type Stores } from './stores.ts'
 
 export interface AgentDeps {
@@ -59,9 +61,10 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, catchUp: stores.catchUp, packetLog: await packetLogPresent() ? packetLog : undefined, logger: log('policy'),
     onRefused: (refused, message) => recorder.record(policyTarget(refused), 'Warning', { reason: 'PartlyRefused', message }),
   })
+  const ranges = new OwnRanges({ nodeName, nodes, blocks, serviceCidrs, configured: config.proxy.serviceCidrs })
   const cni = createCni({
     config: config.cni, route, nft, conntrack, sysctlFolder: config.sysctlFolder, clock, registry, logger: log('cni'),
-    ports: { address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
+    ports: { trouble: () => ranges.trouble, address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
   })
   slices.addIndex(ofDns, (slice) => (`${slice.namespace}/${slice.serviceName}` === config.proxy.dnsService ? [config.proxy.dnsService] : []))
   const probe = stack.use(await DnsProbe.open({ port: dnsPort, name: config.localDns.name, timeoutMs: config.localDns.timeout }))
@@ -79,8 +82,9 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
 
   let isAnnounced = false
   const ready = (): Readiness => {
-    const parts = [overlay.ready(), proxy.ready(), policy.ready(), cni.ready()]
-    return { ready: parts.every((part) => part.ready), waiting: parts.flatMap((part) => part.waiting) }
+    const waiting = [overlay.ready(), proxy.ready(), policy.ready(), cni.ready()].flatMap((part) => part.waiting)
+    // What keeps the stores may keep any of the parts, and is told first.
+    return { ready: waiting.length === 0, waiting: waiting.length === 0 ? [] : [...stores.troubles(), ...waiting] }
   }
 
   return {
@@ -112,7 +116,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
         await Promise.all([cni.run(signal), announce(signal)])
       }
       const servers = followApiServers({ slices, path: config.kube.serversPath, learn: (addresses) => client.learn(addresses), clock, logger: log('api-servers') }, signal)
-      const condition = tellNode({ client, nodeName, ready: announced, clock, logger: log('node') }, signal)
+      const condition = tellNode({ client, nodeName, ready: announced, leaveReason: (reason) => leaveReason(config.cni.socketPath, reason), clock, logger: log('node') }, signal)
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
       const health = serveHealth({ ...shared, config: config.proxy, services, slices, local, proxy, recorder, logger: log('proxy') }, signal)

@@ -6,34 +6,48 @@ interface NodeConditionOptions {
   readonly client: KubeClient
   readonly nodeName: NodeName
   readonly ready: () => Readiness
+  /** Leaves word for the container runtime why pods cannot be wired; undefined: they can. */
+  readonly leaveReason: (reason: string | undefined) => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** A start that takes longer is told: something is missing that may not come by itself. Milliseconds. */
+/** What lasts longer is told: something is missing that may not come by itself. Milliseconds. */
 const patienceMs = 10_000
 const lookMs = 100
+/** Nobody waits for what changes while pods can be wired. */
+const calmLookMs = 5000
 const retryMs = 5000
 
 /**
  * Tells in the Node object whether pods can be wired. While they cannot, the cluster keeps pods away from the node, and
- * `kubectl describe node` has the reason. Once they can, that stays said: a node whose agent is away still forwards (LIFE-1).
+ * `kubectl describe node` has the reason, as the container runtime has at once. What is true when the agent goes stays said: a node
+ * whose agent is away still forwards (LIFE-1).
  */
-export async function tellNode({ client, nodeName, ready, clock, logger }: NodeConditionOptions, signal: AbortSignal): Promise<void> {
-  const start = clock.now()
+export async function tellNode({ client, nodeName, ready, leaveReason, clock, logger }: NodeConditionOptions, signal: AbortSignal): Promise<void> {
   let told: string | undefined
+  let unwritten: string | undefined
+  let left: string | undefined
+  let since = clock.now()
   while (!signal.aborted) {
     const { ready: available, waiting } = ready()
-    const message = available ? 'Weft wires pods on this node' : `Weft waits for ${waiting.join(', ')}`
-    let pauseMs = lookMs
-    if (message !== told && (available || clock.now() - start >= patienceMs)) {
+    const message = available ? 'Weft wires pods on this node' : `Weft waits for ${waiting.join('; ')}`
+    const reason = available ? undefined : message
+    let pauseMs = available ? calmLookMs : lookMs
+    if (available) since = clock.now()
+    if (reason !== left) {
+      await leaveReason(reason).then(() => (left = reason), (error: unknown) => logger.debug({ err: error }, 'reason not left for the runtime'))
+    }
+    if (message !== told && (available || clock.now() - since >= patienceMs)) {
       try {
         await writeNetworkCondition(client, nodeName, { available, message })
         told = message
-        if (available) return
+        if (!available) logger.warn({ waiting }, 'pods cannot be wired')
       } catch (error) {
         if (signal.aborted) return
-        logger.warn({ err: error }, 'condition NetworkUnavailable not written')
+        if (message === unwritten) logger.debug({ err: error }, 'condition NetworkUnavailable still not written')
+        else logger.warn({ err: error }, 'condition NetworkUnavailable not written')
+        unwritten = message
         pauseMs = retryMs
       }
     }

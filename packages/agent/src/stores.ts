@@ -18,6 +18,8 @@ export interface Stores {
   readonly serviceCidrs: Store<ServiceCidr>
   /** Where a watch may be behind another. */
   readonly catchUp: CatchUp
+  /** What keeps them from following the API server, each reason once. */
+  troubles(): readonly string[]
   /** Keeps all of them until aborted. */
   run(signal: AbortSignal): Promise<void>
 }
@@ -44,6 +46,7 @@ export function createStores({ withBlocks, ...options }: StoreOptions): Stores {
     // Clusters that assign podCIDRs may not have the CRD at all.
     blocks: withBlocks ? informers.keep({ ...ipBlockResource, optional: true }) : undefined,
     catchUp: catchUpPolicies({ client, clock, namespaces, policies, clusterPolicies }),
+    troubles: () => informers.troubles(),
     run: (signal) => informers.run(signal),
   }
 }

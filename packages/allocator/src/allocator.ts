@@ -9,7 +9,7 @@ import { createAllocatorMetrics, type AllocatorMetrics } from './metrics.ts'
 import { type AllocateRequest, attachmentStates, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
 import { familyOf, type RangeSet, rangeSetKey } from './range-set.ts'
 import type { RangeSource } from './range-source.ts'
-import type { StoredAttachment } from './store-message.ts'
+import type { StoredAttachment, StoreOperation } from './store-message.ts'
 import { AttachmentStore, type Store } from './store.ts'
 import { messageOf } from '@weft/daemon/message-of'
 import { podUidFrom } from '@weft/api'
@@ -59,6 +59,8 @@ export class Allocator implements AsyncDisposable {
   /** Families that have ranges, primary first. */
   #families: readonly Family[] = []
   #source: RangeSource | undefined
+  /** Why the last write failed; undefined after one that did not. */
+  #fault: string | undefined
 
   private constructor({ lowWater = 0, cooldownMs = 0, now = () => performance.now(), logger }: Omit<AllocatorOptions, 'storePath'>, store: Store, metrics: AllocatorMetrics) {
     this.#lowWater = lowWater
@@ -105,9 +107,20 @@ export class Allocator implements AsyncDisposable {
     return this.#families
   }
 
-  /** True once ranges are known; until then no CNI configuration may be written (IPAM-17). */
+  /** True while ranges are known and attachments can be written; until then no CNI configuration may be written (IPAM-17). */
   get ready(): boolean {
-    return this.#families.length > 0
+    return this.#families.length > 0 && this.#fault === undefined
+  }
+
+  /** What keeps it from giving addresses, with the remedy, as far as that is known. */
+  get trouble(): string | undefined {
+    if (this.#fault !== undefined) return `attachments of pods cannot be kept: ${this.#fault}; free space on that file system, or make it writable`
+    return this.#families.length > 0 ? undefined : this.#source?.trouble
+  }
+
+  /** Finds out whether attachments can be written again, where they could not. Rejects while they cannot. */
+  async mend(): Promise<void> {
+    if (this.#fault !== undefined) await this.#write({ kind: 'probe' })
   }
 
   /**
@@ -184,7 +197,7 @@ export class Allocator implements AsyncDisposable {
   async release(key: AttachmentKey): Promise<void> {
     const text = keyText(key)
     if (!this.#records.has(text)) return
-    await this.#store.write({ kind: 'delete', containerId: key.containerId, ifname: key.ifname })
+    await this.#write({ kind: 'delete', containerId: key.containerId, ifname: key.ifname })
     // Only now: an address that is free in memory and taken on disk could not be committed.
     const record = this.#records.get(text)
     this.#records.delete(text)
@@ -197,7 +210,7 @@ export class Allocator implements AsyncDisposable {
    * @throws {IpamError} ERR_IPAM_STORE, also if an address belongs to another attachment.
    */
   async restore(record: AttachmentRecord): Promise<void> {
-    await this.#store.write({ kind: 'insert', attachment: toStored(record) })
+    await this.#write({ kind: 'insert', attachment: toStored(record) })
     this.#records.set(keyText(record), record)
     for (const address of record.ips) this.#occupy(address)
   }
@@ -214,6 +227,17 @@ export class Allocator implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]()
+  }
+
+  async #write(operation: StoreOperation): Promise<void> {
+    try {
+      await this.#store.write(operation)
+      this.#fault = undefined
+    } catch (error) {
+      // An address that somebody has is no fault of the disk.
+      if (!messageOf(error).includes('constraint failed')) this.#fault = messageOf(error)
+      throw error
+    }
   }
 
   #reserve(request: AllocateRequest): Reservation {
@@ -239,7 +263,7 @@ export class Allocator implements AsyncDisposable {
 
   async #commit(key: string, record: AttachmentRecord): Promise<void> {
     try {
-      await this.#store.write({ kind: 'insert', attachment: toStored(record) })
+      await this.#write({ kind: 'insert', attachment: toStored(record) })
     } catch (error) {
       this.#records.delete(key)
       for (const address of record.ips) this.#free(address)
@@ -324,7 +348,7 @@ export class Allocator implements AsyncDisposable {
   async #writeState(key: AttachmentKey, state: AttachmentState, write: StateWrite, isLast: () => boolean): Promise<void> {
     const text = keyText(key)
     try {
-      await this.#store.write({ kind: 'state', containerId: key.containerId, ifname: key.ifname, state })
+      await this.#write({ kind: 'state', containerId: key.containerId, ifname: key.ifname, state })
       write.durable = state
     } finally {
       // Memory goes back to what the disk has, or a repeated DEL would be answered though nothing is written.

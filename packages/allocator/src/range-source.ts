@@ -4,6 +4,8 @@ import type { Cidr, Family } from '@weft/ip'
 export interface RangeSource {
   /** Word for logs and the dump: `node-cidr` or `blocks`. */
   readonly mode: string
+  /** Why it has told no range yet, as far as that is known. */
+  readonly trouble?: string | undefined
   /** Follows the source until aborted. */
   run(signal: AbortSignal): Promise<void>
   /**

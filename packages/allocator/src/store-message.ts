@@ -18,6 +18,8 @@ export type StoreOperation =
   | { readonly kind: 'insert', readonly attachment: StoredAttachment }
   | { readonly kind: 'state', readonly containerId: string, readonly ifname: string, readonly state: string }
   | { readonly kind: 'delete', readonly containerId: string, readonly ifname: string }
+  /** Changes nothing, and needs all that a change does: can the disk be written again? */
+  | { readonly kind: 'probe' }
 
 export interface StoreRequest {
   readonly id: number

@@ -184,6 +184,10 @@ function executor(database: DatabaseSync): (operation: StoreOperation) => void {
       case 'delete':
         remove.run(operation.containerId, operation.ifname)
         return
+      case 'probe':
+        // The first page is written, with what stands there already.
+        database.exec(`PRAGMA user_version = ${schemaVersion}`)
+        return
       default:
         operation satisfies never
     }

@@ -80,6 +80,11 @@ export function createCni(deps: CniDeps): Cni {
     reconcile: async () => {
       const failures: unknown[] = []
       try {
+        await address.mend()
+      } catch (error) {
+        failures.push(error)
+      }
+      try {
         hostPorts.resync()
       } catch (error) {
         failures.push(error)
@@ -154,7 +159,7 @@ export function createCni(deps: CniDeps): Cni {
       hostPorts.resync()
       await Promise.all([plugin.run(), teardown.run(signal), upkeep.run(signal)])
     },
-    ready: () => allReady({ 'cni address ranges': address.ready, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready, ...bridging ? { 'cni bridge, which needs br_netfilter': whyNoBridge(sysctlFolder) === undefined } : {}, 'cni socket': server?.listening === true }),
+    ready: () => allReady({ 'pod ranges': ports.trouble?.() ?? true, 'cni address ranges': address.ready || address.trouble, 'cni policy': cover.ready, [`cni table ${tables.cni}`]: upkeep.ready || upkeep.fault, ...bridging ? { 'cni bridge': whyNoBridge(sysctlFolder) ?? true } : {}, 'cni socket': server?.listening === true }),
     attachments,
     recheck: () => upkeep.trigger(),
     get writes() {

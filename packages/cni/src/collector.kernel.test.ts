@@ -110,7 +110,12 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
     await eventually('its addresses are free', () => known().join() === 'cached,new')
   })
 
-  test('a full disk refuses ADD with code 11 and keeps nothing, DEL still works (fault 12)', async () => {
+  async function status(): Promise<{ readonly code: number, readonly msg: string } | undefined> {
+    const { stdout } = await node.call('STATUS', { containerId: 'x' })
+    return stdout === '' ? undefined : JSON.parse(stdout) as { readonly code: number, readonly msg: string }
+  }
+
+  test('CNI-39 a full disk refuses ADD with code 11 and keeps nothing, STATUS says so until there is room, DEL still works (fault 12)', async () => {
     await add('before')
     // `dd` ends with an error when the disk is full: that is the point.
     expect(() => execFileSync('dd', ['if=/dev/zero', `of=${join(folder, 'filler')}`, 'bs=1k'], { stdio: 'ignore' })).toThrow('dd')
@@ -126,6 +131,8 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
       await eventually('nothing is left in the pod', () => pod.route.findLink('eth0') === undefined)
     }
     expect(refused).toBeGreaterThan(0)
+    expect(await status()).toMatchObject({ code: 50, msg: expect.stringMatching(/^Cannot attach pods: attachments of pods cannot be kept: Cannot write store ".*": .*full; free space on that file system, or make it writable$/) as unknown })
+    expect(node.cni.ready()).toMatchObject({ ready: false, waiting: [expect.stringContaining('attachments of pods cannot be kept') as unknown] })
     const attached = known()
     for (const containerId of attached) expect((await node.call('DEL', { containerId })).exitCode).toBe(0)
     await eventually('all links go', () => hostLinks(node.namespace).length === 0)
@@ -133,6 +140,7 @@ describe.skipIf(reason !== undefined)(skippable('attachments that nobody takes a
     for (const pod of pods.values()) await pod[Symbol.asyncDispose]()
     pods.clear()
     await eventually('the store learns of it', () => known().length === 0)
+    await expect.poll(status).toBeUndefined()
   })
 
   test('a read-only disk is told at the start, and a DEL that cannot be spooled is not answered with success (fault 12)', async () => {

@@ -41,8 +41,12 @@ export interface AddressReservation {
  * `retryable: true`.
  */
 export interface AddressPort {
-  /** False until this node has ranges. */
+  /** False until this node has ranges, and while attachments cannot be written. */
   readonly ready: boolean
+  /** What keeps it from being ready, with the remedy, as far as that is known. */
+  readonly trouble: string | undefined
+  /** Finds out whether a trouble is over; rejects while it is not. */
+  mend(): Promise<void>
   allocate(request: AddressRequest, options: { readonly signal: AbortSignal }): Promise<AddressReservation>
   confirm(key: AttachmentKey): Promise<void>
   /** Durable when resolved; undefined if there is no such attachment. */
@@ -92,6 +96,8 @@ export interface NodePort {
 }
 
 export interface CniPorts {
+  /** What else speaks against wiring pods, with the remedy: ADD is refused, and may be tried again. @default nothing */
+  readonly trouble?: (() => string | undefined) | undefined
   readonly address: AddressPort
   readonly cover: CoverPort
   readonly mtu: MtuPort

@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client'
 import { backoff } from './backoff.ts'
 import type { Clock } from './clock.ts'
 import type { Logger } from './logger.ts'
+import { messageOf } from './message-of.ts'
 import { loopMetrics, type LoopMetrics } from './loop-metrics.ts'
 
 export interface ReconcilerOptions {
@@ -43,6 +44,7 @@ export class Reconciler {
   #requested = 0
   #succeeded = 0
   #ready = false
+  #fault: string | undefined
   #running = false
   #ended: { readonly reason: unknown } | undefined
   #wake: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -56,6 +58,11 @@ export class Reconciler {
   /** True after the first run that succeeded, for ever. */
   get ready(): boolean {
     return this.#ready
+  }
+
+  /** Why the last run failed; undefined after one that succeeded. */
+  get fault(): string | undefined {
+    return this.#fault
   }
 
   /** Asks for a run; one that has begun already does not count. */
@@ -99,6 +106,7 @@ export class Reconciler {
         wait.reset()
       } catch (error) {
         if (signal.aborted) break
+        this.#fault = messageOf(error)
         waitMs = wait.next()
         next = Math.max(next, clock.now() + Math.min(waitMs, triggeredRetryMs))
         logger.warn({ err: error, loop: name, retryMs: Math.round(waitMs) }, 'reconcile failed')
@@ -127,6 +135,7 @@ export class Reconciler {
       this.#metrics?.duration.observe({ loop: name }, (clock.now() - started) / 1000)
     }
     this.#ready = true
+    this.#fault = undefined
     this.#succeeded = request
     for (const waiter of this.#waiters) if (waiter.request <= request) waiter.resolve()
   }

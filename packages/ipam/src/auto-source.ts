@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '@weft/daemon'
 import type { Node, NodeName } from '@weft/api'
-import type { KubeClient, Store } from '@weft/kube'
+import { type KubeClient, type Store, troubleOf } from '@weft/kube'
 import { listOwnBlocks, listPools } from './block-claim.ts'
 import type { RangeSource } from '@weft/allocator'
 import type { OnRefused } from './refusals.ts'
@@ -28,6 +28,7 @@ const retryMs = 2000
  */
 export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, refuse, graceMs, clock, logger }: AutoOptions): RangeSource {
   let chosen: RangeSource | undefined
+  let trouble: string | undefined
 
   async function choose(signal: AbortSignal): Promise<RangeSource> {
     await nodes.whenSynced(signal)
@@ -37,9 +38,12 @@ export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, refuse, gr
       if ((nodes.get(nodeName)?.podCidrs.length ?? 0) > 0) return nodeCidr
       try {
         if ((await listOwnBlocks(kube, nodeName, options)).length > 0) return blocks
-        if (clock.now() >= until && (await listPools(kube, options)).length > 0) return blocks
+        const pools = await listPools(kube, options)
+        if (clock.now() >= until && pools.length > 0) return blocks
+        trouble = pools.length > 0 ? undefined : `node "${nodeName}" has no podCIDRs, and there is no IPPool; give the cluster a range for pods (kubeadm \`--pod-network-cidr\`), or make an IPPool`
       } catch (error) {
         signal.throwIfAborted()
+        trouble = troubleOf('ippools and ipblocks', error)
         logger.debug({ error: messageOf(error) }, 'pools not readable yet')
       }
       await clock.sleep(retryMs, { signal })
@@ -49,6 +53,9 @@ export function autoSource({ nodeName, nodes, kube, nodeCidr, blocks, refuse, gr
   return {
     get mode() {
       return chosen?.mode ?? 'auto'
+    },
+    get trouble() {
+      return chosen === undefined ? trouble : chosen.trouble
     },
     async run(signal) {
       try {

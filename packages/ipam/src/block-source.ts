@@ -24,14 +24,18 @@ interface BlockSourceOptions {
  * come faster than that does one wait.
  */
 export function blockSource({ nodeName, kube, sink, short, refuse, resyncMs, clock, logger }: BlockSourceOptions): RangeSource {
+  let noBlock: string | undefined
+
   async function resync(signal: AbortSignal): Promise<void> {
     const options = { signal, refuse }
     let own: readonly IpBlock[] = await listOwnBlocks(kube, nodeName, options)
     const tell = (): void => sink(own.filter((block) => !block.deleting).sort(byRange).map((block) => block.cidr))
     tell()
+    noBlock = undefined
     for (const family of short()) {
       const claimed = await claimBlock(kube, nodeName, family, options)
       if (claimed === undefined) {
+        noBlock = 'no IPPool has a free block; make another one, or a larger one'
         logger.warn({ family }, 'no free block in any pool')
         continue
       }
@@ -44,6 +48,9 @@ export function blockSource({ nodeName, kube, sink, short, refuse, resyncMs, clo
   const reconciler = new Reconciler({ name: 'ipam-blocks', reconcile: resync, clock, logger, maxIntervalMs: resyncMs })
   return {
     mode: 'blocks',
+    get trouble() {
+      return reconciler.fault ?? noBlock
+    },
     run: (signal) => reconciler.run(signal),
     low: () => reconciler.trigger(),
     async grow(_family, signal) {

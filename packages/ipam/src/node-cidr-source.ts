@@ -12,6 +12,9 @@ interface NodeCidrOptions {
 export function nodeCidrSource({ nodeName, nodes, sink }: NodeCidrOptions): RangeSource {
   return {
     mode: 'node-cidr',
+    get trouble() {
+      return nodes.hasSynced ? `node "${nodeName}" has no podCIDRs; give the cluster a range for pods (kubeadm \`--pod-network-cidr\`), or set \`ipam.mode\` to blocks and make an IPPool` : undefined
+    },
     run: (signal) => new Promise((resolve) => {
       const unsubscribe = nodes.subscribe((change) => {
         if (change.key === nodeName && change.new !== undefined && change.new.podCidrs.length > 0) sink(change.new.podCidrs)

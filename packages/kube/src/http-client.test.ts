@@ -122,6 +122,12 @@ describe('createKubeClient()', () => {
     expect(server.requests).toHaveLength(0)
   })
 
+  test('says which addresses were tried, and what became of each, when none answers (LIFE-2)', async () => {
+    await using both = createKubeClient({ server: [server.url, 'http://127.0.0.1:1'] })
+    await server.partition()
+    await expect(listObjects(both, pods)).rejects.toThrow(`Cannot GET ${pods}: no answer from ${server.url} (connection refused), http://127.0.0.1:1 (connection refused)`)
+  })
+
   test('a write that may have arrived is not sent again, one that cannot have is', async () => {
     await using other = await FakeApiServer.start()
     await using both = createKubeClient({ server: [server.url, other.url] })

@@ -3,7 +3,7 @@ import type { Dispatcher, WebSocket } from 'undici'
 import type { KubeConnection, Method, Query, RequestOptions, SocketOptions, WatchEvent, WatchOptions } from './client.ts'
 import { anonymous, type Authorizer, FileToken, staticToken } from './credentials.ts'
 import { KubeError } from './errors.ts'
-import { faultOf, statusError } from './http-fault.ts'
+import { faultOf, statusError, unanswered } from './http-fault.ts'
 import { readBody, readLines } from './lines.ts'
 import { isRecord } from './object.ts'
 import { originsOf } from './origin.ts'
@@ -160,6 +160,7 @@ class HttpClient implements KubeConnection {
   async #send(attempt: Attempt): Promise<Dispatcher.ResponseData> {
     const what = `${attempt.method} ${attempt.path}`
     const servers = await (this.#servers ??= this.#open())
+    const tried = new Map<string, KubeError>()
     for (let tries = 1, fresh = false; ; tries += 1) {
       attempt.signal?.throwIfAborted()
       const server = servers.current
@@ -179,9 +180,10 @@ class HttpClient implements KubeConnection {
         const fault = faultOf(error, what, false)
         if (fault.code !== 'ERR_KUBE_UNREACHABLE') throw fault
         servers.skip(server)
+        tried.set(server.origin, fault)
         // Even with one server a read gets a second try: a kept connection may have been closed under it.
         const allowed = Math.max(servers.count, fault.unsent ? 1 : 2)
-        if (tries >= allowed || !(fault.unsent || attempt.method === 'GET')) throw fault
+        if (tries >= allowed || !(fault.unsent || attempt.method === 'GET')) throw unanswered(what, tried, fault)
       }
     }
   }

@@ -1,3 +1,4 @@
+import { getSystemErrorMessage } from 'node:util'
 import type { Dispatcher } from 'undici'
 import { KubeError } from './errors.ts'
 import { readBody } from './lines.ts'
@@ -56,6 +57,19 @@ export function faultOf(error: unknown, what: string, timedOut: boolean): KubeEr
   }
   const unsent = unsentCodes.has(code) || isTlsFault(code)
   return new KubeError('ERR_KUBE_UNREACHABLE', `Cannot ${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error, unsent })
+}
+
+/** No address led to an answer: says which were tried, and what became of each. */
+export function unanswered(what: string, tried: ReadonlyMap<string, KubeError>, last: KubeError): KubeError {
+  const each = [...tried].map(([origin, fault]) => `${origin} (${wordsOf(fault)})`).join(', ')
+  return new KubeError('ERR_KUBE_UNREACHABLE', `Cannot ${what}: no answer from ${each}`, { cause: last.cause, unsent: last.unsent })
+}
+
+/** In the words of the system, where it has any: `connection refused`. */
+function wordsOf({ cause, message }: KubeError): string {
+  if (isCoded(cause) && cause.code === 'UND_ERR_CONNECT_TIMEOUT') return 'no connection in time'
+  if (isCoded(cause) && 'errno' in cause && typeof cause.errno === 'number' && cause.errno < 0) return getSystemErrorMessage(cause.errno)
+  return cause instanceof Error ? cause.message : message
 }
 
 function isTlsFault(code: string): boolean {

@@ -24,6 +24,7 @@ export interface InformersOptions {
 export class Informers {
   readonly #options: InformersOptions
   readonly #metrics: KubeMetrics
+  readonly #stores: { readonly trouble: string | undefined }[] = []
   readonly #loops: ((signal: AbortSignal) => Promise<void>)[] = []
 
   constructor(options: InformersOptions) {
@@ -35,8 +36,14 @@ export class Informers {
   keep<T extends StoredObject>(resource: Resource<T>): Store<T> {
     const { client, recorder, clock, logger } = this.#options
     const store = new Store<T>()
+    this.#stores.push(store)
     this.#loops.push((signal) => reflect(client, resource, store, { clock, logger, signal, metrics: this.#metrics, onRefused: eventOnRefused(recorder, resource) }))
     return store
+  }
+
+  /** What keeps stores from following the API server, each reason once. */
+  troubles(): readonly string[] {
+    return [...new Set(this.#stores.flatMap(({ trouble }) => trouble ?? []))]
   }
 
   /** Keeps all of them until aborted. */

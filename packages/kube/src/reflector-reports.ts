@@ -4,6 +4,7 @@ import { identityOf, keyOf, type StoredObject } from './object.ts'
 import type { ReflectOptions } from './reflect.ts'
 import type { Resource } from './resource.ts'
 import type { Store } from './store.ts'
+import { troubleOf } from './trouble.ts'
 
 /** What a reflector says about itself: one log line per change of state, metrics for the rest. */
 export class ReflectorReports<T extends StoredObject> implements FoldReports {
@@ -25,6 +26,7 @@ export class ReflectorReports<T extends StoredObject> implements FoldReports {
     this.#options.metrics?.connected.set({ resource: this.#name }, 1)
     if (this.#failure === undefined) return
     this.#failure = undefined
+    this.#store.trouble = undefined
     this.#options.logger.info({ resource: this.#name, objects: this.#store.size }, 'following the API server again')
   }
 
@@ -39,6 +41,7 @@ export class ReflectorReports<T extends StoredObject> implements FoldReports {
     // A server forgets old history as a matter of routine.
     if (isGone(error)) return this.#options.logger.debug(fields, 'API server forgot our position, taking a complete set')
     this.disconnected()
+    this.#store.trouble = troubleOf(this.#name, error)
     if (this.#failure === reason) this.#options.logger.debug(fields, 'API server still does not serve us')
     else this.#options.logger.warn(fields, this.#store.hasSynced ? 'lost the API server, keeping the last known state' : 'cannot reach the API server yet')
     this.#failure = reason

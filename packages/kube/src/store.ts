@@ -29,6 +29,8 @@ export class Store<T extends StoredObject> {
   readonly #synced = Promise.withResolvers<void>()
   #listeners: readonly Listener<T>[] = []
   #hasSynced = false
+  /** Why it does not follow the API server, in one sentence; undefined while it does, and before that was tried. Only a reflector writes. */
+  trouble: string | undefined
 
   constructor(options: StoreOptions<T> = {}) {
     for (const [name, keysOf] of Object.entries(options.indexes ?? {})) this.addIndex(name, keysOf)

@@ -101,7 +101,7 @@ describe('createOverlay()', () => {
   test('is not ready while the uplink is down, and says which', async () => {
     const uplink = { up: false }
     const { overlay, clock, lines, stop } = await start([n1, n2], { uplink })
-    expect(overlay.ready()).toEqual({ ready: false, waiting: ['overlay paths'] })
+    expect(overlay.ready()).toEqual({ ready: false, waiting: ['overlay paths: Cannot reach other nodes: link "eth0" is down, wanted up'] })
     expect(lines.some(({ fields }) => String((fields['err'] as Error | undefined)?.message).includes('link "eth0" is down'))).toBe(true)
     uplink.up = true
     overlay.recheck()

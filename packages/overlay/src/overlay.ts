@@ -188,7 +188,7 @@ export function createOverlay(deps: OverlayDeps): Overlay {
       await Promise.all([reconciler.run(signal), followKernel(signal)])
       for (const end of ends) end?.()
     },
-    ready: () => allReady({ 'overlay paths': isReady }),
+    ready: () => allReady({ 'overlay paths': isReady || reconciler.fault }),
     dump: () => (current === undefined ? '# not known yet\n' : formatOverlay(current.state, current.model.uplink.name)),
     recheck,
     async whenReady(signal) {

@@ -15,6 +15,8 @@
  * Agent away: ADD, CHECK and GC fail with code 11 (try again later), STATUS with 50, after a wait in case it restarts; DEL
  * is written to the spool (write, fsync, rename, fsync of the folder) and succeeds; the agent replays it.
  *
+ * An agent that cannot serve says why in `<socket>.reason`, one line of text: then that is what ADD, CHECK, GC and STATUS tell.
+ *
  * `<this program>.conf`, if there is one, holds lines `socket=<path>` and `spool=<path>`.
  *
  * packages/cni/src/shim-twin.ts does the same in TypeScript; packages/cni/src/shim.kernel.test.ts runs one table of
@@ -507,6 +509,25 @@ static _Noreturn void spool(void)
 	leave(0);
 }
 
+/* ---- the agent is away ---- */
+
+/* Why it cannot serve, in its own words; empty if it left none. */
+static const char *read_reason(void)
+{
+	static char reason[1024];
+	char path_bytes[MAX_PATH + 8];
+	struct text path = { path_bytes, 0, sizeof path_bytes };
+	put_text(&path, socket_path);
+	put_text(&path, ".reason");
+	long fd = sys_open(path_bytes, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0) return "";
+	long n = sys_read((int)fd, reason, sizeof reason - 1);
+	sys_close((int)fd);
+	while (n > 0 && reason[n - 1] == '\n') n--;
+	reason[n > 0 ? n : 0] = 0;
+	return reason;
+}
+
 /* ---- the call ---- */
 
 static const char *variable(char **environment, const char *name)
@@ -565,6 +586,8 @@ __attribute__((unused)) static _Noreturn void run(char **environment)
 	int fd = connect_agent(is_del ? began : is_status ? began + (agent_was_here() ? STATUS_MS : 0) : began + CONNECT_MS);
 	if (fd >= 0) exchange(fd, fds);
 	if (is_del) spool();
+	const char *reason = read_reason();
+	if (*reason != 0) fail(is_status ? CODE_UNAVAILABLE : CODE_TRY_LATER, "Cannot attach pods: ", reason, "");
 	fail(is_status ? CODE_UNAVAILABLE : CODE_TRY_LATER, "Cannot reach the agent at \"", socket_path, "\": it does not answer, wanted the weft agent of this node");
 }
 

@@ -6,6 +6,7 @@ import { closeAll } from './descriptors.ts'
 import { type CallFrame, decodeCall, encodeReply } from './frame.ts'
 import { KeyedQueue } from './keyed-queue.ts'
 import type { PluginMetrics, PluginVerbs } from './plugin-verbs.ts'
+import { leaveReason } from './reason.ts'
 import { Spool } from './spool.ts'
 
 export interface PluginServerOptions<Config> {
@@ -83,6 +84,7 @@ export class PluginServer<Config> {
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) return
     this.#listening = true
+    await leaveReason(path, undefined)
     logger.info({ path }, 'listening for the CNI plugin')
     const underWay = new Set<Promise<void>>()
     for await (const request of server) {

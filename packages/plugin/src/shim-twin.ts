@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NetlinkError, openInNetns, sendWithFds } from '@weft/netlink'
 import { CniError } from './cni-error.ts'
 import { decodeReply, encodeCall, netnsErrorEntry } from './frame.ts'
+import { readReason } from './reason.ts'
 import type { ShimSettings } from './shim-settings.ts'
 import { writeSpool } from './spool.ts'
 import { cniVersions } from './version.ts'
@@ -63,7 +64,10 @@ async function carryOut({ environment, stdin, settings }: TwinInput): Promise<Tw
     spool(settings.spoolPath, call)
     return { exitCode: 0, stdout: '', stderr: '' }
   }
-  throw new CniError(command === 'STATUS' ? 'ERR_CNI_NOT_AVAILABLE' : 'ERR_CNI_TRY_AGAIN', `Cannot reach the agent at "${settings.socketPath}": it does not answer, wanted the weft agent of this node`)
+  const code = command === 'STATUS' ? 'ERR_CNI_NOT_AVAILABLE' : 'ERR_CNI_TRY_AGAIN'
+  const why = readReason(settings.socketPath)
+  if (why !== '') throw new CniError(code, `Cannot attach pods: ${why}`)
+  throw new CniError(code, `Cannot reach the agent at "${settings.socketPath}": it does not answer, wanted the weft agent of this node`)
 }
 
 /**

@@ -8,6 +8,7 @@ import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { installPlugin, type InstalledPlugin, programs, whyNoShim } from './testing/installed-plugin.ts'
 import { type CallFrame, decodeCall, encodeReply } from './frame.ts'
+import { leaveReason } from './reason.ts'
 
 const reason = whyNoKernelTests()
 const config = JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni' })
@@ -125,6 +126,17 @@ describe.skipIf(reason !== undefined).each(await programs())(skippable('%s', rea
     await using _ = fakeAgent(plugin.socketPath, encodeReply({ exitCode: 0, stdout: '' }))
     expect((await asked).exitCode).toBe(0)
   })
+
+  it('CNI-39 STATUS and ADD without an agent say what it left word of, one line of any bytes', async () => {
+    const why = 'no answer from https://192.0.2.1:6443 (connection refused); "quoted" \\ and more'
+    const asked = async (command: string): Promise<unknown> => JSON.parse((await plugin.run({ environment: { ...ids, CNI_COMMAND: command, CNI_NETNS: pod.path }, stdin: config })).stdout)
+    await leaveReason(plugin.socketPath, why)
+    expect(await Promise.all(['STATUS', 'ADD'].map(asked))).toEqual([50, 11].map((code) => ({ cniVersion: '1.1.0', code, msg: `Cannot attach pods: ${why}` })))
+    await leaveReason(plugin.socketPath, 'x'.repeat(5000))
+    expect(await asked('GC')).toMatchObject({ code: 11, msg: `Cannot attach pods: ${'x'.repeat(1000)}` })
+    await leaveReason(plugin.socketPath, undefined)
+    expect(await asked('GC')).toMatchObject({ code: 11, msg: expect.stringContaining('does not answer') as unknown })
+  }, 60_000)
 
   it('DEL without an agent is spooled, in order, and succeeds', async () => {
     for (const id of ['first', 'second', 'third']) {

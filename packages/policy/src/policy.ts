@@ -335,7 +335,7 @@ export function createPolicy(deps: PolicyDeps): Policy {
       await Promise.all([reconciler.run(signal), flows.run(signal), forgetNames(signal), ...(packets === undefined ? [] : [writeLog(packets)])])
       end()
     },
-    ready: () => allReady({ 'policies in the kernel': reconciler.ready }),
+    ready: () => allReady({ 'policies in the kernel': reconciler.ready || reconciler.fault }),
     whenReady: (signal) => reconciler.whenReady(signal),
     dump() {
       const kernel = nft.read('inet', tables.policy)

@@ -321,7 +321,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       await reconciler.run(signal)
       for (const end of ends) end?.()
     },
-    ready: () => allReady({ 'services in the kernel': reconciler.ready }),
+    ready: () => allReady({ 'services in the kernel': reconciler.ready || reconciler.fault }),
     whenReady: (signal) => reconciler.whenReady(signal),
     settled: (signal) => reconciler.settled(signal),
     health: () => ({ healthy: reconciler.ready && (changedAt === undefined || clock.now() - changedAt < lateMs), updatedAt }),

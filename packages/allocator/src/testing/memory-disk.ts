@@ -60,6 +60,7 @@ export class MemoryDisk {
   #rows(): ReadonlyMap<string, StoredAttachment> {
     const rows = new Map<string, StoredAttachment>()
     for (const { operation } of this.#log) {
+      if (operation.kind === 'probe') continue
       if (operation.kind === 'insert') {
         rows.set(`${operation.attachment.containerId}/${operation.attachment.ifname}`, operation.attachment)
         continue

@@ -25,8 +25,14 @@ const unguarded: CoverPort = { ready: true, cover: () => Promise.resolve(), unco
 /** Ranges of the machine where a request has none of that family. */
 function withOwnRanges(allocator: Allocator, ranges: readonly RangeSet[]): AddressPort {
   return {
-    // Networks may bring their ranges, so there is nothing that has to be known first.
-    ready: true,
+    // Networks may bring their ranges, so no range has to be known first.
+    get ready() {
+      return allocator.trouble === undefined
+    },
+    get trouble() {
+      return allocator.trouble
+    },
+    mend: () => allocator.mend(),
     async allocate(request, options) {
       const given = request.ranges ?? []
       const families = new Set(given.map(([range]) => range!.subnet.family))

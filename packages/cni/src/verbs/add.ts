@@ -21,6 +21,8 @@ export async function add(context: VerbContext, request: PodRequest, fds: readon
   const { ports, route, door, sysctlFolder, hostPorts, teardown, logger, metrics } = context
   const { containerId, ifname, netns, args, base, config } = request
   using pod = door.open(request, fds)
+  const trouble = ports.trouble?.()
+  if (trouble !== undefined) throw new CniError('ERR_CNI_TRY_AGAIN', `Cannot attach container "${containerId}": ${trouble}`)
   checkSysctls(base.name, config.sysctls, context.config.sysctls)
   const identity = linkIdentity(containerId, ifname)
   const bridge = context.config.mode === 'bridge' ? (findBridge(route) ?? makeBridge(route, sysctlFolder)) : undefined
