@@ -2,6 +2,7 @@ import { type NodeName, nodeResource, parseNodeName } from '@weft/api'
 import { agentContainer } from '@weft/checks'
 import type { Clock } from '@weft/daemon'
 import { type KubeConnection, listObjects } from '@weft/kube'
+import { isWrongArchitecture, wrongArchitecture } from './cluster/architecture.ts'
 import { revisionLabel } from './daemon-set-revision.ts'
 import { InstallError } from './errors.ts'
 
@@ -18,7 +19,7 @@ export interface NodeHealth {
 
 interface NodeText {
   readonly metadata: { readonly name: string }
-  readonly status: { readonly conditions?: readonly { readonly type: string, readonly status: string, readonly message?: string }[] }
+  readonly status: { readonly conditions?: readonly { readonly type: string, readonly status: string, readonly message?: string }[], readonly nodeInfo?: { readonly architecture?: string } }
 }
 
 interface PodText {
@@ -42,7 +43,11 @@ interface ContainerText {
 interface EndText {
   readonly exitCode?: number
   readonly reason?: string
+  readonly message?: string
 }
+
+/** What a runtime gives for a program that the kernel would not start; why stands in the log. */
+const notStarted = 255
 
 /** Reads how every node and its agent are doing. */
 export async function readHealth(kube: KubeConnection, { signal }: { readonly signal: AbortSignal }): Promise<readonly NodeHealth[]> {
@@ -51,7 +56,7 @@ export async function readHealth(kube: KubeConnection, { signal }: { readonly si
     listObjects(kube, '/api/v1/namespaces/kube-system/pods', { labelSelector: agentContainer.labels, signal }),
   ])
   const live = (pods.items as readonly PodText[]).filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-  return (nodes.items as readonly NodeText[]).map(({ metadata: { name }, status }) => {
+  const health = await Promise.all((nodes.items as readonly NodeText[]).map(async ({ metadata: { name }, status }) => {
     const condition = (type: string) => status.conditions?.find((each) => each.type === type)
     const pod = live.find(({ spec }) => spec.nodeName === name)
     const network = condition('NetworkUnavailable')
@@ -59,21 +64,24 @@ export async function readHealth(kube: KubeConnection, { signal }: { readonly si
       node: parseNodeName(name),
       ready: condition('Ready')?.status === 'True',
       network: network === undefined ? 'nobody has said that the network is there' : network.status === 'True' ? network.message ?? 'unavailable' : '',
-      pod: pod === undefined ? undefined : podHealth(pod),
+      pod: pod === undefined ? undefined : await podHealth(kube, pod, status.nodeInfo?.architecture),
     }
-  }).toSorted((a, b) => (a.node < b.node ? -1 : 1))
+  }))
+  return health.toSorted((a, b) => (a.node < b.node ? -1 : 1))
 }
 
-function podHealth({ metadata, spec, status }: PodText): NonNullable<NodeHealth['pod']> {
+async function podHealth(kube: KubeConnection, { metadata, spec, status }: PodText, architecture: string | undefined): Promise<NonNullable<NodeHealth['pod']>> {
   const containers = [...status?.initContainerStatuses ?? [], ...status?.containerStatuses ?? []]
   const waiting = containers.find(isStuck)
+  const image = spec.containers.find(({ name }) => name === agentContainer.name)?.image ?? ''
+  const isWrong = waiting !== undefined && isWrongArchitecture(await lastWords(kube, metadata.name, waiting))
   return {
     name: metadata.name,
     ready: status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') === true,
-    image: spec.containers.find(({ name }) => name === agentContainer.name)?.image ?? '',
+    image,
     revision: metadata.labels?.[revisionLabel] ?? '',
     restarts: containers.reduce((sum, { restartCount }) => sum + restartCount, 0),
-    waiting: waiting === undefined ? '' : describeContainer(metadata.name, waiting),
+    waiting: isWrong ? wrongArchitecture(image, { node: spec.nodeName ?? '', architecture }) : waiting === undefined ? '' : describeContainer(metadata.name, waiting),
   }
 }
 
@@ -82,6 +90,13 @@ function isStuck({ state, ready, lastState }: ContainerText): boolean {
   const waiting = state?.waiting?.reason
   const ended = state?.terminated ?? lastState?.terminated
   return (waiting !== undefined && waiting !== 'PodInitializing') || (ready !== true && ended !== undefined && ended.exitCode !== 0)
+}
+
+/** What runtime and kernel said of a container that does not start. */
+async function lastWords(kube: KubeConnection, pod: string, { name, state, lastState }: ContainerText): Promise<string> {
+  const ended = state?.terminated ?? lastState?.terminated
+  const log = ended?.exitCode === notStarted ? await kube.text(`/api/v1/namespaces/kube-system/pods/${pod}/log`, { query: { container: name, previous: state?.terminated === undefined, tailLines: 1 } }).catch(() => '') : ''
+  return `${state?.waiting?.message ?? ''} ${ended?.message ?? ''} ${log}`
 }
 
 /** What keeps a container, and where its last words are. */

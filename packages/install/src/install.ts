@@ -1,5 +1,6 @@
 import type { Clock } from '@weft/daemon'
-import type { KubeConnection } from '@weft/kube'
+import { messageOf } from '@weft/daemon/message-of'
+import { isForbidden, isUnreachable, type KubeConnection } from '@weft/kube'
 import { manifests } from '@weft/manifests'
 import { type ClusterFacts, readFacts } from './cluster/facts.ts'
 import { InstallError } from './errors.ts'
@@ -42,13 +43,15 @@ export interface Installed {
 export async function install(kube: KubeConnection, options: InstallOptions): Promise<Installed> {
   const { signal, clock, timeoutMs, force, replaceKubeProxy, onFacts, onPreflight, onProgress } = options
   onProgress('looking at the cluster')
-  const facts = await readFacts(kube)
+  const facts = await readFacts(kube).catch((error: unknown) => {
+    throw isForbidden(error) || isUnreachable(error) ? new InstallError('ERR_INSTALL_REFUSED', `Cannot look at the cluster: ${messageOf(error)}; wanted ${isForbidden(error) ? 'a kubeconfig of somebody who may do all' : 'a kubeconfig with an address that answers'}; nothing was changed`, { cause: error }) : error
+  })
   onFacts?.(facts)
   const given = mergeValues(options.values, imageValues(options.image))
   const values = valuesFor(facts, given)
   const image = `${values.image.repository}:${values.image.tag}`
 
-  const reports = await preflight(kube, facts, { image, replaceKubeProxy, knowsApiServers: knowsApiServers(values), signal, clock, onProgress: (done, all) => onProgress(`preflight: ${done} of ${all} nodes`) })
+  const reports = await preflight(kube, facts, { image, values, replaceKubeProxy, knowsApiServers: knowsApiServers(values), signal, clock, onProgress: (done, all) => onProgress(`preflight: ${done} of ${all} nodes`) })
   onPreflight?.(reports)
   const failures = reports.flatMap(({ where, findings }) => findings.filter(({ level }) => level === 'fail').map(({ detail, remedy }) => `${where}: ${detail} (${remedy})`))
   if (failures.length > 0 && !force) throw new InstallError('ERR_INSTALL_REFUSED', `Cannot install network: ${failures.join('; ')}; nothing was changed`)

@@ -1,6 +1,8 @@
 import type { NodeName } from '@weft/api'
 import type { Clock } from '@weft/daemon'
+import { messageOf } from '@weft/daemon/message-of'
 import { createObject, deleteObject, getObject, isAlreadyExists, type KubeConnection } from '@weft/kube'
+import { architectureOf, isWrongArchitecture, wrongArchitecture } from './cluster/architecture.ts'
 import { InstallError } from './errors.ts'
 
 /** A program that runs once on nodes, in their own network. */
@@ -31,7 +33,7 @@ interface RunOptions {
 interface PodStatus {
   readonly status?: {
     readonly phase?: string
-    readonly containerStatuses?: readonly { readonly state?: { readonly waiting?: { readonly reason?: string, readonly message?: string } } }[]
+    readonly containerStatuses?: readonly { readonly state?: { readonly waiting?: { readonly reason?: string, readonly message?: string }, readonly terminated?: { readonly message?: string } } }[]
   }
 }
 
@@ -60,8 +62,12 @@ async function runOnNode(kube: KubeConnection, node: NodeName, program: NodeProg
     await create(kube, pods, podOf(name, node, program), { path, clock, signal, deadline })
     for (;;) {
       const { status } = await getObject<PodStatus>(kube, path, { signal })
-      if (status?.phase === 'Succeeded' || status?.phase === 'Failed') return { node, ok: status.phase === 'Succeeded', output: (await kube.text(`${path}/log`, { signal })).trim() }
-      const waiting = status?.containerStatuses?.[0]?.state?.waiting
+      const { waiting, terminated } = status?.containerStatuses?.[0]?.state ?? {}
+      const ended = status?.phase === 'Succeeded' || status?.phase === 'Failed'
+      // A program that did not even start has no log.
+      const output = ended ? (await kube.text(`${path}/log`, { signal }).catch((error: unknown) => terminated?.message ?? messageOf(error))).trim() : ''
+      if (isWrongArchitecture(`${waiting?.message ?? ''} ${terminated?.message ?? ''} ${output}`)) return { node, ok: false, output: wrongArchitecture(program.image, { node, architecture: await architectureOf(kube, node) }) }
+      if (ended) return { node, ok: status?.phase === 'Succeeded', output: output === '' ? terminated?.message ?? '' : output }
       if (waiting?.reason !== undefined && noImage.test(waiting.reason)) return { node, ok: false, output: `the image ${program.image} is not on this node and cannot be pulled; load it (kind load image-archive, ctr -n k8s.io images import), or name one of a registry with --image` }
       if (clock.now() > deadline) return { node, ok: false, output: `it did not end within ${timeoutMs / 1000} s: ${waiting?.message ?? waiting?.reason ?? status?.phase ?? 'no kubelet took it'}` }
       await clock.sleep(pollMs, { signal })

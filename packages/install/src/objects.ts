@@ -1,5 +1,7 @@
-import { applyObject, deleteObject, isNotFound, type KubeConnection, objectPath } from '@weft/kube'
+import { messageOf } from '@weft/daemon/message-of'
+import { applyObject, deleteObject, getObject, isNotFound, type KubeConnection, objectPath } from '@weft/kube'
 import type { KubeObject } from '@weft/manifests'
+import { InstallError } from './errors.ts'
 
 /** Who owns the fields of what is installed. */
 const fieldManager = 'weft-install'
@@ -29,15 +31,31 @@ export function pathOf({ kind, metadata: { namespace, name } }: KubeObject): str
   return objectPath(collection, { ...(namespace === undefined ? {} : { namespace }), name })
 }
 
-/** Applies objects in order; what others own of them stays, except the fields they name. */
+/**
+ * Applies objects in order; what others own of them stays, except the fields they name. When one is refused, those that were not there before go again:
+ * half an installation is none.
+ *
+ * @throws {InstallError} `ERR_INSTALL_REFUSED` with the object that was refused, and why.
+ */
 export async function applyAll(kube: KubeConnection, objects: readonly KubeObject[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
-  for (const object of objects) await applyObject(kube, pathOf(object), object, { fieldManager, force: true, signal })
+  const absent = new Set((await Promise.all(objects.map(async (object) => (await getObject(kube, pathOf(object), { signal }).then(() => false, isNotFound) ? object : [])))).flat())
+  const made: KubeObject[] = []
+  for (const object of objects) {
+    try {
+      await applyObject(kube, pathOf(object), object, { fieldManager, force: true, signal })
+      if (absent.has(object)) made.push(object)
+    } catch (error) {
+      const left = await deleteAll(kube, made, {}).then(() => 'what was made is taken back', (failure: unknown) => `what was made could not be taken back (${messageOf(failure)}): \`weft uninstall\` does that`)
+      signal.throwIfAborted()
+      throw new InstallError('ERR_INSTALL_REFUSED', `Cannot apply ${object.kind} "${object.metadata.name}": ${messageOf(error)}; ${left}`, { cause: error })
+    }
+  }
 }
 
 /** Deletes objects, the last applied first; those that are not there are fine. */
-export async function deleteAll(kube: KubeConnection, objects: readonly KubeObject[], { signal }: { readonly signal: AbortSignal }): Promise<void> {
+export async function deleteAll(kube: KubeConnection, objects: readonly KubeObject[], { signal }: { readonly signal?: AbortSignal }): Promise<void> {
   for (const object of objects.toReversed()) {
-    await deleteObject(kube, pathOf(object), { signal }).catch((error: unknown) => {
+    await deleteObject(kube, pathOf(object), signal === undefined ? {} : { signal }).catch((error: unknown) => {
       if (!isNotFound(error)) throw error
     })
   }

@@ -1,6 +1,7 @@
-import { endpointSliceResource, type NodeName, nodeResource } from '@weft/api'
+import { endpointSliceResource, ipPoolResource, type NodeName, nodeResource } from '@weft/api'
 import { formatIp } from '@weft/ip'
 import { getObject, isForbidden, isNotFound, type KubeConnection, listObjects } from '@weft/kube'
+import type { ClusterRanges } from './ranges.ts'
 
 /** What a cluster is, before anything is changed. */
 export interface ClusterFacts {
@@ -13,6 +14,9 @@ export interface ClusterFacts {
   /** Whether every node has ranges for its pods; else Weft gives addresses out of pools. */
   readonly hasPodCidrs: boolean
   readonly serviceCidrs: readonly string[]
+  readonly ranges: ClusterRanges
+  /** Names of nodes by the architecture of their processors, as Go names it. */
+  readonly architectures: Readonly<Record<string, readonly string[]>>
   /** Real addresses of the API server. */
   readonly apiServers: readonly string[]
   /** As kubelets tell their pods. */
@@ -29,7 +33,7 @@ interface Named {
 
 interface NodeText extends Named {
   readonly spec: { readonly providerID?: string }
-  readonly status: { readonly nodeInfo: { readonly kubeletVersion: string } }
+  readonly status: { readonly nodeInfo: { readonly kubeletVersion: string, readonly architecture?: string } }
 }
 
 /** DaemonSets of networks that would not leave room for another. */
@@ -37,13 +41,14 @@ const otherNetworks: ReadonlySet<string> = new Set(['calico-node', 'canal', 'cil
 
 /** Finds out about a cluster through its API. */
 export async function readFacts(kube: KubeConnection): Promise<ClusterFacts> {
-  const [version, nodes, slices, daemonSets, deployments, serviceCidrs, kubeadm] = await Promise.all([
+  const [version, nodes, slices, daemonSets, deployments, serviceCidrs, pools, kubeadm] = await Promise.all([
     getObject<{ readonly gitVersion: string }>(kube, '/version'),
     listObjects(kube, nodeResource.path),
     listObjects(kube, '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', { labelSelector: 'kubernetes.io/service-name=kubernetes' }),
     listObjects(kube, '/apis/apps/v1/daemonsets'),
     listObjects(kube, '/apis/apps/v1/namespaces/kube-system/deployments'),
     serviceCidrsOf(kube),
+    poolsOf(kube),
     exists(kube, '/api/v1/namespaces/kube-system/configmaps/kubeadm-config'),
   ])
   const names = (list: { readonly items: readonly unknown[] }): readonly string[] => (list.items as readonly Named[]).map(({ metadata }) => metadata.name)
@@ -57,12 +62,20 @@ export async function readFacts(kube: KubeConnection): Promise<ClusterFacts> {
     families: ([4, 6] as const).filter((family) => (hasPodCidrs ? cidrs : trimmed.flatMap(({ internalIps }) => internalIps)).some((each) => each.family === family)),
     hasPodCidrs,
     serviceCidrs,
+    ranges: { nodes: trimmed, services: serviceCidrs, pools },
+    architectures: architecturesOf(nodes.items as readonly NodeText[]),
     apiServers: slices.items.map(endpointSliceResource.trim).flatMap(({ endpoints, ports }) => endpoints.flatMap(({ ip }) => (ip === undefined ? [] : ports.map(({ port }) => `https://${ip.family === 6 ? `[${formatIp(ip)}]` : formatIp(ip)}:${port}`)))),
     dns: await kubeletDns(kube, trimmed[0]?.name),
     networks: names(daemonSets).filter((name) => otherNetworks.has(name)),
     kubeProxy: names(daemonSets).includes('kube-proxy'),
     coreDns: names(deployments).includes('coredns'),
   }
+}
+
+function architecturesOf(nodes: readonly NodeText[]): Readonly<Record<string, readonly string[]>> {
+  const names: Record<string, string[]> = {}
+  for (const { metadata: { name }, status: { nodeInfo: { architecture } } } of nodes) if (architecture !== undefined) (names[architecture] ??= []).push(name)
+  return names
 }
 
 function distributionOf([first]: readonly NodeText[], kubeadm: boolean): string {
@@ -84,6 +97,18 @@ async function serviceCidrsOf(kube: KubeConnection): Promise<readonly string[]> 
     if (isNotFound(error) || isForbidden(error)) return []
     throw error
   }
+}
+
+/** Those of an installation before this one; a pool that cannot be read is told by whoever takes blocks from it. */
+async function poolsOf(kube: KubeConnection): Promise<ClusterRanges['pools']> {
+  const { items } = await listObjects(kube, ipPoolResource.path).catch(() => ({ items: [] }))
+  return items.flatMap((item) => {
+    try {
+      return [ipPoolResource.trim(item)]
+    } catch {
+      return []
+    }
+  })
 }
 
 /** What a kubelet tells its pods; where it may not be asked, what nearly every cluster has. A Service that is there keeps its addresses. */

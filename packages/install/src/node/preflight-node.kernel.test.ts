@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,6 +94,23 @@ describe.skipIf(reason !== undefined)(skippable('preflightNode()', reason), () =
   test('a port that is taken is refused', async () => {
     write('proc/net/udp', `header\n 0: 00000000:${dnsPort.toString(16).toUpperCase()} 00000000:0000 07 0\n`)
     expect(await found('ports')).toMatchObject({ level: 'fail', detail: `udp port ${dnsPort} is in use` })
+  })
+
+  test('a disk that cannot be written is refused, and one that is full', async () => {
+    const folder = join(root, 'var/lib')
+    mkdirSync(folder, { recursive: true })
+    const mount = (...options: readonly string[]): unknown => execFileSync('mount', ['-t', 'tmpfs', '-o', options.join(), 'disk', folder])
+    for (const [options, detail] of [[['size=1m'], '1 MiB free in /var/lib'], [['size=128m', 'ro'], '/var/lib is on a file system that cannot be written']] as const) {
+      mount(...options)
+      try {
+        expect(await found('disk')).toMatchObject({ level: 'fail', detail, remedy: expect.stringContaining('attachments of pods are kept there') as unknown })
+      } finally {
+        execFileSync('umount', [folder])
+      }
+    }
+    mount('size=128m')
+    expect(await found('disk')).toMatchObject({ level: 'ok' })
+    execFileSync('umount', [folder])
   })
 
   test('an uplink too small for IPv6 in the tunnel is told', async () => {

@@ -117,10 +117,19 @@ function ports(root: string, nft: Nft): Finding {
 async function disk(root: string): Promise<Finding> {
   const folder = join(root, existsSync(join(root, 'var/lib/weft')) ? 'var/lib/weft' : 'var/lib')
   if (!existsSync(folder)) return fine('disk', 'not looked at')
+  if (isReadOnly(folder)) return failure('disk', '/var/lib is on a file system that cannot be written', 'find out why the kernel made it read-only (dmesg), and remount it: attachments of pods are kept there')
   const { bavail, bsize } = await statfs(folder)
   const free = bavail * bsize
   const text = `${Math.floor(free / 1024 / 1024)} MiB free in /var/lib`
   return free < minimumFreeBytes ? failure('disk', text, `free ${minimumFreeBytes / 1024 / 1024} MiB: attachments of pods are kept there`) : fine('disk', text)
+}
+
+/** Whether the file system itself is: preflight sees the folders of the machine through mounts that are, in any case. */
+function isReadOnly(folder: string): boolean {
+  // Of mount points that lead there the last is on top; behind the dash are type, source and options of the file system (proc(5)).
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n').map((line) => line.split(' '))
+  const holder = mounts.findLast(([, , , , point = '']) => folder === point || folder.startsWith(point.endsWith('/') ? point : `${point}/`))
+  return holder?.at(-1)?.split(',').includes('ro') === true
 }
 
 /** Local ports of a protocol, from the kernel's own table: state 0A listens, and UDP has no other. */

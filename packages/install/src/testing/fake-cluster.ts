@@ -45,8 +45,10 @@ export class FakeCluster implements AsyncDisposable {
     }
   }
 
-  static async start(nodes: readonly string[]): Promise<FakeCluster> {
+  /** @param options.logs What pods of these names print, where that is not what all print. */
+  static async start(nodes: readonly string[], { logs = {} }: { readonly logs?: Readonly<Record<string, string>> } = {}): Promise<FakeCluster> {
     const server = await FakeApiServer.start()
+    for (const [pod, raw] of Object.entries(logs)) server.fault({ match: new RegExp(`^GET .*/${pod}/log`), raw, times: Infinity })
     server.fault({ match: /^GET \/version/, raw: '{"gitVersion":"v1.36.3"}', times: Infinity })
     server.fault({ match: /^GET .*weft-preflight.*\/log/, raw: '[]', times: Infinity })
     server.fault({ match: /^GET .*weft-clean.*\/log/, raw: '{"removed":[],"failed":[]}', times: Infinity })
