@@ -13,6 +13,8 @@ interface Standalone {
   /** What kubelet asks; `/livez` is what kube-proxy answers too. */
   readonly health: { readonly port: number, readonly live: '/healthz' | '/livez', readonly ready: '/healthz' | '/readyz' }
   readonly memory: string
+  /** Of V8. */
+  readonly flags?: string
   readonly sysctls: boolean
 }
 
@@ -22,6 +24,8 @@ const programs: Readonly<Record<StandaloneProgram, Standalone>> = {
     config: { kube: { servers: [apiServerPlaceholder] }, sysctlFolder: '/host/proc/sys' },
     health: { port: proxyHealthPort, live: '/livez', ready: '/healthz' },
     memory: '120Mi',
+    // Ten MB less; the rest it asks for itself.
+    flags: '--max-semi-space-size=1',
     sysctls: true,
   },
   policy: {
@@ -47,7 +51,7 @@ export function standaloneManifests(program: StandaloneProgram): readonly KubeOb
 function daemonSet(program: StandaloneProgram): KubeObject {
   const name = `weft-${program}`
   const labels = labelsOf(program)
-  const { health, memory, sysctls } = programs[program]
+  const { health, memory, flags, sysctls } = programs[program]
   const { repository, tag, pullPolicy } = valuesSchema.parse({}).image
   return {
     apiVersion: 'apps/v1',
@@ -72,7 +76,7 @@ function daemonSet(program: StandaloneProgram): KubeObject {
             image: `${repository}:${tag}`,
             imagePullPolicy: pullPolicy,
             command: [name, '--config', `/etc/weft/${program}.yaml`],
-            env: [fieldVariable('NODE_NAME', 'spec.nodeName')],
+            env: [fieldVariable('NODE_NAME', 'spec.nodeName'), ...flags === undefined ? [] : [{ name: 'NODE_OPTIONS', value: flags }]],
             resources: { requests: { cpu: '20m', memory } },
             securityContext: { ...unprivileged, capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] } },
             startupProbe: probe(health.live, '127.0.0.1', { port: health.port, periodSeconds: 1, failureThreshold: 60 }),

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { realClock } from '@weft/daemon'
 import { type FakeObject, FakeApiServer } from '@weft/kube/testing'
 import { RouteSocket } from '@weft/netlink'
-import { NftSocket, type TableName, watchTable } from '@weft/nftables'
+import { NftError, NftSocket, type TableName, watchTable } from '@weft/nftables'
 import { formatIp, loopbackIfIndex } from '@weft/ip'
 import { node, service, slice } from '../test/cluster.ts'
 import { podIp, serviceIp } from './objects.ts'
@@ -163,9 +163,18 @@ if (import.meta.main) {
   try {
     using nft = NftSocket.openHere()
     const { family, name } = program.table
-    const isComplete = (): boolean => (which === 'ours'
+    const found = (): number | undefined => (which === 'ours'
       ? nft.read(family, name)?.table.maps.find((map) => map.name === 'service4')?.elements.length
-      : nft.graph(family, name)?.chains.filter((chain) => chain.startsWith('service-') && chain.includes('/')).length) === services
+      : nft.graph(family, name)?.chains.filter((chain) => chain.startsWith('service-') && chain.includes('/')).length)
+    const isComplete = (): boolean => {
+      try {
+        return found() === services
+      } catch (error) {
+        // It is being written all the time.
+        if (error instanceof NftError && error.errno === 'EINTR') return false
+        throw error
+      }
+    }
     // What looks is not to disturb what works.
     for (let turn = 0; turn < 600 && !isComplete(); turn += 1) {
       if (child.exitCode !== null) throw new Error(`Cannot measure ${which}: it ended with ${child.exitCode}: ${errors}`)

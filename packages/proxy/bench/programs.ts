@@ -21,7 +21,9 @@ export function ourProgram(server: string, folder: string): ProxyProgram {
   for (const file of ['token', 'ca.crt']) writeFileSync(join(folder, file), 'bench')
   const config = join(folder, 'proxy.yaml')
   writeFileSync(config, JSON.stringify({ nodeName: 'here', logLevel: 'warn', adminSocket: join(folder, 'proxy.sock'), kube: { servers: [server], credentialsFolder: folder }, proxy: { healthz: here, metrics: here, conntrack: 'leave' } }))
-  const command = existsSync(bundle) ? [process.execPath, bundle] : [process.execPath, '--conditions=dev', join(import.meta.dirname, '../src/main.ts')]
+  // As the manifest starts it.
+  const node = [process.execPath, '--max-semi-space-size=1']
+  const command = existsSync(bundle) ? [...node, bundle] : [...node, '--conditions=dev', join(import.meta.dirname, '../src/main.ts')]
   return { command: [...command, '--config', config], table: { family: 'inet', name: 'weft-proxy' } }
 }
 

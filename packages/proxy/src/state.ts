@@ -49,11 +49,6 @@ export class ProxyState {
     return this.#services.size
   }
 
-  /** How many ports are refused to somebody. */
-  get refused(): number {
-    return this.#ports.refused
-  }
-
   /** All ports that are served, in no particular order. */
   served(): Iterable<VirtualPort> {
     return this.#ports.served()
