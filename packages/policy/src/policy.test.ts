@@ -394,6 +394,18 @@ describe('connections', () => {
 })
 
 describe('changes', () => {
+  test('NP-18: a port that only one of two pods at an address calls so is not open by its name', async () => {
+    const named = (key: string, name: string): object => pod(key, { ips: [client], node: 'node-2', ports: [{ name, containerPort: 80 }, { name: 'both', containerPort: 81 }] })
+    const nft = new FakeNft()
+    const objects = [...world, named('x/one', 'web'), named('x/other', 'api'), networkPolicy('x/out', { policyTypes: ['Egress'], egress: [{ ports: [{ port: 'web' }, { port: 'both' }] }] })]
+    await using running = runPolicy({ stores: storesOf(objects), nft, podsOfNode: nodeName })
+    await running.settled()
+    expect([reach(nft, a, client, 80), reach(nft, a, client, 81)]).toEqual(['drop', 'accept'])
+    running.stores.pods.remove('x/other')
+    await running.settled()
+    expect(reach(nft, a, client, 80)).toBe('accept')
+  })
+
   test('P5: a commit whose answer was lost is found done', async () => {
     const nft = new FakeNft()
     const stores = storesOf([...world, denyAll])
