@@ -7,6 +7,9 @@ import { type BenchCluster, type Network, output, startCluster, weft } from './p
 
 const peerName = 'bridge + host-local + kube-proxy nftables + CoreDNS'
 
+/** Ten thousand Services alone take minutes with kube-proxy on a busy machine. Milliseconds. */
+const measureMs = 1_800_000
+
 interface Installed {
   readonly green_ms: number
   readonly checks: readonly { readonly ok: boolean }[]
@@ -54,7 +57,7 @@ async function install({ path, machines }: BenchCluster): Promise<Installed> {
 }
 
 async function measure({ path, machines }: BenchCluster, programs: readonly string[]): Promise<ClusterFigures> {
-  const text = await output([...machines.enter, process.execPath, ...process.execArgv, join(import.meta.dirname, 'measure-cluster.ts'), path, ...programs])
+  const text = await output([...machines.enter, process.execPath, ...process.execArgv, join(import.meta.dirname, 'measure-cluster.ts'), path, ...programs], { timeout: measureMs })
   return JSON.parse(text.trimEnd().split('\n').at(-1)!) as ClusterFigures
 }
 

@@ -12,7 +12,7 @@ describe('valuesFor()', () => {
   test('what is given stands over what the cluster tells, key by key', () => {
     const values = valuesFor(facts, { dns: { zone: 'example.local' }, config: { agent: { proxy: { nodePortLoopback: true } } } })
     expect(values.dns).toEqual({ addresses: ['10.96.0.10'], zone: 'example.local' })
-    expect(values.config).toMatchObject({ agent: { proxy: { serviceCidrs: ['10.96.0.0/16'], ranges: { nodes: [], services: [], pools: [] }, architectures: {}, nodePortLoopback: true } }, dns: { dns: { reverseRanges: ['10.96.0.0/16'] } } })
+    expect(values.config).toMatchObject({ agent: { proxy: { serviceCidrs: ['10.96.0.0/16'], nodePortLoopback: true } }, dns: { dns: { reverseRanges: ['10.96.0.0/16'] } } })
     expect(values.controller.replicas).toBe(2)
   })
 
