@@ -44,7 +44,7 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   progress.done()
   const greenMs = Math.round(performance.now() - start)
   const good = results.every(({ ok }) => ok)
-  if (json) process.stdout.write(`${JSON.stringify({ facts, nodes: health, replaced, up_ms: upMs, green_ms: greenMs, checks: results.map(({ name, ok, tried, evidence }) => ({ name, ok, tried, evidence })) })}\n`)
+  if (json) process.stdout.write(`${JSON.stringify({ facts: factsForJson(facts), nodes: health, replaced, up_ms: upMs, green_ms: greenMs, checks: results.map(({ name, ok, tried, evidence }) => ({ name, ok, tried, evidence })) })}\n`)
   else process.stdout.write([
     ...results.length > 0 ? [formatChecks(results), ''] : [],
     `Weft is up on ${health.length} nodes after ${(upMs / 1000).toFixed(1)} s${verify ? `; ${formatHeld(results)}, proved after ${(greenMs / 1000).toFixed(1)} s` : ''}`,
@@ -79,6 +79,12 @@ function print(json: boolean, progress: Progress, text: string): void {
   if (json) return
   progress.done()
   process.stdout.write(`${text}\n\n`)
+}
+
+/** Without what it was found out from: the ranges are parsed values there, and their text is among the rest. */
+export function factsForJson(facts: ClusterFacts): object {
+  const { ranges: _, ...told } = facts
+  return told
 }
 
 function formatFacts({ version, distribution, nodes, families, serviceCidrs, apiServers, dns, kubeProxy, coreDns }: ClusterFacts): string {
