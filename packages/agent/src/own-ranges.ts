@@ -1,5 +1,5 @@
-import { apartRemedy, formatOverlap, type IpBlock, type Node, type NodeName, type Overlap, overlapsOf, type RangeUse } from '@weft/api'
-import { type Cidr, hostCidr } from '@weft/ip'
+import { apartRemedy, formatOverlap, type IpBlock, type Node, type NodeName, type Overlap, overlapsOf, type RangeUse, usesOfNode } from '@weft/api'
+import type { Cidr } from '@weft/ip'
 import type { Store } from '@weft/kube'
 import type { ServiceCidr } from '@weft/proxy'
 
@@ -43,10 +43,7 @@ export class OwnRanges {
 /** Who has which addresses in the cluster. */
 function* usesOf({ nodes, blocks, services }: { readonly nodes: Iterable<Node>, readonly blocks: Iterable<IpBlock>, readonly services: readonly Cidr[] }): Generator<RangeUse> {
   for (const cidr of services) yield { kind: 'services', cidr }
-  for (const { name, internalIps, podCidrs } of nodes) {
-    for (const ip of internalIps) yield { kind: 'node', name, cidr: hostCidr(ip) }
-    for (const cidr of podCidrs) yield { kind: 'pods', name, cidr }
-  }
+  for (const node of nodes) yield* usesOfNode(node)
   for (const { node, cidr } of blocks) if (node !== undefined) yield { kind: 'pods', name: node, cidr }
 }
 

@@ -1,4 +1,5 @@
-import { type Cidr, cidrContains, cidrSize, compareCidr, firstIp, formatCidr, formatIp } from '@weft/ip'
+import { type Cidr, cidrContains, cidrSize, compareCidr, firstIp, formatCidr, formatIp, hostCidr } from '@weft/ip'
+import type { Node } from './node.ts'
 
 /** Who has the addresses of a range; a node has each of its own alone. */
 export interface RangeUse {
@@ -12,6 +13,11 @@ export interface RangeUse {
 export interface Overlap {
   readonly outer: RangeUse
   readonly inner: RangeUse
+}
+
+/** What a node has: addresses of its own, and ranges that it gives to pods. */
+export function usesOfNode({ name, internalIps, podCidrs }: Pick<Node, 'name' | 'internalIps' | 'podCidrs'>): readonly RangeUse[] {
+  return [...internalIps.map((ip): RangeUse => ({ kind: 'node', name, cidr: hostCidr(ip) })), ...podCidrs.map((cidr): RangeUse => ({ kind: 'pods', name, cidr }))]
 }
 
 /** What to do about overlapping ranges, wherever they are found. */

@@ -1,5 +1,5 @@
-import { apartRemedy, formatOverlap, type IpPool, type Node, overlapsOf, type RangeUse } from '@weft/api'
-import { type Cidr, formatCidr, hostCidr, parseCidr } from '@weft/ip'
+import { apartRemedy, formatOverlap, type IpPool, type Node, overlapsOf, type RangeUse, usesOfNode } from '@weft/api'
+import { type Cidr, formatCidr, parseCidr } from '@weft/ip'
 import type { Values } from '@weft/manifests'
 import { failure, fine, type Finding, warning } from '../node/finding.ts'
 
@@ -31,10 +31,7 @@ export function rangeFindings({ nodes, services, pools }: ClusterRanges, values:
     }
   }
   for (const cidr of services) add('services', cidr)
-  for (const { name, internalIps, podCidrs } of nodes) {
-    for (const ip of internalIps) uses.push({ kind: 'node', name, cidr: hostCidr(ip) })
-    for (const cidr of podCidrs) uses.push({ kind: 'pods', name, cidr })
-  }
+  uses.push(...nodes.flatMap(usesOfNode))
   if (!assigned) {
     for (const { name, cidr } of pools) uses.push({ kind: 'pool', name, cidr })
     for (const { name, cidr } of poolsOf(values)) if (!pools.some((pool) => pool.name === name)) add('pool', cidr, name)
