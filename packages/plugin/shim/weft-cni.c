@@ -19,8 +19,8 @@
  *
  * `<this program>.conf`, if there is one, holds lines `socket=<path>` and `spool=<path>`.
  *
- * packages/cni/src/shim-twin.ts does the same in TypeScript; packages/cni/src/shim.kernel.test.ts runs one table of
- * cases against both. shim/fuzz.c runs what reads foreign bytes (-DWEFT_CNI_FUZZ).
+ * src/shim-twin.ts does the same in TypeScript; src/shim.kernel.test.ts and src/shim-patience.kernel.test.ts run one table
+ * of cases against both. shim/fuzz.c runs what reads foreign bytes (-DWEFT_CNI_FUZZ).
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

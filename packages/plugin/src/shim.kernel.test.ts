@@ -1,49 +1,16 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Deadlines, realClock } from '@weft/daemon'
 import { skippable } from '@weft/daemon/testing'
-import { closeFd, RouteSocket, UnixFdServer } from '@weft/netlink'
 import { TestNamespace, whyNoKernelTests } from '@weft/netlink/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { installPlugin, type InstalledPlugin, programs, whyNoShim } from './testing/installed-plugin.ts'
-import { type CallFrame, decodeCall, encodeReply } from './frame.ts'
-import { leaveReason } from './reason.ts'
+import { fakeAgent } from './testing/fake-agent.ts'
+import { decodeCall, encodeReply } from './frame.ts'
 
 const reason = whyNoKernelTests()
 const config = JSON.stringify({ cniVersion: '1.1.0', name: 'weft', type: 'weft-cni' })
 const ids = { CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0' }
-
-interface Received {
-  readonly call: CallFrame
-  /** Names of the links the passed socket sees. */
-  readonly links: readonly string[]
-  readonly fds: number
-}
-
-/** An agent that notes what it gets and answers always the same. */
-function fakeAgent(path: string, reply: Buffer | undefined): AsyncDisposable & { readonly received: readonly Received[] } {
-  const server = UnixFdServer.listen({ path, deadlines: new Deadlines(realClock) })
-  const received: Received[] = []
-  const serving = (async () => {
-    for await (const request of server) {
-      const [socketFd, ...others] = request.fds
-      let links: string[] = []
-      if (socketFd !== undefined) {
-        using route = RouteSocket.fromFd(socketFd)
-        links = route.links().map(({ name }) => name)
-      }
-      for (const fd of others) closeFd(fd)
-      received.push({ call: decodeCall(request.data), links, fds: request.fds.length })
-      if (reply === undefined) void server[Symbol.asyncDispose]()
-      else await request.reply(reply)
-    }
-  })()
-  return { received, [Symbol.asyncDispose]: async () => {
-    await server[Symbol.asyncDispose]()
-    await serving
-  } }
-}
 
 const noShim = await whyNoShim()
 
@@ -65,12 +32,6 @@ describe.skipIf(reason !== undefined).each(await programs())(skippable('%s', rea
     plugin = await installPlugin(folder, program)
   })
   afterEach(() => rm(folder, { recursive: true }))
-
-  /** What starting the program takes on this machine, now; on a busy one that is most of any call. */
-  async function idleMs(): Promise<number> {
-    const runs = await Promise.all([1, 2, 3].map(() => plugin.run({ environment: { CNI_COMMAND: 'VERSION' } })))
-    return 3 * Math.max(...runs.map(({ ms }) => ms))
-  }
 
   const errorOf = (stdout: string): unknown => {
     const error: object = JSON.parse(stdout)
@@ -96,47 +57,6 @@ describe.skipIf(reason !== undefined).each(await programs())(skippable('%s', rea
     const { exitCode, stdout } = await plugin.run({ environment: { ...ids, CNI_COMMAND: 'GC' }, stdin: 'x'.repeat(2 << 20) })
     expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 6 }])
   })
-
-  it.each(['ADD', 'CHECK', 'GC'])('CNI-9 %s without an agent is code 11 within 2 s', async (command) => {
-    const { exitCode, stdout, ms } = await plugin.run({ environment: { ...ids, CNI_COMMAND: command, CNI_NETNS: pod.path }, stdin: config })
-    expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 11 }])
-    expect(ms).toBeLessThan(2000 + await idleMs())
-    expect(await readdir(folder)).not.toContain('spool')
-  })
-
-  it('CNI-9 STATUS is code 50 at once where no agent has run since the machine started', async () => {
-    await writeFile(`${plugin.path}.conf`, `socket=${join(folder, 'run', 'cni.sock')}\nspool=${plugin.spoolPath}\n`)
-    const { exitCode, stdout, ms } = await plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
-    expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 50 }])
-    expect(stdout).toContain(join(folder, 'run', 'cni.sock'))
-    expect(ms).toBeLessThan(2000 + await idleMs())
-  })
-
-  it('CNI-9 STATUS is code 50 when the agent stays away for 15 s', async () => {
-    const { exitCode, stdout, ms } = await plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
-    expect([exitCode, errorOf(stdout)]).toEqual([1, { cniVersion: '1.1.0', code: 50 }])
-    expect(ms).toBeGreaterThan(14_900)
-    // Kubelet asks every 5 s, and thinks that the runtime is dead when 30 s pass without an answer.
-    expect(ms).toBeLessThan(20_000 + await idleMs())
-  })
-
-  it('H8 an agent that restarts within 15 s is no news to STATUS', async () => {
-    const asked = plugin.run({ environment: { CNI_COMMAND: 'STATUS' }, stdin: config })
-    await plugin.run({ environment: { ...ids, CNI_COMMAND: 'GC' }, stdin: config })
-    await using _ = fakeAgent(plugin.socketPath, encodeReply({ exitCode: 0, stdout: '' }))
-    expect((await asked).exitCode).toBe(0)
-  })
-
-  it('CNI-39 STATUS and ADD without an agent say what it left word of, one line of any bytes', async () => {
-    const why = 'no answer from https://192.0.2.1:6443 (connection refused); "quoted" \\ and more'
-    const asked = async (command: string): Promise<unknown> => JSON.parse((await plugin.run({ environment: { ...ids, CNI_COMMAND: command, CNI_NETNS: pod.path }, stdin: config })).stdout)
-    await leaveReason(plugin.socketPath, why)
-    expect(await Promise.all(['STATUS', 'ADD'].map(asked))).toEqual([50, 11].map((code) => ({ cniVersion: '1.1.0', code, msg: `Cannot attach pods: ${why}` })))
-    await leaveReason(plugin.socketPath, 'x'.repeat(5000))
-    expect(await asked('GC')).toMatchObject({ code: 11, msg: `Cannot attach pods: ${'x'.repeat(1000)}` })
-    await leaveReason(plugin.socketPath, undefined)
-    expect(await asked('GC')).toMatchObject({ code: 11, msg: expect.stringContaining('does not answer') as unknown })
-  }, 60_000)
 
   it('DEL without an agent is spooled, in order, and succeeds', async () => {
     for (const id of ['first', 'second', 'third']) {
