@@ -19,6 +19,7 @@ import { LocalDns } from './local-dns.ts'
 import { tellNode } from './node-condition.ts'
 import { OwnRanges } from './own-ranges.ts'
 import { createStores, type Stores } from './stores.ts'
+import { UnattachedPods } from './unattached-pods.ts'
 
 export interface AgentDeps {
   readonly config: AgentConfig
@@ -66,6 +67,7 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
     config: config.cni, route, nft, conntrack, sysctlFolder: config.sysctlFolder, clock, registry, logger: log('cni'),
     ports: { trouble: () => ranges.trouble, address: ipam, cover: { get ready() { return policy.ready().ready }, cover: policy.cover, uncover: policy.uncover }, mtu: { podMtu: () => overlay.podMtuBytes }, node: nodeAddresses(stores, nodeName), pods: podsOf(stores, nodeName) },
   })
+  const unattached = new UnattachedPods({ nodeName, pods, attachments: cni.attachments, isKnown: () => pods.hasSynced && cni.ready().ready, recorder, clock })
   slices.addIndex(ofDns, (slice) => (`${slice.namespace}/${slice.serviceName}` === config.proxy.dnsService ? [config.proxy.dnsService] : []))
   const probe = stack.use(await DnsProbe.open({ port: dnsPort, name: config.localDns.name, timeoutMs: config.localDns.timeout }))
   const lifeline = stack.use(new Lifeline({ port: dnsPort, clock }))
@@ -116,14 +118,14 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
         await Promise.all([cni.run(signal), announce(signal)])
       }
       const servers = followApiServers({ slices, path: config.kube.serversPath, learn: (addresses) => client.learn(addresses), clock, logger: log('api-servers') }, signal)
-      const condition = tellNode({ client, nodeName, ready: announced, leaveReason: (reason) => leaveReason(config.cni.socketPath, reason), clock, logger: log('node') }, signal)
+      const condition = tellNode({ client, nodeName, ready: announced, notice: () => unattached.notice, leaveReason: (reason) => leaveReason(config.cni.socketPath, reason), clock, logger: log('node') }, signal)
       const watched = [[tables.overlay, overlay.recheck], [tables.proxy, proxy.recheck], [tables.policy, policy.recheck], [tables.cni, cni.recheck]] as const
       const edits = watched.map(([table, recheck]) => watchForeignEdits({ nft, table, recheck, clock, logger }, signal))
       const health = serveHealth({ ...shared, config: config.proxy, services, slices, local, proxy, recorder, logger: log('proxy') }, signal)
       const leftovers = reportLeftovers({ nft, proxy, nodeName, recorder, logger: log('proxy') }, signal)
       const tuning = tuneConntrack({ config: config.proxy.conntrack, cores: availableParallelism(), sysctls, proxy, logger: log('proxy') }, signal)
       const occupancy = followOccupancy({ nft, sysctls, nodeName, recorder, registry, clock, logger: log('proxy') }, signal)
-      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, health, leftovers, tuning, local?.run(signal), occupancy, ...edits])
+      await Promise.all([stores.run(signal), recorder.run(signal), ipam.run(signal), overlay.run(signal), serveServices(), policy.run(signal), wirePods(), servers, condition, unattached.run(signal), health, leftovers, tuning, local?.run(signal), occupancy, ...edits])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

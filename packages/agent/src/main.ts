@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { adminRoutes, agentCalls } from '@weft/api'
+import { adminRoutes, agentCalls, networkReasons } from '@weft/api'
 import { keepYoungGenerationSmall, loadConfig, realClock, runMain, serveAdmin } from '@weft/daemon'
 import { pinoLogger } from '@weft/daemon/pino'
 import { messageOf } from '@weft/daemon/message-of'
@@ -23,7 +23,7 @@ await runMain(pinoLogger({ name: 'weft-agent', level: 'info' }), async (signal) 
   /** Whoever looks at the node sees why, and so does the container runtime; the log has it in any case. A node that forwards goes on. */
   const tell = async (failure: unknown, forwards = false): Promise<never> => {
     const message = `Weft cannot ${forwards ? 'go on' : 'start'}: ${messageOf(failure)}`
-    await Promise.allSettled([leaveReason(config.cni.socketPath, message), forwards ? undefined : writeNetworkCondition(client, config.nodeName, { available: false, message })])
+    await Promise.allSettled([leaveReason(config.cni.socketPath, message), forwards ? undefined : writeNetworkCondition(client, config.nodeName, { reason: networkReasons.notReady, message })])
     throw failure
   }
   await using agent = await createAgent({ config, client, clock: realClock, logger }).catch((error: unknown) => tell(error))

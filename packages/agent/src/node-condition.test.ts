@@ -5,15 +5,16 @@ import type { KubeClient } from '@weft/kube'
 import { describe, expect, test } from 'vitest'
 import { tellNode } from './node-condition.ts'
 
-function start(first: Readiness): { readonly clock: ManualClock, readonly told: string[], readonly left: (string | undefined)[], state: Readiness, stop: () => Promise<void> } {
+function start(first: Readiness): { readonly clock: ManualClock, readonly told: string[], readonly left: (string | undefined)[], readonly reasons: string[], state: Readiness, notice: string | undefined, stop: () => Promise<void> } {
   const [clock, ending] = [new ManualClock(), new AbortController()]
-  const node = { clock, told: [] as string[], left: [] as (string | undefined)[], state: first, stop: async () => {} }
-  const request = (_method: string, _path: string, { body }: { readonly body: { readonly status: { readonly conditions: readonly [{ readonly status: string, readonly message: string }] } } }): Promise<unknown> => {
-    const [{ status, message }] = body.status.conditions
+  const node = { clock, told: [] as string[], left: [] as (string | undefined)[], reasons: [] as string[], state: first, notice: undefined as string | undefined, stop: async () => {} }
+  const request = (_method: string, _path: string, { body }: { readonly body: { readonly status: { readonly conditions: readonly [{ readonly status: string, readonly reason: string, readonly message: string }] } } }): Promise<unknown> => {
+    const [{ status, reason, message }] = body.status.conditions
     node.told.push(`${status} ${message}`)
+    node.reasons.push(reason)
     return Promise.resolve()
   }
-  const running = tellNode({ client: { request } as unknown as KubeClient, nodeName: parseNodeName('n1'), ready: () => node.state, leaveReason: (reason) => Promise.resolve(void node.left.push(reason)), clock, logger: silentLogger }, ending.signal)
+  const running = tellNode({ client: { request } as unknown as KubeClient, nodeName: parseNodeName('n1'), ready: () => node.state, notice: () => node.notice, leaveReason: (reason) => Promise.resolve(void node.left.push(reason)), clock, logger: silentLogger }, ending.signal)
   node.stop = async () => {
     ending.abort()
     await running
@@ -51,5 +52,15 @@ describe('tellNode()', () => {
     expect(node.told.slice(1)).toEqual([`True ${reason}`])
     await node.stop()
     expect(node.told).toHaveLength(2)
+  })
+  test('A8 what somebody should do stands beside it, under a reason of its own, until it is done; the node stays available', async () => {
+    const node = start(good)
+    node.notice = '2 have no network'
+    await node.clock.advance(6000)
+    node.notice = undefined
+    await node.clock.advance(6000)
+    expect(node.told).toEqual(['', '; 2 have no network', ''].map((notice) => `False Weft wires pods on this node${notice}`))
+    expect([node.reasons, node.left]).toEqual([['WeftReady', 'PodsNotAttached', 'WeftReady'], []])
+    await node.stop()
   })
 })

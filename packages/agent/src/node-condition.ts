@@ -1,4 +1,4 @@
-import type { NodeName } from '@weft/api'
+import { networkReasons, type NetworkReason, networkUnavailable, type NodeName } from '@weft/api'
 import type { Clock, Logger, Readiness } from '@weft/daemon'
 import type { KubeClient } from '@weft/kube'
 
@@ -6,6 +6,8 @@ interface NodeConditionOptions {
   readonly client: KubeClient
   readonly nodeName: NodeName
   readonly ready: () => Readiness
+  /** What somebody should do although pods can be wired. */
+  readonly notice: () => string | undefined
   /** Leaves word for the container runtime why pods cannot be wired; undefined: they can. */
   readonly leaveReason: (reason: string | undefined) => Promise<void>
   readonly clock: Clock
@@ -24,14 +26,15 @@ const retryMs = 5000
  * `kubectl describe node` has the reason, as the container runtime has at once. What is true when the agent goes stays said: a node
  * whose agent is away still forwards (LIFE-1).
  */
-export async function tellNode({ client, nodeName, ready, leaveReason, clock, logger }: NodeConditionOptions, signal: AbortSignal): Promise<void> {
+export async function tellNode({ client, nodeName, ready, notice, leaveReason, clock, logger }: NodeConditionOptions, signal: AbortSignal): Promise<void> {
   let told: string | undefined
   let unwritten: string | undefined
   let left: string | undefined
   let since = clock.now()
   while (!signal.aborted) {
     const { ready: available, waiting } = ready()
-    const message = available ? 'Weft wires pods on this node' : `Weft waits for ${waiting.join('; ')}`
+    const toDo = available ? notice() : undefined
+    const message = available ? ['Weft wires pods on this node', toDo].filter((part) => part !== undefined).join('; ') : `Weft waits for ${waiting.join('; ')}`
     const reason = available ? undefined : message
     let pauseMs = available ? calmLookMs : lookMs
     if (available) since = clock.now()
@@ -40,7 +43,7 @@ export async function tellNode({ client, nodeName, ready, leaveReason, clock, lo
     }
     if (message !== told && (available || clock.now() - since >= patienceMs)) {
       try {
-        await writeNetworkCondition(client, nodeName, { available, message })
+        await writeNetworkCondition(client, nodeName, { reason: !available ? networkReasons.notReady : toDo === undefined ? networkReasons.ready : networkReasons.podsNotAttached, message })
         told = message
         if (!available) logger.warn({ waiting }, 'pods cannot be wired')
       } catch (error) {
@@ -57,18 +60,18 @@ export async function tellNode({ client, nodeName, ready, leaveReason, clock, lo
 
 /** What the condition says. */
 interface NetworkState {
-  readonly available: boolean
+  readonly reason: NetworkReason
   /** One sentence for an operator. */
   readonly message: string
 }
 
 /** Sets the condition NetworkUnavailable of a node. */
-export async function writeNetworkCondition(client: KubeClient, nodeName: NodeName, { available, message }: NetworkState): Promise<void> {
+export async function writeNetworkCondition(client: KubeClient, nodeName: NodeName, { reason, message }: NetworkState): Promise<void> {
   const now = new Date().toISOString()
   const condition = {
-    type: 'NetworkUnavailable',
-    status: available ? 'False' : 'True',
-    reason: available ? 'WeftReady' : 'WeftNotReady',
+    type: networkUnavailable,
+    status: reason === networkReasons.notReady ? 'True' : 'False',
+    reason,
     message,
     lastHeartbeatTime: now,
     lastTransitionTime: now,

@@ -9,6 +9,7 @@ export { type DomainPattern, type Fqdn, parseDomainPattern, parseFqdn } from './
 export { parsePodUid, type PodUid, podUidFrom } from './pod-uid.ts'
 export { type ContainerPort, isSamePod, type Pod, podResource, toPod } from './pod.ts'
 export { type NodeName, nodeNameSchema, parseNodeName } from './node-name.ts'
+export { type NetworkReason, networkReasons, networkUnavailable } from './network-condition.ts'
 export { type Node, nodeResource, toNode } from './node.ts'
 export { type Namespace, namespaceResource, toNamespace } from './namespace.ts'
 export { maxAnnotationLength, type Service, type ServicePort, type ServiceType, type TrafficPolicy, serviceResource, toService } from './service.ts'

@@ -95,9 +95,10 @@ async function create({ kube }: Cluster, manifest: Manifest, { signal, deadline 
     } catch (error) {
       if (isAlreadyExists(error)) {
         if (kind !== 'Namespace' || !(await isGoing(kube, metadata.name))) return
-      } else if ((!isForbidden(error) && !isNotFound(error)) || performance.now() > deadline) {
+      } else if (!isForbidden(error) && !isNotFound(error)) {
         throw error
       }
+      if (performance.now() > deadline) throw error
       await sleep(pollMs, undefined, { signal })
     }
   }

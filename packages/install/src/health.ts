@@ -1,4 +1,4 @@
-import { type NodeName, nodeResource, parseNodeName } from '@weft/api'
+import { networkReasons, networkUnavailable, type NodeName, nodeResource, parseNodeName } from '@weft/api'
 import { agentContainer } from '@weft/checks'
 import type { Clock } from '@weft/daemon'
 import { type KubeConnection, listObjects } from '@weft/kube'
@@ -13,13 +13,15 @@ export interface NodeHealth {
   readonly ready: boolean
   /** The condition NetworkUnavailable: empty when the network is there. */
   readonly network: string
+  /** What somebody should do although it is there, in the agent's words; else empty. */
+  readonly notice: string
   /** Of the agent's pod; undefined while the node has none. `revision` says which template of the DaemonSet it is made of. */
   readonly pod?: { readonly name: string, readonly ready: boolean, readonly image: string, readonly revision: string, readonly restarts: number, readonly waiting: string } | undefined
 }
 
 interface NodeText {
   readonly metadata: { readonly name: string }
-  readonly status: { readonly conditions?: readonly { readonly type: string, readonly status: string, readonly message?: string }[], readonly nodeInfo?: { readonly architecture?: string } }
+  readonly status: { readonly conditions?: readonly { readonly type: string, readonly status: string, readonly reason?: string, readonly message?: string }[], readonly nodeInfo?: { readonly architecture?: string } }
 }
 
 interface PodText {
@@ -59,11 +61,12 @@ export async function readHealth(kube: KubeConnection, { signal }: { readonly si
   const health = await Promise.all((nodes.items as readonly NodeText[]).map(async ({ metadata: { name }, status }) => {
     const condition = (type: string) => status.conditions?.find((each) => each.type === type)
     const pod = live.find(({ spec }) => spec.nodeName === name)
-    const network = condition('NetworkUnavailable')
+    const network = condition(networkUnavailable)
     return {
       node: parseNodeName(name),
       ready: condition('Ready')?.status === 'True',
       network: network === undefined ? 'nobody has said that the network is there' : network.status === 'True' ? network.message ?? 'unavailable' : '',
+      notice: network?.status === 'False' && network.reason === networkReasons.podsNotAttached ? network.message ?? '' : '',
       pod: pod === undefined ? undefined : await podHealth(kube, pod, status.nodeInfo?.architecture),
     }
   }))
@@ -119,6 +122,11 @@ export function describeHealth({ node, ready, network, pod }: NodeHealth): strin
     ...ready ? [] : ['its kubelet says that it is not ready'],
   ]
   return `${node}: ${reasons.join(', ')}`
+}
+
+/** What somebody should do about nodes that are fine: a sentence for each. */
+export function describeNotices(health: readonly NodeHealth[]): readonly string[] {
+  return health.filter(({ notice }) => notice !== '').map(({ node, notice }) => `${node}: ${notice}`)
 }
 
 interface WaitOptions {

@@ -1,7 +1,7 @@
 import { createKubeClient } from '@weft/kube'
 import { FakeApiServer } from '@weft/kube/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readHealth, describeHealth } from './health.ts'
+import { describeHealth, describeNotices, readHealth } from './health.ts'
 import { install, type InstallOptions } from './install.ts'
 import { FakeCluster } from './testing/fake-cluster.ts'
 
@@ -50,6 +50,23 @@ describe('install()', () => {
     expect(written()).toEqual([])
   })
 
+  test('N10 pods that ran before are waited for until agents tell of them; run again it does not wait', async () => {
+    cluster.server.api.put('/api/v1/pods', { metadata: { namespace: 'shop', name: 'old' }, spec: {}, status: { phase: 'Running', podIPs: [{ ip: '10.244.0.9' }] } })
+    const work = cluster.work.bind(cluster)
+    cluster.work = () => {
+      work()
+      // Ten seconds after the agents have come.
+      if (cluster.clock.now() < 12_000 || Object.keys(cluster.agents()).length === 0) return
+      const { status, ...node } = cluster.object('/api/v1/nodes', 'a')
+      cluster.server.api.put('/api/v1/nodes', { ...node, status: { ...status as object, conditions: [{ type: 'Ready', status: 'True' }, { type: 'NetworkUnavailable', status: 'False', reason: 'PodsNotAttached', message: 'Weft wires pods on this node; 1 has no network' }] } })
+    }
+    const { health } = await install(cluster.kube, options())
+    expect(describeNotices(health)).toEqual(['a: Weft wires pods on this node; 1 has no network'])
+    const again = cluster.clock.now()
+    await install(cluster.kube, options())
+    expect(cluster.clock.now() - again).toBeLessThan(10_000)
+  })
+
   test.each([
     ['the runtime finds no such image', { phase: 'Pending', containerStatuses: [{ state: { waiting: { reason: 'ErrImagePull', message: 'failed to pull: no match for platform in manifest: not found' } } }] }, ''],
     ['the runtime cannot start it', { phase: 'Failed', containerStatuses: [{ state: { terminated: { exitCode: 128, message: 'runc create failed: exec: "weft": exec format error' } } }] }, ''],
@@ -80,6 +97,18 @@ describe('readHealth()', () => {
     })
     server.fault({ match: /\/log\?container=prepare&previous=true/, raw: 'exec /usr/local/bin/node: exec format error', times: Infinity })
     const [health] = await readHealth(kube, { signal })
+    expect(health!.notice).toBe('')
     expect(describeHealth(health!)).toMatch(/^a: the image weft:1 is not for node "a", which needs arm64; .*, Weft waits for pods: 403 Forbidden, its kubelet says/)
+  })
+
+  test('N10 pods that the agent did not attach are a notice, and the node is healthy', async () => {
+    await using server = await FakeApiServer.start()
+    await using kube = createKubeClient({ server: server.url })
+    const put = (name: string, reason: string): unknown => server.api.put('/api/v1/nodes', { metadata: { name }, status: { conditions: [{ type: 'Ready', status: 'True' }, { type: 'NetworkUnavailable', status: 'False', reason, message: 'Weft wires pods on this node; 1 has no network' }] } })
+    put('a', 'PodsNotAttached')
+    put('b', 'WeftReady')
+    const health = await readHealth(kube, { signal })
+    expect(health.map(({ network }) => network)).toEqual(['', ''])
+    expect(describeNotices(health)).toEqual(['a: Weft wires pods on this node; 1 has no network'])
   })
 })

@@ -31,6 +31,16 @@ export function pathOf({ kind, metadata: { namespace, name } }: KubeObject): str
   return objectPath(collection, { ...(namespace === undefined ? {} : { namespace }), name })
 }
 
+/** An object, or undefined where there is none. */
+export async function findObject<T>(kube: KubeConnection, path: string): Promise<T | undefined> {
+  try {
+    return await getObject<T>(kube, path)
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
 /**
  * Applies objects in order; what others own of them stays, except the fields they name. When one is refused, those that were not there before go again:
  * half an installation is none.

@@ -21,7 +21,7 @@ describe('uninstall()', () => {
 
   test('every node is cleaned after its agent ended, objects go, definitions of custom resources stay', async () => {
     cluster.server.api.put('/apis/coordination.k8s.io/v1/leases', { metadata: { name: 'weft-controller', namespace: 'kube-system' } })
-    expect(await remove()).toEqual({ nodes: [{ node: 'a', ok: true, output: expect.any(String) }, { node: 'b', ok: true, output: expect.any(String) }], givenBack: [] })
+    expect(await remove()).toEqual({ nodes: [{ node: 'a', ok: true, output: expect.any(String) }, { node: 'b', ok: true, output: expect.any(String) }], givenBack: [], losing: {} })
     expect(objectsLeft()).toEqual([])
     expect(cluster.server.api.objects('/apis/apiextensions.k8s.io/v1/customresourcedefinitions')).toHaveLength(customResources.length)
     const written = cluster.server.requests
@@ -53,7 +53,23 @@ describe('uninstall()', () => {
 
   test('N3 where nothing is installed it is fine', async () => {
     await remove()
-    expect(await remove()).toEqual({ nodes: [], givenBack: [] })
+    expect(await remove()).toEqual({ nodes: [], givenBack: [], losing: {} })
+  })
+
+  test('N10 pods that lose their network are told by namespace, before anything is changed', async () => {
+    const put = (namespace: string, name: string, { hostNetwork = false, phase = 'Running', ips = ['10.244.0.9'] } = {}): unknown =>
+      cluster.server.api.put('/api/v1/pods', { metadata: { namespace, name }, spec: { hostNetwork }, status: { phase, podIPs: ips.map((ip) => ({ ip })) } })
+    put('shop', 'a')
+    put('shop', 'b')
+    put('books', 'a')
+    put('shop', 'on-the-host', { hostNetwork: true })
+    put('shop', 'ended', { phase: 'Succeeded' })
+    put('shop', 'not-yet', { ips: [] })
+    const seen: unknown[] = []
+    const before = cluster.server.requests.length
+    const { losing } = await uninstall(cluster.kube, { signal, clock: cluster.clock, timeoutMs: 10_000, onProgress, onLosing: (pods) => seen.push(pods, cluster.server.requests.slice(before).filter((request) => !request.startsWith('GET '))) })
+    expect(seen).toEqual([{ books: 1, shop: 2 }, []])
+    expect(losing).toEqual({ books: 1, shop: 2 })
   })
 
   test('a DNS Service of somebody else stays', async () => {

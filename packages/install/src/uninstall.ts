@@ -1,16 +1,19 @@
 import { type NodeName, nodeResource } from '@weft/api'
 import type { Clock } from '@weft/daemon'
-import { deleteObject, getObject, isNotFound, type KubeConnection, listObjects, patchObject } from '@weft/kube'
+import { deleteObject, isNotFound, type KubeConnection, listObjects, patchObject } from '@weft/kube'
 import { manifests, valuesSchema } from '@weft/manifests'
 import { InstallError } from './errors.ts'
 import { type NodeOutcome, type NodeProgram, runOnNodes } from './node-pods.ts'
-import { deleteAll, pathOf } from './objects.ts'
+import { deleteAll, findObject, pathOf } from './objects.ts'
+import { countNetworkedPods } from './pod-network.ts'
 import { giveBack, nowhere, releaseDnsService } from './takeover.ts'
 
 export interface UninstallOptions {
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly timeoutMs: number
+  /** Told before anything is changed: how many pods, by namespace, run on and lose their network. */
+  readonly onLosing?: ((pods: Readonly<Record<string, number>>) => void) | undefined
   readonly onProgress: (message: string) => void
 }
 
@@ -18,6 +21,8 @@ export interface Uninstalled {
   /** What each node said when it was cleaned. */
   readonly nodes: readonly NodeOutcome[]
   readonly givenBack: readonly string[]
+  /** How many pods, by namespace, run on without a network. */
+  readonly losing: Readonly<Record<string, number>>
 }
 
 const pollMs = 300
@@ -53,14 +58,17 @@ function cleanProgram({ spec: { template: { spec: { containers, volumes = [] } }
  *
  * @throws {InstallError} `ERR_INSTALL_LEFT` when a node could not be cleaned; it names the node and what is left.
  */
-export async function uninstall(kube: KubeConnection, { signal, clock, timeoutMs, onProgress }: UninstallOptions): Promise<Uninstalled> {
+export async function uninstall(kube: KubeConnection, { signal, clock, timeoutMs, onLosing, onProgress }: UninstallOptions): Promise<Uninstalled> {
   const objects = manifests(valuesSchema.parse({ apiServers: ['https://127.0.0.1'] })).filter(({ kind }) => kind !== 'CustomResourceDefinition')
   const agentSet = objects.find(({ kind }) => kind === 'DaemonSet')!
+  const agents = await findObject<AgentSet>(kube, pathOf(agentSet))
+  // Without an agent this network has no pods.
+  const losing = agents === undefined ? {} : await countNetworkedPods(kube, { signal })
+  onLosing?.(losing)
   onProgress('giving back what others did before')
   const givenBack = await giveBack(kube, { signal, clock, timeoutMs })
 
   onProgress('ending programs')
-  const agents = await findObject<AgentSet>(kube, pathOf(agentSet))
   if (agents !== undefined) await patchObject(kube, pathOf(agentSet), { spec: { template: { spec: { nodeSelector: nowhere } } } }, { type: 'merge', signal })
   await deleteAll(kube, objects.filter(({ kind }) => kind === 'Deployment'), { signal })
   await untilGone(kube, { signal, clock, timeoutMs })
@@ -78,7 +86,7 @@ export async function uninstall(kube: KubeConnection, { signal, clock, timeoutMs
   const isOurs = (await findObject<SelectingService>(kube, pathOf(dnsService)))?.spec.selector?.['app.kubernetes.io/name'] === 'weft'
   await deleteAll(kube, objects.filter((object) => object !== dnsService || isOurs), { signal })
   await deleteObject(kube, leasePath, { signal })
-  return { nodes: outcomes, givenBack }
+  return { nodes: outcomes, givenBack, losing }
 }
 
 interface AgentSet {
@@ -94,15 +102,6 @@ interface AgentSet {
 
 interface SelectingService {
   readonly spec: { readonly selector?: Readonly<Record<string, string>> }
-}
-
-async function findObject<T>(kube: KubeConnection, path: string): Promise<T | undefined> {
-  try {
-    return await getObject<T>(kube, path)
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
 }
 
 async function untilGone(kube: KubeConnection, { signal, clock, timeoutMs }: Pick<UninstallOptions, 'signal' | 'clock' | 'timeoutMs'>): Promise<void> {

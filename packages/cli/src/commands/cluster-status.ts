@@ -1,10 +1,10 @@
 import type { ControllerStatus } from '@weft/api'
 import { type ClusterOptions, connectCluster } from '@weft/checks'
-import { isHealthy, readHealth } from '@weft/install'
+import { describeNotices, isHealthy, readHealth } from '@weft/install'
 import { type ClusterPrograms, programsOf } from '../cluster-programs.ts'
 import { enter } from '../enter.ts'
 import { untilInterrupted } from '../interrupt.ts'
-import { formatTable, ok } from '../terminal.ts'
+import { formatTable, ok, paint } from '../terminal.ts'
 
 /** How Weft is doing on each node of a real cluster, and who leads. Exit code 1 when pods cannot be wired on a node. */
 export async function clusterStatus(options: ClusterOptions & { readonly json?: boolean | undefined }): Promise<number> {
@@ -17,7 +17,8 @@ export async function clusterStatus(options: ClusterOptions & { readonly json?: 
     process.stdout.write(`${JSON.stringify({ nodes: health, controllers })}\n`)
   } else {
     const rows = health.map((each) => [ok(isHealthy(each)), each.node, each.pod?.name ?? '-', each.pod?.image ?? '-', String(each.pod?.restarts ?? 0), [each.ready ? '' : 'kubelet not ready', each.network, each.pod?.waiting ?? 'no agent'].filter((text) => text !== '').join('; ')])
-    process.stdout.write(`${formatTable(['', 'node', 'agent', 'image', 'restarts', 'why not'], rows)}\n\n${formatTable(['', 'controller', '', 'waits for'], controllers.map((each) => [ok(each.ready), each.identity, each.leading ? 'leads' : '', each.waiting.join(', ')]))}\n`)
+    const notices = describeNotices(health).map((notice) => `\n${paint('yellow', 'warn')} ${notice}`)
+    process.stdout.write(`${formatTable(['', 'node', 'agent', 'image', 'restarts', 'why not'], rows)}${notices.join('')}\n\n${formatTable(['', 'controller', '', 'waits for'], controllers.map((each) => [ok(each.ready), each.identity, each.leading ? 'leads' : '', each.waiting.join(', ')]))}\n`)
   }
   return health.every(isHealthy) ? 0 : 1
 }

@@ -1,6 +1,6 @@
 import { type CheckResult, checks, type ClusterOptions, connectCluster, deleteDemo, deployDemo, openInstalled, type RealCluster, runChecks, runCommand } from '@weft/checks'
 import { realClock } from '@weft/daemon'
-import { type ClusterFacts, type Finding, install as installOn, type PreflightReport } from '@weft/install'
+import { type ClusterFacts, describeNotices, type Finding, install as installOn, type PreflightReport, readHealth } from '@weft/install'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { formatChecks, formatHeld } from '../check-table.ts'
@@ -41,13 +41,16 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   })
   const upMs = Math.round(performance.now() - start)
   const results = verify ? await prove(real, progress, signal) : []
+  // Agents look twice before they say that a pod has no network: by now they have.
+  const notices = describeNotices(await readHealth(real.kube, { signal }))
   progress.done()
   const greenMs = Math.round(performance.now() - start)
   const good = results.every(({ ok }) => ok)
-  if (json) process.stdout.write(`${JSON.stringify({ facts: factsForJson(facts), nodes: health, replaced, up_ms: upMs, green_ms: greenMs, checks: results.map(({ name, ok, tried, evidence }) => ({ name, ok, tried, evidence })) })}\n`)
+  if (json) process.stdout.write(`${JSON.stringify({ facts: factsForJson(facts), nodes: health, replaced, notices, up_ms: upMs, green_ms: greenMs, checks: results.map(({ name, ok, tried, evidence }) => ({ name, ok, tried, evidence })) })}\n`)
   else process.stdout.write([
     ...results.length > 0 ? [formatChecks(results), ''] : [],
     `Weft is up on ${health.length} nodes after ${(upMs / 1000).toFixed(1)} s${verify ? `; ${formatHeld(results)}, proved after ${(greenMs / 1000).toFixed(1)} s` : ''}`,
+    ...notices.map((notice) => `${paint('yellow', 'warn')} ${notice}`),
     ...replaced.length > 0 ? [`${replaced.join(' and ')} rest; \`weft uninstall\` gives them back`] : [],
     ...good ? [] : ['What does not hold is above, with what was seen; `weft sysdump` collects what a report needs'],
     '',
@@ -60,6 +63,8 @@ async function prove(real: RealCluster, progress: Progress, signal: AbortSignal)
   await using cluster = await openInstalled(real)
   let done = 0
   try {
+    // One that was there before has no network: nothing of it would ever be Ready.
+    await deleteDemo(cluster)
     await deployDemo(cluster, { signal, timeoutMs, onProgress: (ready, wanted) => progress.say(`demo: ${ready} of ${wanted} pods are Ready`) })
     return await runChecks(cluster, { signal, onResult: () => progress.say(`proving: ${(done += 1)} of ${checks.length} promises looked at`) })
   } finally {
