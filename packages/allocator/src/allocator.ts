@@ -1,18 +1,17 @@
 import type { Logger, Registry } from '@weft/daemon'
 import { type Cidr, type Family, formatCidr, formatIp, type IpAddress, parseIp } from '@weft/ip'
-import { AddressPool } from './address-pool.ts'
+import { AddressPools } from './address-pools.ts'
 import { AddressRange } from './address-range.ts'
 import { CoolingAddresses } from './cooling-addresses.ts'
 import { formatDump } from './dump.ts'
 import { IpamError } from './ipam-error.ts'
+import { Ledger } from './ledger.ts'
 import { createAllocatorMetrics, type AllocatorMetrics } from './metrics.ts'
-import { type AllocateRequest, attachmentStates, type AttachmentKey, type AttachmentRecord, type AttachmentState, keyText, type Reservation } from './model.ts'
-import { familyOf, type RangeSet, rangeSetKey } from './range-set.ts'
+import { type AllocateRequest, type AttachmentKey, type AttachmentRecord, keyText, type Reservation } from './model.ts'
+import { familyOf, type RangeSet } from './range-set.ts'
 import type { RangeSource } from './range-source.ts'
-import type { StoredAttachment, StoreOperation } from './store-message.ts'
 import { AttachmentStore, type Store } from './store.ts'
 import { messageOf } from '@weft/daemon/message-of'
-import { podUidFrom } from '@weft/api'
 
 export interface AllocatorOptions {
   /** SQLite database of attachments. */
@@ -30,14 +29,6 @@ export interface AllocatorOptions {
 const families: readonly Family[] = [4, 6]
 const neverAborted = new AbortController().signal
 
-/** Range sets of requests that are remembered; networks of a node are few, and a bitmap has at most 8 KiB. */
-const mostOwnPools = 64
-
-interface StateWrite {
-  durable: AttachmentState
-  last: Promise<void>
-}
-
 /**
  * The addresses of one node. Memory decides (bitmaps), the disk is the truth: nothing counts before
  * {@link Reservation.committed}, and a double allocation cannot be committed (`UNIQUE(address)`).
@@ -50,31 +41,24 @@ export class Allocator implements AsyncDisposable {
   /** Looked up once: the label costs more than the count. */
   readonly #allocated: { inc(): void }
   readonly #store: Store
-  readonly #records = new Map<string, AttachmentRecord>()
-  /** Attachments whose state is being written: what the disk has, and the last write under way. */
-  readonly #stateWrites = new Map<string, StateWrite>()
-  readonly #pools: Readonly<Record<Family, AddressPool>> = { 4: new AddressPool(4), 6: new AddressPool(6) }
-  /** Of requests that name their ranges, the least recently used first. They may overlap with the node's and with each other: what is taken in one is taken in all. */
-  readonly #ownPools = new Map<string, AddressPool>()
+  readonly #ledger: Ledger
+  readonly #pools = new AddressPools(() => this.#addressesInUse())
   /** Families that have ranges, primary first. */
   #families: readonly Family[] = []
   #source: RangeSource | undefined
-  /** Why the last write failed; undefined after one that did not. */
-  #fault: string | undefined
-
   private constructor({ lowWater = 0, cooldownMs = 0, now = () => performance.now(), logger }: Omit<AllocatorOptions, 'storePath'>, store: Store, metrics: AllocatorMetrics) {
     this.#lowWater = lowWater
-    this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#free(address))
+    this.#cooling = new CoolingAddresses(cooldownMs, now, (address) => this.#pools.free(address))
     this.#logger = logger
     this.#metrics = metrics
     this.#allocated = metrics.allocations.labels('ok')
     this.#store = store
-    for (const stored of store.attachments) this.#records.set(keyText(stored), fromStored(stored))
+    this.#ledger = new Ledger(store)
     for (const text of store.cursors) {
       const last = parseIp(text)
-      this.#pools[last.family].resumeAfter(last)
+      this.#pools.of(last.family).resumeAfter(last)
     }
-    metrics.watch(() => families.map((family) => ({ family, used: this.#pools[family].capacity - this.#pools[family].free, capacity: this.#pools[family].capacity })))
+    metrics.watch(() => families.map((family) => ({ family, used: this.#pools.of(family).capacity - this.#pools.of(family).free, capacity: this.#pools.of(family).capacity })))
   }
 
   /**
@@ -95,11 +79,11 @@ export class Allocator implements AsyncDisposable {
 
   /** Every attachment, those being released too. */
   attachments(): readonly AttachmentRecord[] {
-    return [...this.#records.values()]
+    return [...this.#ledger.records()]
   }
 
   find(key: AttachmentKey): AttachmentRecord | undefined {
-    return this.#records.get(keyText(key))
+    return this.#ledger.find(key)
   }
 
   /** Families this node has ranges for, primary first; empty until they are known. */
@@ -109,18 +93,19 @@ export class Allocator implements AsyncDisposable {
 
   /** True while ranges are known and attachments can be written; until then no CNI configuration may be written (IPAM-17). */
   get ready(): boolean {
-    return this.#families.length > 0 && this.#fault === undefined
+    return this.#families.length > 0 && this.#ledger.fault === undefined
   }
 
   /** What keeps it from giving addresses, with the remedy, as far as that is known. */
   get trouble(): string | undefined {
-    if (this.#fault !== undefined) return `attachments of pods cannot be kept: ${this.#fault}; free space on that file system, or make it writable`
+    const { fault } = this.#ledger
+    if (fault !== undefined) return `attachments of pods cannot be kept: ${fault}; free space on that file system, or make it writable`
     return this.#families.length > 0 ? undefined : this.#source?.trouble
   }
 
   /** Finds out whether attachments can be written again, where they could not. Rejects while they cannot. */
   async mend(): Promise<void> {
-    if (this.#fault !== undefined) await this.#write({ kind: 'probe' })
+    await this.#ledger.probe()
   }
 
   /**
@@ -137,7 +122,7 @@ export class Allocator implements AsyncDisposable {
         return false
       }
     })
-    for (const family of families) this.#pools[family].setRanges(usable.filter((cidr) => cidr.family === family).map((subnet) => ({ subnet })), this.#addressesInUse())
+    this.#pools.setRanges(usable)
     this.#families = [...new Set(usable.map((cidr) => cidr.family))]
   }
 
@@ -149,7 +134,7 @@ export class Allocator implements AsyncDisposable {
   /** Families with less room than wanted; a source asks before it takes more. */
   short(): readonly Family[] {
     this.#cooling.settle()
-    return families.filter((family) => this.#pools[family].free < Math.max(1, this.#lowWater))
+    return families.filter((family) => this.#pools.of(family).free < Math.max(1, this.#lowWater))
   }
 
   /** Follows the range source until aborted. */
@@ -168,7 +153,7 @@ export class Allocator implements AsyncDisposable {
       return this.#reserve(request)
     } catch (error) {
       if (this.#source === undefined || !(error instanceof IpamError) || error.code !== 'ERR_IPAM_POOL_EXHAUSTED') throw this.#counted(error)
-      for (const family of request.families ?? this.#families) if (this.#pools[family].free === 0) await this.#source.grow(family, signal)
+      for (const family of request.families ?? this.#families) if (this.#pools.of(family).free === 0) await this.#source.grow(family, signal)
     }
     try {
       return this.#reserve(request)
@@ -179,7 +164,7 @@ export class Allocator implements AsyncDisposable {
 
   /** The runtime has its answer. A failure to write this down is harmless and only rejects the promise. */
   confirm(key: AttachmentKey): Promise<void> {
-    return this.find(key)?.state === 'pending' ? this.#setState(key, 'attached') : Promise.resolve()
+    return this.find(key)?.state === 'pending' ? this.#ledger.setState(key, 'attached') : Promise.resolve()
   }
 
   /**
@@ -188,19 +173,16 @@ export class Allocator implements AsyncDisposable {
    * @returns The attachment, or undefined if there is none (IPAM-6), when that is on disk.
    */
   async beginRelease(key: AttachmentKey): Promise<AttachmentRecord | undefined> {
-    if (!this.#records.has(keyText(key))) return undefined
-    await this.#setState(key, 'releasing')
+    if (this.find(key) === undefined) return undefined
+    await this.#ledger.setState(key, 'releasing')
     return this.find(key)
   }
 
   /** Frees the addresses of exactly this attachment; nothing happens if there is none (IPAM-6). */
   async release(key: AttachmentKey): Promise<void> {
-    const text = keyText(key)
-    if (!this.#records.has(text)) return
-    await this.#write({ kind: 'delete', containerId: key.containerId, ifname: key.ifname })
-    // Only now: an address that is free in memory and taken on disk could not be committed.
-    const record = this.#records.get(text)
-    this.#records.delete(text)
+    if (this.find(key) === undefined) return
+    // Only then: an address that is free in memory and taken on disk could not be committed.
+    const record = await this.#ledger.delete(key)
     for (const address of record?.ips ?? []) this.#cooling.add(address)
   }
 
@@ -210,9 +192,8 @@ export class Allocator implements AsyncDisposable {
    * @throws {IpamError} ERR_IPAM_STORE, also if an address belongs to another attachment.
    */
   async restore(record: AttachmentRecord): Promise<void> {
-    await this.#write({ kind: 'insert', attachment: toStored(record) })
-    this.#records.set(keyText(record), record)
-    for (const address of record.ips) this.#occupy(address)
+    await this.#ledger.restore(record)
+    for (const address of record.ips) this.#pools.occupy(address)
   }
 
   /** Where a store that could not be read was put when this one was opened; its attachments are unknown. */
@@ -222,28 +203,17 @@ export class Allocator implements AsyncDisposable {
 
   /** Ranges and attachments as a table for people. */
   dump(): string {
-    return formatDump(this.#source?.mode ?? 'static', families.flatMap((family) => this.#pools[family].ranges), this.attachments())
+    return formatDump(this.#source?.mode ?? 'static', families.flatMap((family) => this.#pools.of(family).ranges), this.attachments())
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]()
   }
 
-  async #write(operation: StoreOperation): Promise<void> {
-    try {
-      await this.#store.write(operation)
-      this.#fault = undefined
-    } catch (error) {
-      // An address that somebody has is no fault of the disk.
-      if (!messageOf(error).includes('constraint failed')) this.#fault = messageOf(error)
-      throw error
-    }
-  }
-
   #reserve(request: AllocateRequest): Reservation {
     this.#cooling.settle()
     const key = keyText(request)
-    const known = this.#records.get(key)
+    const known = this.find(request)
     if (known !== undefined) {
       throw new IpamError('ERR_IPAM_DUPLICATE_ALLOCATION', `Cannot allocate address for "${key}": ${known.ips.map(formatIp).join(', ')} has been allocated to ${known.containerId}, duplicate allocation is not allowed`)
     }
@@ -252,21 +222,20 @@ export class Allocator implements AsyncDisposable {
       containerId: request.containerId, ifname: request.ifname, ...request.pod, hostIfname: request.hostIfname, ips: addresses,
       state: 'pending', netns: request.netns, data: request.data ?? '',
     }
-    this.#records.set(key, record)
+    const written = this.#ledger.add(record)
     this.#allocated.inc()
-    for (const { family } of addresses) if (this.#pools[family].free === this.#lowWater - 1) this.#source?.low()
-    const committed = this.#commit(key, record)
+    for (const { family } of addresses) if (this.#pools.of(family).free === this.#lowWater - 1) this.#source?.low()
+    const committed = this.#committed(written, record.ips)
     // The caller may find another error first and never look at this one.
     committed.catch(() => undefined)
     return { addresses, committed }
   }
 
-  async #commit(key: string, record: AttachmentRecord): Promise<void> {
+  async #committed(written: Promise<void>, addresses: readonly IpAddress[]): Promise<void> {
     try {
-      await this.#write({ kind: 'insert', attachment: toStored(record) })
+      await written
     } catch (error) {
-      this.#records.delete(key)
-      for (const address of record.ips) this.#free(address)
+      for (const address of addresses) this.#pools.free(address)
       throw this.#counted(error)
     }
   }
@@ -284,7 +253,7 @@ export class Allocator implements AsyncDisposable {
     try {
       for (const family of wanted) {
         const set = request.ranges?.find((candidate) => familyOf(candidate) === family)
-        const pool = set === undefined ? this.#pools[family] : this.#ownPool(set)
+        const pool = set === undefined ? this.#pools.of(family) : this.#pools.for(set)
         const named = requested.find((address) => address.family === family)
         if (named !== undefined) {
           this.#cooling.hurry(named)
@@ -292,11 +261,11 @@ export class Allocator implements AsyncDisposable {
         }
         const address = named ?? pool.next(who)
         taken.push(address)
-        if (this.#ownPools.size > 0) this.#occupy(address)
+        this.#pools.occupyElsewhere(address)
       }
       return taken
     } catch (error) {
-      for (const address of taken) this.#free(address)
+      for (const address of taken) this.#pools.free(address)
       throw error
     }
   }
@@ -306,75 +275,13 @@ export class Allocator implements AsyncDisposable {
     return ranges.length === 0 ? this.#families : [...new Set([...ranges.map(familyOf), ...this.#families])]
   }
 
-  #ownPool(set: RangeSet): AddressPool {
-    const key = rangeSetKey(set)
-    let pool = this.#ownPools.get(key)
-    if (pool === undefined) {
-      pool = new AddressPool(familyOf(set))
-      pool.setRanges(set, this.#addressesInUse())
-    }
-    this.#ownPools.delete(key)
-    this.#ownPools.set(key, pool)
-    // What is forgotten is only where its round was: bitmaps are made from what is in use.
-    for (const oldest of this.#ownPools.keys()) if (this.#ownPools.size > mostOwnPools) this.#ownPools.delete(oldest)
-    return pool
-  }
-
-  #occupy(address: IpAddress): void {
-    this.#pools[address.family].occupy(address)
-    for (const pool of this.#ownPools.values()) if (pool.family === address.family) pool.occupy(address)
-  }
-
-  #free(address: IpAddress): void {
-    this.#pools[address.family].release(address)
-    for (const pool of this.#ownPools.values()) if (pool.family === address.family) pool.release(address)
-  }
-
-  /** Resolves when the state is on disk, also for the one who asks while another's write of it is under way. */
-  #setState(key: AttachmentKey, state: AttachmentState): Promise<void> {
-    const text = keyText(key)
-    const record = this.#records.get(text)
-    if (record === undefined) return Promise.resolve()
-    const under = this.#stateWrites.get(text)
-    if (record.state === state) return under?.last ?? Promise.resolve()
-    this.#records.set(text, { ...record, state })
-    const write: StateWrite = under ?? { durable: record.state, last: Promise.resolve() }
-    this.#stateWrites.set(text, write)
-    const last = this.#writeState(key, state, write, () => write.last === last)
-    write.last = last
-    return last
-  }
-
-  async #writeState(key: AttachmentKey, state: AttachmentState, write: StateWrite, isLast: () => boolean): Promise<void> {
-    const text = keyText(key)
-    try {
-      await this.#write({ kind: 'state', containerId: key.containerId, ifname: key.ifname, state })
-      write.durable = state
-    } finally {
-      // Memory goes back to what the disk has, or a repeated DEL would be answered though nothing is written.
-      if (isLast()) {
-        this.#stateWrites.delete(text)
-        const record = this.#records.get(text)
-        if (record !== undefined) this.#records.set(text, { ...record, state: write.durable })
-      }
-    }
-  }
-
   #counted(error: unknown): unknown {
     this.#metrics.allocations.inc({ result: error instanceof IpamError ? error.code : 'error' })
     return error
   }
 
   *#addressesInUse(): Generator<IpAddress> {
-    for (const record of this.#records.values()) yield* record.ips
+    for (const record of this.#ledger.records()) yield* record.ips
     yield* this.#cooling.addresses()
   }
-}
-
-function toStored({ containerId, ifname, state, namespace, name, uid, netns, hostIfname, data, ips }: AttachmentRecord): StoredAttachment {
-  return { containerId, ifname, state, namespace, name, uid: uid ?? '', netns, hostIfname, data, addresses: ips.map(formatIp) }
-}
-
-function fromStored({ addresses, state, uid, ...rest }: StoredAttachment): AttachmentRecord {
-  return { ...rest, uid: podUidFrom(uid), state: attachmentStates.find((known) => known === state) ?? 'attached', ips: addresses.map(parseIp) }
 }
