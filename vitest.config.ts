@@ -18,6 +18,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['**/*.kernel.test.ts'],
+          // Files share a process and what it has loaded, which is half of the work: a test leaves nothing behind.
+          isolate: false,
           // They take milliseconds; a machine with other work to do is no failure.
           testTimeout: 30_000,
         },

@@ -32,7 +32,18 @@ export function configOf(config: Record<string, unknown> = {}): DnsConfig {
 }
 
 /** A real server on a free port of 127.0.0.1. */
-export async function startDns({ cluster = sampleCluster, config, stores: given }: RunningOptions = {}): Promise<Running> {
+export async function startDns(options: RunningOptions = {}): Promise<Running> {
+  for (let attempts = 5; ; attempts -= 1) {
+    try {
+      return await tryDns(options)
+    } catch (error) {
+      // The port that was free for UDP is some client's for TCP.
+      if (attempts === 0 || !(error instanceof Error && error.message.includes('EADDRINUSE'))) throw error
+    }
+  }
+}
+
+async function tryDns({ cluster = sampleCluster, config, stores: given }: RunningOptions): Promise<Running> {
   const stores = { ...storesOf(cluster), ...given }
   const registry = createRegistry()
   const dns = createDns({ config: configOf(config), stores, clock: realClock, logger: silentLogger, registry })
