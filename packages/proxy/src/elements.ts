@@ -28,12 +28,12 @@ export function portCodes({ backends, local, elsewhere, affinity }: VirtualPort)
 /** The elements of one virtual port. Pure, and in the size of that port alone (V1 of DESIGN.md). */
 export function portElements(virtual: VirtualPort): readonly Element[] {
   const { ip, protocol, port, kind, backends, local, held, affinity, sources } = virtual
-  const { service, local: locals, endpoint, affinityPort, choice, slot, localSlot, public: open, kept, loopback, guarded, allowed } = sets[ip.family]
+  const { service, checked, local: locals, endpoint, affinityPort, choice, slot, localSlot, public: open, kept, loopback, guarded, allowed } = sets[ip.family]
   const number = protocolNumbers[protocol]
   const id = `${ip.bits}.${number}.${port}`
   const key = [ip, number, port] as const
   const codes = portCodes(virtual)
-  const elements: Element[] = [element(service, { key, data: [codes.service] }, id, String(codes.service))]
+  const elements: Element[] = [element(sources === undefined && codes.local === undefined ? service : checked, { key, data: [codes.service] }, id, String(codes.service))]
   const list = (of: VirtualPort['backends'], first: number): void => {
     for (const [index, backend] of of.entries()) {
       const at = `${id}.${first + index}`

@@ -7,8 +7,9 @@ import { layoutSet } from './table.ts'
 /** UDP ports that the kernel's table served before we came: whatever of them we do not know was taken away meanwhile. */
 export function servedBefore(kernel: TableState | undefined): readonly { readonly ip: IpAddress, readonly port: number }[] {
   return families.flatMap((family) => {
-    const elements = kernel?.table.maps.find(({ name }) => name === sets[family].service.name)?.elements ?? []
-    return elements.flatMap(({ key }) => {
+    const { service, checked } = sets[family]
+    const maps = kernel?.table.maps.filter(({ name }) => name === service.name || name === checked.name) ?? []
+    return maps.flatMap(({ elements }) => elements).flatMap(({ key }) => {
       const [ip, protocol, port] = partsOf(key)
       return (protocol === 'udp' || protocol === protocolNumbers.UDP) && isAddress(ip) && typeof port === 'number' ? [{ ip, port }] : []
     })

@@ -11,7 +11,10 @@ export interface PickChain {
 }
 
 /** The maps that have codes. */
-const familyOf: ReadonlyMap<Element['set'], Family> = new Map(families.flatMap((family) => [[sets[family].service, family], [sets[family].local, family]] as const))
+const familyOf: ReadonlyMap<Element['set'], Family> = new Map(families.flatMap((family) => {
+  const { service, checked, local } = sets[family]
+  return [service, checked, local].map((set) => [set, family] as const)
+}))
 
 /**
  * How many virtual ports have each code: the chains `lb4-3` that must exist. Kept by counting, for asking all

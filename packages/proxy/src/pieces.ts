@@ -6,7 +6,7 @@ import { families, sets } from './sets.ts'
 import type { ElementChanges } from './shared-elements.ts'
 
 /** What makes packets look at all the others: it comes last and goes first. */
-const leading: ReadonlySet<Element['set']> = new Set(families.flatMap((family) => [sets[family].service, sets[family].local]))
+const leading: ReadonlySet<Element['set']> = new Set(families.flatMap((family) => [sets[family].service, sets[family].checked, sets[family].local]))
 
 /**
  * A change as transactions. It is one, as packets must not see half of it; but where so many elements come, or go, that a commit would hold up the event loop, and

@@ -7,6 +7,8 @@ export const families = [4, 6] as const
 export interface FamilySets {
   /** address . protocol . port -> which list of how many backends (see pick.ts). */
   readonly service: MapDeclaration
+  /** The same for ports whose clients are looked at first, which are not in `service`: those with source ranges or `externalTrafficPolicy: Local`. */
+  readonly checked: MapDeclaration
   /** The same for clients that are not on this node; only ports with `externalTrafficPolicy: Local`. */
   readonly local: MapDeclaration
   /** address . protocol . port . index -> backend. */
@@ -61,6 +63,7 @@ function declare(family: Family): FamilySets {
     // The code travels as skb priority (`classid`), not as a mark: marks belong to everybody, and forwarding sets the
     // priority anew from TOS anyway. It is back at 0 before the packet leaves our chains.
     service: map(`service${family}`, { key: port, data: ['classid'] }),
+    checked: map(`checked${family}`, { key: port, data: ['classid'] }),
     local: map(`local${family}`, { key: port, data: ['classid'] }),
     endpoint: map(`endpoint${family}`, { key: indexed, data: [address, 'inet_service'] }),
     affinityPort: map(`affinityport${family}`, { key: port, data: ['classid'] }),
@@ -92,6 +95,6 @@ export const allSets: readonly SetDeclaration[] = families.flatMap((family) => {
   return [vip, open, kept, loopback, hairpin, guarded, allowed, near, cluster, range]
 })
 export const allMaps: readonly MapDeclaration[] = families.flatMap((family) => {
-  const { service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, held, pick, dnsPort, dnsServer, dnsVip } = sets[family]
-  return [service, local, endpoint, affinityPort, affinity, choice, slot, localSlot, held, pick, dnsPort, dnsServer, dnsVip]
+  const { service, checked, local, endpoint, affinityPort, affinity, choice, slot, localSlot, held, pick, dnsPort, dnsServer, dnsVip } = sets[family]
+  return [service, checked, local, endpoint, affinityPort, affinity, choice, slot, localSlot, held, pick, dnsPort, dnsServer, dnsVip]
 })

@@ -30,7 +30,7 @@ export function pickChain(family: Family, pick: Pick): Chain {
   const index = local ? numgen('random', count, localFlag) : numgen('random', count)
   const key = concat(daddr, meta.l4proto, th.dport, index)
   const name = pickChainName(family, pick)
-  if (seconds === undefined) return chain(name, [rule(oneOf(meta.l4proto, transports), assign(meta.priority, 0), dnat({ family: nat[family], to: lookup(key, sets[family].endpoint) }))])
+  if (seconds === undefined) return chain(name, [rule(assign(meta.priority, 0), dnat({ family: nat[family], to: lookup(key, sets[family].endpoint) }))])
   return chain(name, stickyRules(family, { key, local, seconds }))
 }
 
@@ -61,7 +61,7 @@ export function pickElement(family: Family, code: number): MapElement {
 }
 
 /** Which layout the table has; to be raised with every change of its sets, chains or the meaning of numbers in them. */
-export const layout = 3
+export const layout = 4
 
 /** What `nft list` shows of it, and what a start finds: whatever the version, one transaction of what differs leads to this one. */
 export const layoutSet: SetDeclaration = set('layout', { key: ['inet_service'], elements: [{ key: layout }] })
@@ -81,11 +81,12 @@ export function proxyTable({ node, codes }: TableContext, filled: { readonly set
     chains: [
       ...families.flatMap((family) => codes[family].flatMap((code) => pickOf(code) ?? []).map((pick) => pickChain(family, pick))),
       chain('services', families.map((family) => rule(assign(meta.priority, lookup(portOf(family), sets[family].service)), vmap(meta.priority, sets[family].pick)))),
-      // Clients on this node pass on to `services`, which sets the priority anew: whatever is in `local` is also there.
+      // Clients on this node pass on to `checked`, which sets the priority anew: whatever is in `local` is also there.
       chain('from-outside', families.map((family) =>
         rule(assign(meta.priority, lookup(portOf(family), sets[family].local)), notIn(header[family].saddr, sets[family].near), vmap(meta.priority, sets[family].pick)))),
-      // What is still here is meant for a port that nobody has. Neither source ranges nor the external policy is about cluster IPs.
-      chain('cluster-ips', [rule(jump('services')), rule(jump('refused'))]),
+      chain('checked', families.map((family) => rule(assign(meta.priority, lookup(portOf(family), sets[family].checked)), vmap(meta.priority, sets[family].pick)))),
+      chain('check-own', [rule(jump('guard')), rule(jump('checked'))]),
+      chain('check-others', [rule(jump('guard')), rule(jump('from-outside')), rule(jump('checked'))]),
       // Untranslated, the packet of a connection through a Service is a stranger's to either end, and answered by a reset (SVC-28).
       chain('invalid', families.flatMap((family) => [
         rule(isIn(header[family].saddr, sets[family].cluster), drop),
@@ -103,8 +104,8 @@ export function proxyTable({ node, codes }: TableContext, filled: { readonly set
       baseChain('dns-output', { type: 'route', hook: 'output', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request')), rule(eq(meta.l4proto, 'udp'), jump('dns-reply'))]),
       // Only the first packet of a connection comes here, so source ranges and refusals cost the others nothing. Before routing, so that no route to the service
       // range is needed to be refused.
-      baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.serviceDnat }, [...toClusterIps, rule(jump('guard')), rule(jump('from-outside')), rule(jump('services')), ...unclaimed]),
-      baseChain('output', { type: 'nat', hook: 'output', priority: priorities.serviceDnat }, [...toClusterIps, rule(jump('guard')), rule(jump('services')), ...unclaimed]),
+      baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.serviceDnat }, dispatch('check-others')),
+      baseChain('output', { type: 'nat', hook: 'output', priority: priorities.serviceDnat }, dispatch('check-own')),
       ...(hasAffinity(codes) ? affinityChains() : []),
       baseChain('invalid-forward', { type: 'filter', hook: 'forward', priority: priorities.serviceInvalid }, [rule(hasAny(ct.state, 'invalid'), jump('invalid'))]),
       ...(node.nodePortIps.some(isLoopback) ? loopbackChains() : []),
@@ -115,9 +116,21 @@ export function proxyTable({ node, codes }: TableContext, filled: { readonly set
   })
 }
 
-const toClusterIps: readonly Rule[] = families.map((family) => rule(isIn(header[family].daddr, sets[family].vip), goTo('cluster-ips')))
-/** In the range of cluster IPs, and no Service's. */
-const unclaimed: readonly Rule[] = families.map((family) => rule(isIn(header[family].daddr, sets[family].range), drop))
+/**
+ * What is most asked for comes first, and costs one lookup; a connection that is no Service's costs four.
+ *
+ * @param check The chain for ports whose clients are looked at.
+ */
+function dispatch(check: string): readonly Rule[] {
+  return [
+    rule(jump('services')),
+    // Nobody comes back from there. The number is read anew at its end, for `local` may have written over it.
+    ...families.map((family) => rule(assign(meta.priority, lookup(portOf(family), sets[family].checked)), goTo(check))),
+    // A port that nobody has, of a cluster IP; then an address in the range of cluster IPs that is no Service's.
+    ...families.map((family) => rule(isIn(header[family].daddr, sets[family].vip), goTo('refused'))),
+    ...families.map((family) => rule(isIn(header[family].daddr, sets[family].range), drop)),
+  ]
+}
 
 /** Whether clients come back to their backends by some of these codes. */
 export function hasAffinity(codes: TableContext['codes']): boolean {
