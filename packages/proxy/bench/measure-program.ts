@@ -1,7 +1,7 @@
 // One proxy as a program of its own behind an API server: its first sync, its memory, and how long a change takes from the API to the kernel. Prints a
 // ProgramFigures as JSON. Run in network and mount namespaces of its own. Arguments: `ours` or `kube-proxy`, services, endpoints of each, changes, seconds of churn.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { realClock } from '@weft/daemon'
@@ -15,12 +15,14 @@ import { kubeProxyProgram, ourProgram } from './programs.ts'
 
 /** What one run of a program tells. */
 export interface ProgramFigures {
-  /** Milliseconds that the program says its syncs took until all was in the kernel: from objects in memory to the last commit. */
+  /** Milliseconds that the program says its syncs took until the kernel had all, from objects in memory to the last commit; kube-proxy takes several, for its first begins before it has all objects. */
   readonly syncMs: number
-  /** Milliseconds from the start of the program to the end of that sync. */
+  /** Milliseconds from the start of the program until the kernel has every Service. */
   readonly startMs: number
   /** CPU time in milliseconds until then, that of programs it ran (nft) included: on an idle machine it is what the start takes, whatever else runs. */
   readonly startCpuMs: number
+  /** The part of programs it ran. */
+  readonly childrenCpuMs: number
   /** Resident bytes afterwards, those of them that are no pages of files (such as the program's own), and the most there were. */
   readonly rss: number
   readonly anonymous: number
@@ -64,16 +66,29 @@ async function metrics(): Promise<string> {
   return await fetch(metricsUrl).then(async (response) => await response.text(), () => '')
 }
 
-/** Seconds that all syncs so far took: kube-proxy's histogram, which both programs have; kube-proxy one for each family. */
+/** Seconds that all syncs so far took: kube-proxy's histogram, which both programs have; of kube-proxy those for IPv4, as all Services are. */
 function syncSeconds(text: string): number {
-  return [...text.matchAll(/^kubeproxy_sync_proxy_rules_duration_seconds_sum(?:\{.*\})? (.+)$/gm)].reduce((sum, [, value]) => sum + Number(value), 0)
+  return Number(/^kubeproxy_sync_proxy_rules_duration_seconds_sum(?:\{ip_family="IPv4"\})? (.+)$/m.exec(text)?.[1])
 }
 
-/** CPU time of a process and of those that it waited for (nft), in milliseconds. */
-function cpuMs({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+/** Waits until no program runs that a program started, so that its CPU time is known and its sync is over. */
+async function withoutChildren({ pid }: ChildProcess): Promise<void> {
+  const isParent = (folder: string): boolean => {
+    try {
+      return readFileSync(`/proc/${folder}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[1] === String(pid)
+    } catch {
+      // It ended.
+      return false
+    }
+  }
+  while (readdirSync('/proc').some((folder) => /^\d+$/.test(folder) && isParent(folder))) await realClock.sleep(5)
+}
+
+/** CPU time of a process, and of those that it waited for (nft), in milliseconds. */
+function cpuMs({ pid }: ChildProcess): { readonly own: number, readonly children: number } {
   // utime, stime, cutime and cstime of proc(5), in hundredths of a second.
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0)
+  const [user, system, childrenUser, childrenSystem] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ').slice(11, 15).map((ticks) => Number(ticks) * 10) as [number, number, number, number]
+  return { own: user + system, children: childrenUser + childrenSystem }
 }
 
 function memory({ pid }: ChildProcess, field: 'VmRSS' | 'RssAnon' | 'VmHWM'): number {
@@ -181,10 +196,12 @@ if (import.meta.main) {
       await commits.quietOr(500)
     }
     if (!isComplete()) throw new Error(`Cannot measure ${which}: the kernel has not all ${services} Services: ${errors}`)
-    const startMs = commits.last - started
-    const startCpuMs = cpuMs(child)
-    await commits.quiet(3000)
+    // Of a commit so large the kernel may fail to tell.
+    const startMs = performance.now() - started
+    await withoutChildren(child)
+    const cpu = cpuMs(child)
     const syncMs = syncSeconds(await metrics()) * 1000
+    await commits.quiet(3000)
     const [rss, anonymous, peakRss] = [memory(child, 'VmRSS'), memory(child, 'RssAnon'), memory(child, 'VmHWM')]
     const times: number[] = []
     for (let change = 0; change < changes; change += 1) {
@@ -197,7 +214,7 @@ if (import.meta.main) {
       await commits.quiet(which === 'ours' ? 20 : 2000)
     }
     const churn = seconds === 0 ? undefined : await churning(server, child, { services, endpoints, seconds })
-    const figures: ProgramFigures = { syncMs, startMs, startCpuMs, rss, anonymous, peakRss, changes: times, churn }
+    const figures: ProgramFigures = { syncMs, startMs, startCpuMs: cpu.own + cpu.children, childrenCpuMs: cpu.children, rss, anonymous, peakRss, changes: times, churn }
     process.stdout.write(`${JSON.stringify(figures)}\n`)
   } finally {
     // nft, too, which may work on for long.

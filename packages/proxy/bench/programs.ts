@@ -43,7 +43,7 @@ export function kubeProxyName(): string | undefined {
   return `kube-proxy ${version}, nftables mode (${path.includes('weft-kubernetes') ? 'built with `go build -trimpath` from the Go modules of that release' : path})`
 }
 
-/** kube-proxy in its nftables mode, as a cluster runs it, but for the pause between syncs: it gets none. */
+/** kube-proxy in its nftables mode, as kubeadm configures it. */
 export function kubeProxyProgram(server: string, folder: string): ProxyProgram {
   const kubeconfig = join(folder, 'kubeconfig')
   const named = { name: 'bench' }
@@ -54,7 +54,7 @@ export function kubeProxyProgram(server: string, folder: string): ProxyProgram {
   writeFileSync(config, JSON.stringify({
     apiVersion: 'kubeproxy.config.k8s.io/v1alpha1', kind: 'KubeProxyConfiguration', mode: 'nftables', hostnameOverride: 'here',
     clientConnection: { kubeconfig, contentType: 'application/json', acceptContentTypes: 'application/json' },
-    conntrack: { maxPerCore: 0, min: 0 }, nftables: { minSyncPeriod: '0s' },
+    clusterCIDR: '10.244.0.0/16', conntrack: { maxPerCore: 0, min: 0 },
   }))
   return { command: [findKubeProxy()!, '--config', config], table: { family: 'ip', name: 'kube-proxy' } }
 }

@@ -15,14 +15,16 @@ const clusters = [
 
 type Cluster = (typeof clusters)[number]
 
+/** One first sync, and changes after it, in a process and a network namespace of its own: what one left would be adopted by the next. */
+export async function measureSync({ services, endpoints, changes }: { readonly services: number, readonly endpoints: number, readonly changes: number }): Promise<SyncFigures> {
+  const { stdout } = await promisify(execFile)('unshare', ['--net', process.execPath, '--conditions=dev', '--expose-gc', fileURLToPath(new URL('measure-sync.ts', import.meta.url)), String(services), String(endpoints), String(changes)], { maxBuffer: 1 << 24 })
+  return JSON.parse(stdout) as SyncFigures
+}
+
 /** Medians over processes of one cluster. */
-async function measure({ services, endpoints, changes, rounds }: Cluster): Promise<Omit<SyncFigures, 'changes'> & { readonly p50: number, readonly p99: number }> {
+async function measure({ rounds, ...cluster }: Cluster): Promise<Omit<SyncFigures, 'changes'> & { readonly p50: number, readonly p99: number }> {
   const all: SyncFigures[] = []
-  for (let round = 0; round < rounds; round += 1) {
-    // A namespace for each: what one left would be adopted by the next.
-    const { stdout } = await promisify(execFile)('unshare', ['--net', process.execPath, '--conditions=dev', '--expose-gc', fileURLToPath(new URL('measure-sync.ts', import.meta.url)), String(services), String(endpoints), String(changes)], { maxBuffer: 1 << 24 })
-    all.push(JSON.parse(stdout) as SyncFigures)
-  }
+  for (let round = 0; round < rounds; round += 1) all.push(await measureSync(cluster))
   const of = (pick: (figures: SyncFigures) => number): number => median(all.map(pick))
   return {
     cpuMs: of(({ cpuMs }) => cpuMs), wallMs: of(({ wallMs }) => wallMs), stallMs: of(({ stallMs }) => stallMs), rss: of(({ rss }) => rss), heap: of(({ heap }) => heap),
