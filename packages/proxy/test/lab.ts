@@ -15,6 +15,8 @@ const places = {
   b2: [['10.244.1.6', '10.244.1.7'], ['fd00:10:244:1::6', 'fd00:10:244:1::7']],
 } as const
 type Pod = keyof typeof places
+/** Children compile what others compiled before from here. */
+const compiled = join(import.meta.dirname, '../../../.weft/compiled')
 
 export class Lab implements AsyncDisposable {
   readonly node: TestNamespace
@@ -66,7 +68,7 @@ export class Lab implements AsyncDisposable {
 
   spawn(where: Pod | 'node', script: string, args: readonly string[]): ChildProcess {
     const { path } = where === 'node' ? this.node : this.#namespaces[where]
-    const child = spawn('nsenter', [`--net=${path}`, process.execPath, '--conditions=dev', join(import.meta.dirname, script), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn('nsenter', [`--net=${path}`, process.execPath, '--conditions=dev', join(import.meta.dirname, script), ...args], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_COMPILE_CACHE: compiled } })
     this.#children.push(child)
     return child
   }
