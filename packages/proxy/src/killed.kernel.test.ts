@@ -26,7 +26,7 @@ function pointOf(kill: number): KillPoint {
 }
 
 describe.skipIf(reason !== undefined)(skippable('a proxy that is killed', reason), () => {
-  test(`fault 3, V5: killed at every point of a batch (${kills} times) the table is old or new, and the next start ends without a flush and with no write left`, async () => {
+  test(`fault 3, V5: killed at every point of a batch (${kills} times) the table is old or new, and the next start ends without a flush and with no write left`, async ({ annotate }) => {
     const [old, other, grown] = [await wanted(generation(0)), await wanted(generation(1)), await wanted([...generation(0), ...extras().flat()])]
     const seen = new Map<string, number>()
     await using lab = await Lab.create()
@@ -53,7 +53,7 @@ describe.skipIf(reason !== undefined)(skippable('a proxy that is killed', reason
       expect([point, again.proxy.writes]).toEqual([point, 0])
       expect(run.proxy.ready().ready).toBe(true)
     }
-    console.log([...seen].map(([name, count]) => `${name}: ${count}`).sort((a, b) => a.localeCompare(b)).join('\n'))
+    await annotate([...seen].map(([name, count]) => `${name}: ${count}`).sort((a, b) => a.localeCompare(b)).join('\n'))
     // The kernel gives up a batch whose sender is being killed.
     expect(seen.get('replace, within: not done')).toBeGreaterThan(0)
   }, 90_000 + kills * 10_000)
