@@ -9,7 +9,7 @@ import { NftSocket } from '@weft/nftables'
 import { createOverlay } from '@weft/overlay'
 import { leaveReason } from '@weft/plugin'
 import { createPolicy, policyAnswers, policyTarget } from '@weft/policy'
-import { createProxy, followOccupancy, LinkAddresses, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tuneConntrack } from '@weft/proxy'
+import { createProxy, followOccupancy, LinkAddresses, nodeTarget, proxyAnswers, reportLeftovers, serveHealth, serviceTarget, type Sysctls, tracksSctp, tuneConntrack } from '@weft/proxy'
 import { followApiServers } from './api-servers.ts'
 import type { AgentConfig } from './config.ts'
 import { DnsProbe } from './dns-probe.ts'
@@ -57,6 +57,8 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   const proxy = createProxy({
     ...shared, config: config.proxy, services, slices, blocks, serviceCidrs, local, nft, flows: conntrack, addresses: route, logger: log('proxy'),
     onRefused: (key, error) => recorder.record(serviceTarget(key, services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
+    tracksSctp: () => tracksSctp(sysctls),
+    onLacking: (message) => recorder.record(nodeTarget(nodeName), 'Warning', { reason: 'KernelLacks', message }),
   })
   const policy = createPolicy({
     ...shared, config: config.policy, pods, namespaces, policies, clusterPolicies, services, slices, nft, flows: conntrack, catchUp: stores.catchUp, packetLog: await packetLogPresent() ? packetLog : undefined, logger: log('policy'),

@@ -23,7 +23,7 @@ describe('featureModes()', () => {
 
   test('what a feature is made of refuses it', () => {
     const modes = on({ 'nft numgen': false })
-    expect(modes.get('proxy')).toEqual({ feature: 'proxy', mode: 'refused', reasons: ['needs nft numgen (Linux 4.9, or its module)'] })
+    expect(modes.get('proxy')).toEqual({ feature: 'proxy', mode: 'refused', reasons: ['needs nft numgen (Linux 4.9 with CONFIG_NFT_NUMGEN, or its module)'] })
     expect(modes.get('policy')!.mode).toBe('full')
   })
 

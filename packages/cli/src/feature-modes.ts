@@ -19,7 +19,7 @@ interface Needs {
 const features: readonly Needs[] = [
   { feature: 'cni', needs: ['veth', 'nf_tables inet', 'nft nat chain', 'nft fib'], uses: ['tbf', 'conntrack netlink'] },
   { feature: 'overlay', needs: ['nf_tables inet', 'nft nat chain', 'nft masq'], uses: ['vxlan', 'wireguard'] },
-  { feature: 'proxy', needs: ['nf_tables inet', 'nft nat chain', 'nft route chain', 'nft numgen', 'nft fib', 'nft notrack'], uses: ['conntrack netlink', 'conntrack CTA_FILTER', 'SO_SNDBUFFORCE', 'nft redir', 'br_netfilter'] },
+  { feature: 'proxy', needs: ['nf_tables inet', 'nft nat chain', 'nft route chain', 'nft numgen'], uses: ['nft fib', 'nft notrack', 'nft reject', 'conntrack SCTP', 'conntrack netlink', 'conntrack CTA_FILTER', 'SO_SNDBUFFORCE', 'nft redir', 'br_netfilter'] },
   { feature: 'policy', needs: ['nf_tables inet'], uses: ['nft log', 'conntrack netlink', 'conntrack CTA_FILTER', 'SO_SNDBUFFORCE'] },
   { feature: 'dns', needs: [], uses: ['nft notrack'] },
   { feature: 'sandbox', needs: ['bridge', 'veth', 'user namespaces'], uses: [] },
@@ -46,7 +46,7 @@ export function featureModes(capabilities: readonly Capability[]): readonly Feat
     const lost = used.filter(({ present }) => present === false)
     const open = needed.filter(({ present }) => present === undefined)
     const reasons = [
-      ...gone.map(({ name, minimumKernel }) => `needs ${name} (Linux ${minimumKernel}, or its module)`),
+      ...gone.map(({ name, minimumKernel, options }) => `needs ${name} (Linux ${minimumKernel} with ${options}, or its module)`),
       ...lost.map(({ name, without }) => `without ${name}: ${without}`),
       ...open.map(({ name }) => `${name} could not be asked for`),
     ]

@@ -166,6 +166,13 @@ export function conntrackFilterPresent(netfilter: NetlinkSocket): boolean {
   }
 }
 
+/** Conntrack has settings for SCTP, once it is there itself. */
+export function conntrackSctpPresent(): boolean {
+  const folder = '/proc/sys/net/netfilter'
+  if (!existsSync(`${folder}/nf_conntrack_max`)) throw new NetlinkError({ operation: 'probe the kernel', errno: EPERM })
+  return existsSync(`${folder}/nf_conntrack_sctp_timeout_established`)
+}
+
 /** Beyond wmem_max: CAP_NET_ADMIN in the first user namespace. */
 export function sndbufForcePresent(socket: NetlinkSocket): boolean {
   try {

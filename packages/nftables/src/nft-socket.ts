@@ -64,11 +64,14 @@ export class NftSocket implements NftInTurns, Disposable {
   }
 
   commit(transaction: Transaction): void {
-    if (transaction.isEmpty) return
-    const batch = encodeBatch(transaction.table, transaction.operations, this.#options)
-    const parts = splitBatch(batch, this.#limit - 2 * BATCH_HEADER)
-    if (parts === undefined) throw this.#tooLarge(transaction, batch)
-    for (const part of parts) this.#commitPart(transaction, batch, part)
+    for (const { batch, part } of this.#partsOf(transaction)) this.#send(transaction, batch, { part, isCheck: false })
+  }
+
+  check(transaction: Transaction): void {
+    const [first, ...more] = this.#partsOf(transaction)
+    // What is refused may need what was tried before it.
+    if (more.length > 0) throw this.#tooLarge(transaction, first!.batch)
+    if (first !== undefined) this.#send(transaction, first.batch, { part: first.part, isCheck: true })
   }
 
   read(family: TableFamily, name: string): TableState | undefined {
@@ -106,10 +109,19 @@ export class NftSocket implements NftInTurns, Disposable {
     this.#socket[Symbol.dispose]()
   }
 
-  #commitPart(transaction: Transaction, batch: EncodedBatch, part: readonly number[]): void {
+  #partsOf(transaction: Transaction): readonly { readonly batch: EncodedBatch, readonly part: readonly number[] }[] {
+    if (transaction.isEmpty) return []
+    const batch = encodeBatch(transaction.table, transaction.operations, this.#options)
+    const parts = splitBatch(batch, this.#limit - 2 * BATCH_HEADER)
+    if (parts === undefined) throw this.#tooLarge(transaction, batch)
+    return parts.map((part) => ({ batch, part }))
+  }
+
+  /** One batch; the kernel undoes one whose end is missing, when it has looked at all of it. */
+  #send(transaction: Transaction, batch: EncodedBatch, { part, isCheck }: { readonly part: readonly number[], readonly isCheck: boolean }): void {
     const messages = part.map((index) => batch.messages[index]!)
     const slices = part.map((index) => batch.bytes.subarray(batch.messages[index]!.start, batch.messages[index + 1]?.start))
-    const bytes = new Uint8Array(slices.reduce((sum, slice) => sum + slice.length, 2 * BATCH_HEADER))
+    const bytes = new Uint8Array(slices.reduce((sum, slice) => sum + slice.length, (isCheck ? 1 : 2) * BATCH_HEADER))
     const view = new DataView(bytes.buffer)
     const starts: number[] = []
     let at = BATCH_HEADER
@@ -118,12 +130,12 @@ export class NftSocket implements NftInTurns, Disposable {
       starts.push(at)
       at += slice.length
     }
-    const count = messages.length + 2
+    const count = messages.length + (isCheck ? 1 : 2)
     for (let attempt = 1; ; attempt++) {
       const sequence = this.#socket.reserveSequences(count)
       putBatchMark(view, 0, nf.BATCH_BEGIN, sequence)
       for (const [index, start] of starts.entries()) view.setUint32(start + SEQUENCE_OFFSET, sequence + 1 + index, true)
-      putBatchMark(view, bytes.length - BATCH_HEADER, nf.BATCH_END, sequence + count - 1)
+      if (!isCheck) putBatchMark(view, bytes.length - BATCH_HEADER, nf.BATCH_END, sequence + count - 1)
       const answers = this.#exchange(transaction, batch, { bytes, sequence, count })
       const refused = refusals(transaction, answers, { sequence, messages })
       if (refused.length === 0) return

@@ -61,6 +61,12 @@ export interface Nft {
    * @throws {NftError} `ERR_NFT_COMMIT_FAILED`, naming the refused operations.
    */
   commit(transaction: Transaction): void
+  /**
+   * Tries a transaction, and leaves everything as it is: `nft --check`.
+   *
+   * @throws {NftError} What {@link Nft.commit} would throw.
+   */
+  check(transaction: Transaction): void
   /** Reads a table back; undefined if there is none. */
   read(family: TableFamily, name: string): TableState | undefined
   /** Follows what others change in a table; `overrun` means that events were lost and the table must be read again. */

@@ -49,6 +49,28 @@ describe.skipIf(reason !== undefined)(skippable('NftSocket', reason), () => {
   // oxlint-disable-next-line vitest/no-standalone-expect
   afterAll(() => expect(leaked?.()).toEqual([]))
 
+  test('check() finds what commit() would refuse, and leaves everything as it is', async () => {
+    await using kernel = await open()
+    const { ns, nft } = kernel
+    const wanted = table({ name: 'demo', chains: [baseChain('in', { type: 'nat', hook: 'prerouting', priority: -100 }, [rule(eq(tcp.dport, 80), drop)])] })
+    nft.check(new Transaction(wanted).addAll(wanted))
+    expect(nft.read('inet', 'demo')).toBeUndefined()
+    nft.commit(new Transaction(wanted).addAll(wanted))
+    const events: (TableEvent | 'overrun')[] = []
+    const stop = new AbortController()
+    using other = await NftSocket.open({ netns: ns.path })
+    const watched = await other.watch(demo, { signal: stop.signal })
+    const following = (async () => { for await (const event of watched) events.push(event) })()
+    nft.check(new Transaction(demo).deleteTable())
+    expect(failure(() => nft.check(new Transaction(demo).addRule('nowhere', rule(drop))))).toMatchObject({ errno: 'ENOENT', refused: [{ index: 0, errno: 'ENOENT' }] })
+    nft.commit(new Transaction(demo).addRule('in', rule(drop)))
+    expectInKernel(kernel, { ...wanted, chains: [{ ...wanted.chains[0]!, rules: [...wanted.chains[0]!.rules, rule(drop)] }] })
+    await expect.poll(() => events.length).toBeGreaterThan(0)
+    stop.abort()
+    await following.catch(() => undefined)
+    expect(events).toEqual([expect.objectContaining({ verb: 'new', object: 'rule', name: 'in' })])
+  })
+
   test('commit() is all or nothing and names what was refused', async () => {
     await using world = await open()
     const { nft } = world

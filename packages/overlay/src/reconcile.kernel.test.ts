@@ -35,7 +35,7 @@ function dyingAfter(node: SingleNode, count: number): OverlayKernel {
     return work(...args)
   }
   return {
-    nft: { commit: once((tx: Transaction) => node.nft.commit(tx)), read: (...args) => node.nft.read(...args), watch: (...args) => node.nft.watch(...args) },
+    nft: { commit: once((tx: Transaction) => node.nft.commit(tx)), check: (tx) => node.nft.check(tx), read: (...args) => node.nft.read(...args), watch: (...args) => node.nft.watch(...args) },
     route: {
       findLink: (name) => real.findLink(name), link: (name) => real.link(name), fdb: (index) => real.fdb(index), neighbours: (filter) => real.neighbours(filter),
       addresses: (filter) => real.addresses(filter), routes: (filter) => real.routes(filter), rules: (filter) => real.rules(filter), lookupRoute: (to) => real.lookupRoute(to),

@@ -2,6 +2,7 @@ import { type MapDeclaration, type MapElement, type SetDeclaration, type SetElem
 import { tables } from '@weft/api'
 import { atOnce } from '@weft/netlink'
 import { type Element, nodeElements, portCodes, portElements, serviceElements } from './elements.ts'
+import { lesserTable } from './lesser-table.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
 import { dropCode, refuseCode } from './pick.ts'
 import { allMaps, allSets, families, type Family, sets } from './sets.ts'
@@ -58,10 +59,10 @@ const dynamic: ReadonlySet<MapDeclaration> = new Set(families.map((family) => se
 export function compileFrame(node: NodeModel, codes: Readonly<Record<Family, readonly number[]>>, bySet: ReadonlyMap<string, readonly (SetElement | MapElement)[]> = new Map()): Table {
   const all = { 4: inOrder(codes[4]), 6: inOrder(codes[6]) }
   const picks = new Map(families.map((family) => [sets[family].pick, all[family].map((code) => pickElement(family, code))]))
-  return proxyTable({ node, codes: all }, {
+  return lesserTable(proxyTable({ node, codes: all }, {
     sets: allSets.map((set) => ({ ...set, elements: bySet.get(set.name) ?? [] })),
     maps: allMaps.map((map) => ({ ...map, ...(dynamic.has(map) ? { size: node.affinityClients } : {}), elements: picks.get(map) ?? (bySet.get(map.name) ?? []) as MapElement[] })),
-  })
+  }), node.lacks)
 }
 
 function inOrder(codes: readonly number[]): readonly number[] {

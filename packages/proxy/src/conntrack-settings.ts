@@ -18,6 +18,12 @@ interface TuneOptions {
 
 const prefix = 'net.netfilter.nf_conntrack_'
 
+/** Whether conntrack knows SCTP, by the settings it has then; undefined where conntrack is not in the kernel yet. */
+export async function tracksSctp({ read }: Pick<Sysctls, 'read'>): Promise<boolean | undefined> {
+  const has = async (name: string): Promise<boolean> => await read([`${prefix}${name}`]).then(() => true, () => false)
+  return await has('sctp_timeout_established') ? true : await has('max') ? false : undefined
+}
+
 /**
  * Sets what kube-proxy sets of conntrack (SVC-27), once, when our rules have brought conntrack into the kernel. What is so already is not written, and a table that is larger than wanted stays. What cannot be
  * written is told, and goes on without: in a container `/proc/sys` may be read-only, and only the first namespace has a size of its own.

@@ -102,6 +102,7 @@ function withoutFlush(nft: NftSocket): NftInTurns {
       }
       nft.commit(transaction)
     },
+    check: (transaction) => nft.check(transaction),
     read: (family, name) => nft.read(family, name),
     readInTurns: (family, name, run) => nft.readInTurns(family, name, run),
     watch: (table, options) => nft.watch(table, options),

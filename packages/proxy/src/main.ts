@@ -7,14 +7,14 @@ import { pinoLogger } from '@weft/daemon/pino'
 import { EventRecorder, inClusterClient, Informers, kubeconfigClient } from '@weft/kube'
 import { Conntrack, readSysctls, RouteSocket, trimMemory, writeSysctls } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
-import { type Sysctls, tuneConntrack } from './conntrack-settings.ts'
+import { type Sysctls, tracksSctp, tuneConntrack } from './conntrack-settings.ts'
 import { followEdits } from './follow-edits.ts'
 import { LinkAddresses } from './link-addresses.ts'
 import { followOccupancy } from './occupancy.ts'
 import { proxyProgramConfigSchema } from './program-config.ts'
 import { proxyAnswers } from './proxy-answers.ts'
 import { createProxy } from './proxy.ts'
-import { serveHealth, serviceTarget } from './serve-health.ts'
+import { nodeTarget, serveHealth, serviceTarget } from './serve-health.ts'
 import { reportLeftovers } from './takeover.ts'
 import { serviceCidrResource } from './service-cidr.ts'
 
@@ -35,16 +35,18 @@ await runMain(logger, async (signal) => {
   using flows = await Conntrack.open()
   using addresses = await RouteSocket.open()
   const local = config.proxy.nodePortAddresses === 'primary' ? undefined : new LinkAddresses({ route: addresses, clock, logger })
+  const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (settings) => writeSysctls(undefined, settings, { folder }) }
   const proxy = createProxy({
     ...stores, config: config.proxy, nodeName, local, nft, flows, addresses, clock, logger, registry,
     onRefused: (key, error) => recorder.record(serviceTarget(key, stores.services.get(key)), 'Warning', { reason: 'NotServed', message: error.message }),
+    tracksSctp: () => tracksSctp(sysctls),
+    onLacking: (message) => recorder.record(nodeTarget(nodeName), 'Warning', { reason: 'KernelLacks', message }),
   })
   await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
 
   // What taking in the whole cluster needed for a moment.
   void proxy.whenReady(signal).then(trimMemory, () => undefined)
 
-  const sysctls: Sysctls = { read: (names) => readSysctls(undefined, names), write: (settings) => writeSysctls(undefined, settings, { folder }) }
   await Promise.all([
     informers.run(signal),
     recorder.run(signal),

@@ -1,5 +1,6 @@
 import type { Protocol } from '@weft/api'
 import type { Cidr, IpAddress } from '@weft/ip'
+import type { Lack } from './kernel-features.ts'
 import type { ProxyError } from './proxy-error.ts'
 
 /** Where a connection to a virtual port may end. */
@@ -98,6 +99,8 @@ export interface NodeModel {
   readonly clusterRanges: readonly Cidr[]
   /** Ranges of cluster IPs. */
   readonly serviceRanges: readonly Cidr[]
+  /** What this kernel lacks, where it lacks anything. */
+  readonly lacks?: ReadonlySet<Lack> | undefined
 }
 
 /** Text that is equal for equal addresses of either family. */

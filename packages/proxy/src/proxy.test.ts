@@ -102,7 +102,7 @@ describe('createProxy()', () => {
     const nft = new FakeNft()
     const stores = storesOf([here, ...Array.from({ length: 3000 }, (_, index) => [service(`many/s${index}`, [`10.96.${index >> 8}.${index & 255}`]), slice(`many/s${index}`, ['10.244.1.5', '10.244.1.6'])]).flat()])
     const chains: number[] = []
-    const watched = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), commit: (transaction: Transaction) => {
+    const watched = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), check: nft.check.bind(nft), commit: (transaction: Transaction) => {
       nft.commit(transaction)
       chains.push(nft.table('inet', tables.proxy)!.chains.length)
       if (chains.length === 2) stores.slices.put(toEndpointSlice(slice('many/s7', ['10.244.1.9'])))
@@ -125,7 +125,7 @@ describe('createProxy()', () => {
     const clock = { ...realClock, now: () => { now += 25; return now } }
     const during = { reading: 0, comparing: 0 }
     let phase: keyof typeof during | undefined
-    const watched = { commit: nft.commit.bind(nft), watch: nft.watch.bind(nft), read: () => { throw new Error('read at once') }, readInTurns: async (family: 'inet', name: string, run: <R>(work: Generator<void, R>) => Promise<R>) => {
+    const watched = { commit: nft.commit.bind(nft), watch: nft.watch.bind(nft), check: nft.check.bind(nft), read: () => { throw new Error('read at once') }, readInTurns: async (family: 'inet', name: string, run: <R>(work: Generator<void, R>) => Promise<R>) => {
       phase = 'reading'
       const state = await run((function* () {
         for (let step = 0; step < 50; step += 1) yield
@@ -191,7 +191,7 @@ describe('createProxy()', () => {
   test('a heartbeat of a node writes nothing and compares nothing; a new node touches only the ranges', async () => {
     const nft = new FakeNft()
     let reads = 0
-    const counting = { commit: (tx: Transaction) => nft.commit(tx), watch: nft.watch.bind(nft), read: nft.read.bind(nft), readInTurns: (...args: Parameters<FakeNft['readInTurns']>) => { reads += 1; return nft.readInTurns(...args) } }
+    const counting = { commit: (tx: Transaction) => nft.commit(tx), watch: nft.watch.bind(nft), check: nft.check.bind(nft), read: nft.read.bind(nft), readInTurns: (...args: Parameters<FakeNft['readInTurns']>) => { reads += 1; return nft.readInTurns(...args) } }
     await using run = await running([here, web, slice('shop/web', ['10.244.1.5'])], { nft: counting })
     expect(reads).toBe(1)
     const { commits } = nft
@@ -272,7 +272,7 @@ describe('createProxy()', () => {
     const nft = new FakeNft()
     let failures = 0
     const clock = new ManualClock()
-    const broken = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), commit: (tx: Transaction) => {
+    const broken = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), check: nft.check.bind(nft), commit: (tx: Transaction) => {
       if (failures > 0) {
         failures -= 1
         throw new Error('refused')
@@ -370,6 +370,7 @@ describe('createProxy()', () => {
       tell = undefined
     }
     const kernel = {
+      check: () => undefined,
       commit: (transaction: Transaction) => {
         nft.commit(transaction)
         told()

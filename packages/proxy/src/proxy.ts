@@ -6,6 +6,7 @@ import type { ProxyConfig } from './config.ts'
 import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
+import { type Lack, probeKernel } from './kernel-features.ts'
 import { inTurns } from './in-turns.ts'
 import { backendsBefore, layoutOf, servedBefore } from './kernel-ports.ts'
 import type { LocalAddresses } from './link-addresses.ts'
@@ -43,6 +44,10 @@ export interface ProxyDeps {
   readonly registry: Registry
   /** Told once per reason why a Service (`namespace/name`) is not served on some port, e.g. to record an Event on it. */
   readonly onRefused?: ((key: string, error: ProxyError) => void) | undefined
+  /** Whether conntrack knows SCTP; undefined when that cannot be told. @default not asked for */
+  readonly tracksSctp?: (() => Promise<boolean | undefined>) | undefined
+  /** Told once, in a sentence, what this kernel lacks, and what becomes of Services without it. */
+  readonly onLacking?: ((message: string) => void) | undefined
 }
 
 export interface Proxy {
@@ -98,6 +103,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
   let areRangesDirty = false
   let useLocalDns = true
   let state: ProxyState | undefined
+  let lacks: ReadonlySet<Lack> = new Set()
+  const toldLacks = new Set<string>()
   /** Why the kernel has to be read and compared; undefined when it is known. */
   let compare: CompareReason | undefined = 'start'
   /** How often somebody told of an edit: one that comes amid a comparison asks for another. */
@@ -174,13 +181,27 @@ export function createProxy(deps: ProxyDeps): Proxy {
   }
 
   function nodeModel(): NodeModel | undefined {
-    return watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [], local: local?.values() }, config)
+    const node = watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [], local: local?.values() }, config)
+    return node === undefined ? undefined : { ...node, lacks }
+  }
+
+  async function lookAtKernel(): Promise<void> {
+    const found = await probeKernel(nft, deps.tracksSctp ?? (async () => await Promise.resolve(undefined)))
+    lacks = found.lacks
+    for (const message of found.sentences) {
+      if (toldLacks.has(message)) continue
+      toldLacks.add(message)
+      logger.warn({ lacking: message }, 'kernel lacks something')
+      deps.onLacking?.(message)
+    }
   }
 
   /** Everything anew from the stores, compared with what the kernel has; the difference is written. What changes meanwhile is dirty, and comes after. */
   async function compareAll(reason: CompareReason, signal: AbortSignal): Promise<void> {
     const started = clock.now()
     const known = edits
+    // A module may be loaded at any time.
+    if (reason !== 'edit' && reason !== 'node') await lookAtKernel()
     // A Node object that is deleted under a running node changes nothing here.
     const node = nodeModel() ?? state?.node
     if (node === undefined) throw new ProxyError('ERR_PROXY_NO_NODE', `Cannot serve Services on node "${nodeName}": it has no Node object yet, wanted one that says its addresses`)

@@ -113,7 +113,7 @@ describe('serveHealth()', () => {
     const clock = new ManualClock()
     const nft = new FakeNft()
     let isBroken = false
-    const flaky = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), commit: (transaction: Parameters<FakeNft['commit']>[0]) => {
+    const flaky = { read: nft.read.bind(nft), readInTurns: nft.readInTurns.bind(nft), watch: nft.watch.bind(nft), check: nft.check.bind(nft), commit: (transaction: Parameters<FakeNft['commit']>[0]) => {
       if (isBroken) throw new Error('no memory')
       nft.commit(transaction)
     } }

@@ -3,6 +3,7 @@ import { equalIp, isLoopback } from '@weft/ip'
 import { affinityOf, slotCount } from './affinity.ts'
 import { backendKey, type Backends, findBackends } from './backends.ts'
 import type { ProxyConfig } from './config.ts'
+import { sctpOption } from './kernel-features.ts'
 import type { Affinity, Backend, LocalDns, NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { maxBackends, maxStickyBackends } from './pick.ts'
 import { maxElements, maxNamed, type Place, placesOf } from './places.ts'
@@ -32,34 +33,44 @@ export function watchService(service: Service, slices: readonly EndpointSlice[],
   const { labels } = service
   if (service.headless || service.type === 'ExternalName' || service.clusterIps.length === 0 || labels[otherProxy] !== undefined || labels[headlessLabel] !== undefined) return undefined
   const { nodeName, config } = context
+  const { lacks } = context.node
   const ours = slices.filter(({ headless }) => !headless)
   const withLocal = service.internalTrafficPolicy === 'Local' || service.externalTrafficPolicy === 'Local'
   const refusals: ProxyError[] = []
   const { weights, drainSeconds } = serviceOptions(service, refusals)
   const places = placesOf(service, context, refusals)
-  const limits = service.affinitySeconds === undefined ? { backends: maxBackends, list: maxBackends } : { backends: slotCount, list: maxStickyBackends }
+  const affinitySeconds = lacks?.has('update') === true ? undefined : service.affinitySeconds
+  const limits = affinitySeconds === undefined ? { backends: maxBackends, list: maxBackends } : { backends: slotCount, list: maxStickyBackends }
   const key = objectKey(service)
   refuseRepeated(service, refusals)
+  const servable = lacks?.has('sctp') === true ? withoutSctp(service, refusals) : service.ports
   const byFamily = Map.groupBy(places, ({ ip }) => ip.family)
   const ports: VirtualPort[] = []
   let left = maxElements
-  for (const [index, port] of service.ports.entries()) {
+  for (const [index, port] of servable.entries()) {
     const served = families.flatMap((family) => {
       const here = byFamily.get(family)
       if (here === undefined) return []
       const backends = findBackends(ours, { port, family, nodeName, zone: context.node.zone, withLocal, drains: drainSeconds !== undefined, weights, limits })
       if (backends.excess > 0 && !refusals.some(({ code }) => code === 'ERR_PROXY_TOO_MANY_ENDPOINTS')) refusals.push(new ProxyError('ERR_PROXY_TOO_MANY_ENDPOINTS', `Cannot serve Service "${key}" port "${port.name}" by ${backends.excess} of its endpoints: there are more than ${limits.backends}`))
-      return portsAt(here, port, { key, service, backends, affinity: affinityAt(service, port, { family, backends }) })
+      return portsAt(here, port, { key, service, backends, affinity: affinitySeconds === undefined ? undefined : affinityAt(service, port, { seconds: affinitySeconds, family, backends }) })
     })
     left -= served.reduce((sum, { backends, local = [], sources = [] }) => sum + 1 + backends.length + local.length + sources.length, 0)
     if (left < 0) {
-      refusals.push(new ProxyError('ERR_PROXY_SERVICE_TOO_LARGE', `Cannot serve Service "${key}" on ${service.ports.length - index} of its ${service.ports.length} ports: their addresses, endpoints and source ranges together are more than ${maxElements} elements`))
+      refusals.push(new ProxyError('ERR_PROXY_SERVICE_TOO_LARGE', `Cannot serve Service "${key}" on ${servable.length - index} of its ${service.ports.length} ports: their addresses, endpoints and source ranges together are more than ${maxElements} elements`))
       break
     }
     ports.push(...served)
   }
   const model: ServiceModel = { key, vips: service.clusterIps, ports: [...ports], localDns: nobody, drainSeconds, refusals: refusals.length === 0 ? nobody : refusals }
-  return key === config.dnsService ? withDns(model, context) : model
+  return key === config.dnsService && lacks?.has('notrack') !== true ? withDns(model, context) : model
+}
+
+/** Without the kernel's help a packet of SCTP would go to the right address and the wrong port. */
+function withoutSctp({ ports, ...meta }: Service, refusals: ProxyError[]): readonly ServicePort[] {
+  const lost = ports.filter(({ protocol }) => protocol === 'SCTP')
+  if (lost.length > 0) refusals.push(new ProxyError('ERR_PROXY_KERNEL', `Cannot serve Service "${objectKey(meta)}" on ${lost.length === 1 ? `SCTP port ${lost[0]!.port}` : `${lost.length} SCTP ports`}: this kernel does not track SCTP, wanted one with ${sctpOption}`))
+  return ports.filter(({ protocol }) => protocol !== 'SCTP')
 }
 
 /** The first of two ports that have one number is served (see VirtualPorts). */
@@ -78,8 +89,8 @@ function refuseRepeated({ ports, ...meta }: Service, refusals: ProxyError[]): vo
 }
 
 /** One for all addresses of a port, so that a client gets the same backend through each of them. */
-function affinityAt(service: Service, { name, protocol }: ServicePort, { family, backends: { all, local } }: { readonly family: Family, readonly backends: Backends }): Affinity | undefined {
-  return service.affinitySeconds === undefined ? undefined : affinityOf(`${objectKey(service)} ${name} ${protocol} ${family}`, service.affinitySeconds, [...all, ...local])
+function affinityAt(service: Service, { name, protocol }: ServicePort, { seconds, family, backends: { all, local } }: { readonly seconds: number, readonly family: Family, readonly backends: Backends }): Affinity {
+  return affinityOf(`${objectKey(service)} ${name} ${protocol} ${family}`, seconds, [...all, ...local])
 }
 
 /** Internal policy is for cluster IPs, external policy for all others (SVC-84). */

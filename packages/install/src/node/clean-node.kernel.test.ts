@@ -78,6 +78,7 @@ describe.skipIf(reason !== undefined)(skippable('cleanNode()', reason), () => {
         throw new Error('an expression that nobody knows')
       },
       commit: (transaction) => nft.commit(transaction),
+      check: (transaction) => nft.check(transaction),
       watch: async (name, options) => nft.watch(name, options),
     }
     nft.commit(new Transaction(table({ family: 'inet', name: tables.proxy })).addTable())

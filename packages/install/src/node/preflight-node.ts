@@ -49,7 +49,7 @@ function kernel(capabilities: readonly Capability[]): Finding {
   const [major = 0, minor = 0] = release().split('.').map(Number)
   if (major < minimumKernel[0] || (major === minimumKernel[0] && minor < minimumKernel[1])) return failure('kernel', `Linux ${release()} is older than ${minimumKernel.join('.')}`, `update the kernel to ${minimumKernel.join('.')} or newer`)
   const missing = capabilities.filter(({ name, present }) => needed.has(name) && present === false)
-  if (missing.length > 0) return failure('kernel', `the kernel has no ${missing.map(({ name }) => name).join(', ')}`, 'load or build the modules (nf_tables, nft_nat, nft_chain_nat, nft_fib_inet, nft_numgen, nft_ct, nft_masq, veth)')
+  if (missing.length > 0) return failure('kernel', `the kernel has no ${missing.map(({ name }) => name).join(', ')}`, `load the modules, or run a kernel built with ${[...new Set(missing.map(({ options }) => options))].join(', ')}`)
   const unknown = capabilities.filter(({ name, present }) => needed.has(name) && present === undefined)
   if (unknown.length > 0) return warning('kernel', `not allowed to ask for ${unknown.map(({ name }) => name).join(', ')}`, 'let the preflight have NET_ADMIN')
   const lesser = capabilities.filter(({ name, present }) => present === false && name.startsWith('vx'))

@@ -26,7 +26,15 @@ function failure(run: () => void): unknown {
 
 describe('FakeNft', () => {
   for (const sample of sampleTables) {
-    test(`commit() keeps what read() and diffTable() find equal: ${sample.name}`, () => {
+    test('check() changes nothing; expressions that it lacks are refused as by a kernel without them', () => {
+    const nft = new FakeNft({ lacks: ['numgen'] })
+    const wanted = table({ name: 'demo', chains: [chain('a', [rule(drop)]), chain('b', [rule(assign(meta.priority, numgen('random', 2)))])] })
+    expect(() => nft.check(new Transaction(wanted).addAll(wanted))).toThrow('operation 4 "add rule inet demo b meta priority set numgen random mod 2" was refused (ENOENT)')
+    nft.check(new Transaction(wanted).addTable())
+    expect([nft.text, nft.commits, nft.log]).toEqual(['', 0, []])
+  })
+
+  test(`commit() keeps what read() and diffTable() find equal: ${sample.name}`, () => {
       const nft = loaded(sample)
       expect(nft.table(sample.family, sample.name)).toEqual(sample)
       expect(diffTable(nft.read(sample.family, sample.name), sample).text).toBe('')

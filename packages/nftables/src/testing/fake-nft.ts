@@ -3,6 +3,7 @@ import { commitError, refusal } from '../commit-error.ts'
 import { formatTable } from '../format-table.ts'
 import type { ChainGraph, NftInTurns, RuleState, SetOccupancy, TableEvent, TableState } from '../nft.ts'
 import type { Operation } from '../operation.ts'
+import { operationsWith } from './operations-with.ts'
 import { referencesOf } from '../references.ts'
 import type { Table, TableFamily, TableName } from '../table.ts'
 import type { Transaction } from '../transaction.ts'
@@ -24,18 +25,28 @@ export class FakeNft implements NftInTurns {
   readonly log: string[] = []
   readonly #tables = new Map<string, MemoryTable>()
   readonly #listeners = new Set<{ readonly table: TableName, readonly listener: Listener }>()
+  readonly #lacks: ReadonlySet<string>
+
+  /** @param options.lacks Expressions that it does not know, by the kernel's names: `fib`, `numgen`, `dynset`. */
+  constructor({ lacks = [] }: { readonly lacks?: Iterable<string> } = {}) {
+    this.#lacks = new Set(lacks)
+  }
 
   commit(transaction: Transaction): void {
     if (transaction.isEmpty) return
-    this.#apply(transaction)
+    this.#keep(transaction, this.#tried(transaction))
     this.commits++
     for (const operation of transaction.operations) this.writes += operation.object === 'element' ? operation.elements.length : 1
     this.log.push(transaction.text)
   }
 
+  check(transaction: Transaction): void {
+    this.#tried(transaction)
+  }
+
   /** Commits as another program would: not counted, and told to watchers. */
   commitForeign(transaction: Transaction): void {
-    this.#apply(transaction)
+    this.#keep(transaction, this.#tried(transaction))
     for (const operation of transaction.operations) {
       const event = eventOf(transaction.table, operation)
       for (const { table, listener } of this.#listeners) if (table.name === transaction.table.name && table.family === transaction.table.family) listener(event)
@@ -110,12 +121,13 @@ export class FakeNft implements NftInTurns {
     return tracePacket([...this.#tables.values()], packet, options)
   }
 
-  #apply(transaction: Transaction): void {
+  /** The table after a transaction; undefined when it is gone. */
+  #tried(transaction: Transaction): MemoryTable | undefined {
     // Values of the wrong type are refused before anything is sent; so they are here.
-    encodeBatch(transaction.table, transaction.operations, { canDestroy: true })
-    const key = `${transaction.table.family} ${transaction.table.name}`
-    let table = this.#tables.get(key)?.clone()
+    const batch = encodeBatch(transaction.table, transaction.operations, { canDestroy: true })
+    let table = this.#tables.get(keyOf(transaction))?.clone()
     const refused = []
+    if (this.#lacks.size > 0) for (const index of operationsWith(batch, this.#lacks)) refused.push(refusal(transaction, index, { errno: 'ENOENT' }))
     for (const [index, operation] of transaction.operations.entries()) {
       let errno: Refused | undefined
       if (operation.object !== 'table') errno = table === undefined ? missingTable(operation) : table.apply(operation)
@@ -132,9 +144,17 @@ export class FakeNft implements NftInTurns {
       if (errno !== undefined) refused.push(refusal(transaction, index, { errno }))
     }
     if (refused.length > 0) throw commitError(transaction, refused)
-    if (table === undefined) this.#tables.delete(key)
-    else this.#tables.set(key, table)
+    return table
   }
+
+  #keep(transaction: Transaction, table: MemoryTable | undefined): void {
+    if (table === undefined) this.#tables.delete(keyOf(transaction))
+    else this.#tables.set(keyOf(transaction), table)
+  }
+}
+
+function keyOf({ table: { family, name } }: Transaction): string {
+  return `${family} ${name}`
 }
 
 function missingTable(operation: Operation): Refused | undefined {
