@@ -55,10 +55,13 @@ async function commitUntilKilled({ work, moment, batch, part }: KillPoint): Prom
   const socket = NetlinkSocket.openHere('netfilter')
   const send = socket.exchange.bind(socket)
   let isArmed = work === 'load'
+  // What is only tried is no batch.
+  let isCommit = false
   let count = 0
   /** Time that a batch keeps a processor busy, in microseconds: others may be in the way of this process. */
   let busyUs = 0
   socket.exchange = (bytes, sequences) => {
+    if (!isCommit) return send(bytes, sequences)
     if (isArmed) count += 1
     const isLast = isArmed && count === batch
     if (isLast && moment === 'before') process.kill(process.pid, 'SIGKILL')
@@ -81,6 +84,12 @@ async function commitUntilKilled({ work, moment, batch, part }: KillPoint): Prom
     return answers
   }
   using nft = new NftSocket(socket)
+  const commit = nft.commit.bind(nft)
+  nft.commit = (transaction) => {
+    isCommit = true
+    commit(transaction)
+    isCommit = false
+  }
   if (work === 'grow') {
     await using run = await running(generation(0), { nft })
     const more = extras().map(([each, endpoints]) => ({ service: toService(each), slice: toEndpointSlice(endpoints) }))

@@ -1,7 +1,7 @@
 /** A node in a namespace, pods behind it, and a client outside of the cluster. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseCidr, parseInterfaceAddress, parseIp } from '@weft/ip'
 import { Conntrack, writeSysctls } from '@weft/netlink'
 import { TestNamespace } from '@weft/netlink/testing'
@@ -66,9 +66,10 @@ export class Lab implements AsyncDisposable {
     await once(child.stdout!, 'data')
   }
 
-  spawn(where: Pod | 'node', script: string, args: readonly string[]): ChildProcess {
+  /** Starts a script of this folder; with `input`, one that is told when to end. */
+  spawn(where: Pod | 'outside' | 'node', script: string, args: readonly string[], { input = false }: { readonly input?: boolean } = {}): ChildProcess {
     const { path } = where === 'node' ? this.node : this.#namespaces[where]
-    const child = spawn('nsenter', [`--net=${path}`, process.execPath, '--conditions=dev', join(import.meta.dirname, script), ...args], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_COMPILE_CACHE: compiled } })
+    const child = spawn('nsenter', [`--net=${path}`, process.execPath, '--conditions=dev', resolve(import.meta.dirname, script), ...args], { stdio: [input ? 'pipe' : 'ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_COMPILE_CACHE: compiled } })
     this.#children.push(child)
     return child
   }
