@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** An address of a Service whose TCP and UDP ports send back what they are sent. */
-export interface SteadyTarget {
+interface SteadyTarget {
   readonly host: string
   readonly tcp: number
   readonly udp: number
