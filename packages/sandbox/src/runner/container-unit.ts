@@ -10,6 +10,7 @@ import type { Container, ContainerState, ContainerStatus, Handler, Probe } from 
 import { MissingReference } from './pod-environment.ts'
 import { runProbeLoop } from './probe-loop.ts'
 import type { Prober } from './prober.ts'
+import { tellToEnd } from './tell-to-end.ts'
 import { UnknownImage } from './image.ts'
 
 export interface ContainerUnitOptions {
@@ -36,9 +37,6 @@ export type PlanContainer = (folder: string, log: BoundedLog) => Promise<Contain
 const firstBackoffMs = 1000
 const longestBackoffMs = 30_000
 const steadyMs = 60_000
-/** A program may take as long as this to get ready for signals on a busy machine. */
-const startMs = 5000
-const repeatMs = 1000
 
 /** One container of a pod through all its starts. */
 export class ContainerUnit {
@@ -244,33 +242,4 @@ export class ContainerUnit {
     this.#started = started
     this.#options.onChange()
   }
-}
-
-/**
- * SIGTERM. The kernel drops it when PID 1 has no handler for it yet, and Node swallows one that comes before the program's own
- * handler is there: a container that is told while it starts is told again when it has learned to listen, and if that was not seen.
- */
-async function tellToEnd(process: ContainerProcess, deadline: AbortSignal): Promise<void> {
-  const over = AbortSignal.any([deadline, aborted(process.ended)])
-  const isStarting = (): boolean => performance.now() - process.startedAt < startMs
-  let isDeaf = process.hears('SIGTERM') === false
-  let toldAt = performance.now()
-  process.signal('SIGTERM')
-  while (!over.aborted) {
-    await sleep(isStarting() ? 10 : 200, undefined, { signal: over }).catch(() => undefined)
-    const hears = process.hears('SIGTERM')
-    if (hears === undefined) return
-    if (hears && (isDeaf || (isStarting() && performance.now() - toldAt > repeatMs))) {
-      process.signal('SIGTERM')
-      toldAt = performance.now()
-    }
-    isDeaf = !hears
-  }
-}
-
-/** A signal that aborts when a promise resolves. */
-function aborted(promise: Promise<unknown>): AbortSignal {
-  const controller = new AbortController()
-  void promise.then(() => controller.abort())
-  return controller.signal
 }

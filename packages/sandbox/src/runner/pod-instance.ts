@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '@weft/daemon'
 import type { KubeClient } from '@weft/kube'
@@ -8,36 +8,14 @@ import { messageOf } from '../errors.ts'
 import type { CniConflist } from './cni/conflist.ts'
 import { CniError } from './cni/plugin.ts'
 import type { CniNetwork } from './cni/network.ts'
-import { layOutContainer } from './container-layout.ts'
+import { type ClusterFacts, planContainer } from './container-plan.ts'
 import type { ContainerPlan } from './container-process.ts'
 import { ContainerUnit } from './container-unit.ts'
-import { podHostsFile } from './hosts-file.ts'
-import { commandOf } from './image.ts'
-import { PodData } from './pod-data.ts'
-import { containerEnvironment, type EnvironmentSources } from './pod-environment.ts'
-import { podHostname } from './pod-hostname.ts'
 import type { Container, PodObject, PodStatus } from './pod-object.ts'
 import { closePodSandbox, openPodSandbox, type PodSandbox } from './pod-sandbox.ts'
 import { podStatus } from './pod-status.ts'
 import type { Prober } from './prober.ts'
-import { podResolvConf } from './resolv-conf.ts'
-import type { Rootfs } from './rootfs.ts'
 import { StatusWriter } from './status-writer.ts'
-import { layServiceAccount, layVolumes } from './volumes.ts'
-
-/** What every pod of the sandbox needs to know about its cluster. */
-export interface ClusterFacts {
-  readonly dnsServers: readonly string[]
-  readonly domain: string
-  /** Address of the `kubernetes` Service. */
-  readonly apiService: string
-  readonly caCertificate: string
-  /** A token of a service account. */
-  tokenFor(namespace: string, serviceAccount: string): string
-  readonly rootfs: Rootfs
-  /** The machine refused a new /proc. */
-  readonly outerProc: boolean
-}
 
 export interface PodInstanceOptions {
   readonly cluster: ClusterFacts
@@ -185,7 +163,7 @@ export class PodInstance {
     const over = new AbortController()
     const signal = AbortSignal.any([this.#ending.signal, over.signal])
     const podIp = this.#ips[0] ?? ''
-    const plan = (unit: ContainerUnit) => (folder: string, log: BoundedLog): Promise<ContainerPlan> => this.#plan(unit, { sandbox, folder, log })
+    const plan = (unit: ContainerUnit) => (folder: string, log: BoundedLog): Promise<ContainerPlan> => planContainer(unit.container, { pod: this.#pod, podIps: this.#ips, nodeIps: this.#options.nodeIps, cluster: this.#options.cluster, kube: this.#options.kube, podFolder: this.#options.folder, folder, sandbox, log })
     const run = (unit: ContainerUnit): Promise<number | undefined> => unit.run(plan(unit), { podIp, signal })
     const all = async (): Promise<'finished'> => {
       for (const unit of this.#init) {
@@ -206,32 +184,6 @@ export class PodInstance {
     over.abort()
     if (end !== 'ending') await running
     return this.#ending.signal.aborted ? 'ending' : end
-  }
-
-  async #plan(unit: ContainerUnit, { sandbox, folder, log }: { readonly sandbox: PodSandbox, readonly folder: string, readonly log: BoundedLog }): Promise<ContainerPlan> {
-    const { cluster, kube, nodeIps } = this.#options
-    const { container } = unit
-    const pod = this.#pod
-    const data = await PodData.read(kube, pod)
-    const sources: EnvironmentSources = { pod, podIps: this.#ips, hostIps: nodeIps, apiService: cluster.apiService, data: (kind, name) => data.get(kind, name) }
-    const hostname = podHostname(pod)
-    const environment = { ...containerEnvironment(container, sources), ...(container.env?.some(({ name }) => name === 'HOSTNAME') === true ? {} : { HOSTNAME: hostname }) }
-    const command = commandOf(container, environment)
-    const token = cluster.tokenFor(pod.metadata.namespace, pod.spec.serviceAccountName ?? 'default')
-    const shm = `${this.#options.folder}/shm`
-    mkdirSync(shm, { recursive: true })
-    const layout = layOutContainer(container, {
-      rootfs: cluster.rootfs,
-      folder,
-      shm,
-      resolvConf: podResolvConf(pod, { servers: cluster.dnsServers, domain: cluster.domain, nodeText: machineText('/etc/resolv.conf') }),
-      hosts: podHostsFile(pod, { ips: this.#ips, domain: cluster.domain, nodeText: machineText('/etc/hosts') }),
-      hostname,
-      volumes: layVolumes(`${this.#options.folder}/volumes`, pod.spec.volumes ?? [], { ...sources, token }),
-      outerProc: cluster.outerProc,
-    })
-    if (pod.spec.automountServiceAccountToken !== false) layServiceAccount(folder, { token, caCertificate: cluster.caCertificate, namespace: pod.metadata.namespace })
-    return { container, command, environment, netns: sandbox.netns, pausePid: sandbox.pause.pid, folder, root: layout.root, mounts: layout.mounts, log }
   }
 
   async #stopContainers(): Promise<void> {
@@ -267,14 +219,6 @@ export class PodInstance {
       containers: this.#main.map(({ status }) => status),
       now: new Date().toISOString(),
     })
-  }
-}
-
-function machineText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return ''
   }
 }
 
