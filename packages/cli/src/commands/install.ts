@@ -1,6 +1,6 @@
-import { type CheckResult, checks, type ClusterOptions, connectCluster, deleteDemo, deployDemo, openInstalled, type RealCluster, runChecks, runCommand } from '@weft/checks'
+import { type CheckResult, checks, type ClusterOptions, connectCluster, deleteDemo, DemoError, deployDemo, openInstalled, type RealCluster, runChecks, runCommand } from '@weft/checks'
 import { realClock } from '@weft/daemon'
-import { type ClusterFacts, describeNotices, type Finding, install as installOn, type PreflightReport, readHealth } from '@weft/install'
+import { type ClusterFacts, describeHealth, describeNotices, type Finding, install as installOn, isHealthy, isWrongArchitecture, type PreflightReport, readHealth } from '@weft/install'
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { formatChecks, formatHeld } from '../check-table.ts'
@@ -67,6 +67,11 @@ async function prove(real: RealCluster, progress: Progress, signal: AbortSignal)
     await deleteDemo(cluster)
     await deployDemo(cluster, { signal, timeoutMs, onProgress: (ready, wanted) => progress.say(`demo: ${ready} of ${wanted} pods are Ready`) })
     return await runChecks(cluster, { signal, onResult: () => progress.say(`proving: ${(done += 1)} of ${checks.length} promises looked at`) })
+  } catch (error) {
+    if (!(error instanceof DemoError)) throw error
+    // Pods tell only that they wait; why stands with their node.
+    const ill = (await readHealth(real.kube, { signal })).filter((node) => !isHealthy(node))
+    throw new Error([error.message, ...ill.map(describeHealth)].join('; '), { cause: error })
   } finally {
     progress.say('taking the demo away')
     await deleteDemo(cluster)
@@ -77,7 +82,8 @@ async function loadImage({ machines }: RealCluster, archive: string, progress: P
   if (machines?.load === undefined) throw new Error('Cannot load image: nothing tells how this cluster takes image archives; load it yourself and leave --load away')
   progress.say(`loading ${archive}`)
   const { code, stderr } = await runCommand([...machines.load, archive])
-  if (code !== 0) throw new Error(`Cannot load image "${archive}": ${stderr.trim()}`)
+  const said = stderr.trim()
+  if (code !== 0) throw new Error(`Cannot load image "${archive}": ${said}${isWrongArchitecture(said) ? '; it is not for the architecture of these nodes: build it for that (weft image build --platform linux/ARCHITECTURE)' : ''}`)
 }
 
 function print(json: boolean, progress: Progress, text: string): void {

@@ -2,7 +2,7 @@ import type { NodeName } from '@weft/api'
 import { getObject, type KubeConnection } from '@weft/kube'
 
 /** What runtimes and kernels say of a program, or of an image, that is for another processor. */
-const wrong = /exec format error|no match for platform|no matching manifest for/
+const wrong = /exec format error|no match for platform|no matching manifest for|image might be filtered out/
 
 /** @param said Of a container that does not start, by runtime or kernel. */
 export function isWrongArchitecture(said: string): boolean {

@@ -113,6 +113,17 @@ describe.skipIf(reason !== undefined)(skippable('preflightNode()', reason), () =
     execFileSync('umount', [folder])
   })
 
+  test('the file system that counts is that of the folder where attachments are kept', async () => {
+    const folder = join(root, 'var/lib/cni/weft')
+    mkdirSync(folder, { recursive: true })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'disk', folder])
+    try {
+      expect(await found('disk')).toMatchObject({ level: 'fail', detail: '1 MiB free in /var/lib/cni/weft' })
+    } finally {
+      execFileSync('umount', [folder])
+    }
+  })
+
   test('an uplink too small for IPv6 in the tunnel is told', async () => {
     route.setLink(route.link('eth0').index, { mtu: 1300 })
     expect(await found('mtu')).toMatchObject({ level: 'warn', detail: 'eth0 carries 1300 bytes' })

@@ -22,6 +22,8 @@ const needed: ReadonlySet<string> = new Set(['veth', 'nf_tables inet', 'nft nat 
 const minimumKernel = [5, 10] as const
 /** Attachments, spool and addresses of the API server; more is only wanted while SQLite writes. */
 const minimumFreeBytes = 64 * 1024 * 1024
+/** Where those are, and where that will be: each may be a file system of its own. */
+const stateFolders = ['var/lib/cni/weft', 'var/lib/cni', 'var/lib'] as const
 /** IPv6 needs 1280 bytes within the tunnel, whose headers are 50 bytes with IPv4 underneath and 70 with IPv6. */
 const minimumMtuBytes = 1350
 
@@ -115,12 +117,12 @@ function ports(root: string, nft: Nft): Finding {
 }
 
 async function disk(root: string): Promise<Finding> {
-  const folder = join(root, existsSync(join(root, 'var/lib/weft')) ? 'var/lib/weft' : 'var/lib')
-  if (!existsSync(folder)) return fine('disk', 'not looked at')
-  if (isReadOnly(folder)) return failure('disk', '/var/lib is on a file system that cannot be written', 'find out why the kernel made it read-only (dmesg), and remount it: attachments of pods are kept there')
-  const { bavail, bsize } = await statfs(folder)
+  const folder = stateFolders.find((each) => existsSync(join(root, each)))
+  if (folder === undefined) return fine('disk', 'not looked at')
+  if (isReadOnly(join(root, folder))) return failure('disk', `/${folder} is on a file system that cannot be written`, 'find out why the kernel made it read-only (dmesg), and remount it: attachments of pods are kept there')
+  const { bavail, bsize } = await statfs(join(root, folder))
   const free = bavail * bsize
-  const text = `${Math.floor(free / 1024 / 1024)} MiB free in /var/lib`
+  const text = `${Math.floor(free / 1024 / 1024)} MiB free in /${folder}`
   return free < minimumFreeBytes ? failure('disk', text, `free ${minimumFreeBytes / 1024 / 1024} MiB: attachments of pods are kept there`) : fine('disk', text)
 }
 
