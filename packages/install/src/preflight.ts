@@ -14,10 +14,10 @@ export interface PreflightReport {
 }
 
 /** Everything of the machine that preflight looks at, none of it writable. */
-const preflightProgram = (image: string): NodeProgram => ({
+const preflightProgram = (image: string, apiServers: readonly string[]): NodeProgram => ({
   name: 'weft-preflight',
   image,
-  command: ['weft', 'node-preflight', '--root', '/host'],
+  command: ['weft', 'node-preflight', '--root', '/host', ...apiServers.flatMap((server) => ['--api-server', server])],
   capabilities: ['NET_ADMIN'],
   folders: ['/etc', '/run', '/var/lib'].map((path) => ({ path, at: `/host${path}`, writable: false })),
 })
@@ -25,7 +25,7 @@ const preflightProgram = (image: string): NodeProgram => ({
 interface PreflightOptions {
   readonly image: string
   /** What will be installed. */
-  readonly values: Pick<Values, 'config'>
+  readonly values: Pick<Values, 'config' | 'apiServers'>
   readonly replaceKubeProxy: boolean
   /** Whether the cluster tells the API server's address, or somebody does. */
   readonly knowsApiServers: boolean
@@ -38,7 +38,7 @@ const nodeTimeoutMs = 60_000
 
 /** Looks at the cluster and at each of its nodes; nothing is changed. */
 export async function preflight(kube: KubeConnection, facts: ClusterFacts, { image, values, replaceKubeProxy, knowsApiServers, signal, clock, onProgress }: PreflightOptions): Promise<readonly PreflightReport[]> {
-  const outcomes = await runOnNodes(kube, facts.nodes, preflightProgram(image), { signal, clock, timeoutMs: nodeTimeoutMs, onProgress })
+  const outcomes = await runOnNodes(kube, facts.nodes, preflightProgram(image, knowsApiServers ? values.apiServers : []), { signal, clock, timeoutMs: nodeTimeoutMs, onProgress })
   return [
     { where: 'cluster', findings: clusterFindings(facts, { replaceKubeProxy, knowsApiServers, values }) },
     ...outcomes.map(({ node, ok, output }): PreflightReport => ({ where: node, findings: ok ? findingsOf(output) : [failure('preflight', `it could not look at this node: ${output}`, 'see `kubectl describe node` and the runtime of that node')] })),
@@ -61,7 +61,7 @@ function architectureFinding({ architectures }: ClusterFacts): Finding {
 }
 
 /** What the API alone tells. */
-export function clusterFindings(facts: ClusterFacts, { replaceKubeProxy, knowsApiServers, values }: Pick<PreflightOptions, 'replaceKubeProxy' | 'knowsApiServers' | 'values'>): readonly Finding[] {
+export function clusterFindings(facts: ClusterFacts, { replaceKubeProxy, knowsApiServers, values }: Pick<PreflightOptions, 'replaceKubeProxy' | 'knowsApiServers'> & { readonly values: Pick<Values, 'config'> }): readonly Finding[] {
   const [major = 0, minor = 0] = facts.version.replace(/^v/, '').split('.').map(Number)
   return [
     major > 1 || minor >= 30 ? fine('version', facts.version) : failure('version', `Kubernetes ${facts.version}`, 'Weft needs Kubernetes 1.30 or newer'),

@@ -1,13 +1,14 @@
-import { cleanNode, preflightNode } from '@weft/install'
+import { cleanNode, preflightNode, reachServers } from '@weft/install'
 import { RouteSocket, warmThreadPool } from '@weft/netlink'
 import { NftSocket } from '@weft/nftables'
 
 /** What `weft install` starts on each node before it changes anything: one JSON list of findings. */
-export async function nodePreflight({ root }: { readonly root: string }): Promise<number> {
+export async function nodePreflight({ root, apiServer = [] }: { readonly root: string, readonly apiServer?: readonly string[] | undefined }): Promise<number> {
   await warmThreadPool()
   using route = await RouteSocket.open()
   using nft = await NftSocket.open()
-  process.stdout.write(`${JSON.stringify(await preflightNode({ route, nft, root }))}\n`)
+  const findings = [...await preflightNode({ route, nft, root }), ...apiServer.length > 0 ? [await reachServers(apiServer)] : []]
+  process.stdout.write(`${JSON.stringify(findings)}\n`)
   return 0
 }
 
