@@ -11,8 +11,8 @@ export type Place =
 export interface ClusterNode {
   readonly name: NodeName
   readonly ips: readonly IpAddress[]
-  /** Nodes with the same word reach each other without a router. */
-  readonly link: string
+  /** Nodes with the same word reach each other without a router. Absent where nobody here knows: the kernels' routes tell then. */
+  readonly link?: string | undefined
 }
 
 export interface RunResult {

@@ -5,6 +5,16 @@ import type { Cluster, ClusterNode } from '../cluster.ts'
 import { formatKernelRoute, type KernelRoute, routeTo } from '../kernel-route.ts'
 import { ipOf, nodeOf } from '../scene.ts'
 
+/** How two nodes lie to each other. */
+export type Placement = 'on one node' | 'on one link' | 'across a router'
+
+/** As the cluster says; else as the kernel of the first says, which has no gateway to the address of a node on its link. */
+export async function placementOf({ routes }: Pick<CheckContext, 'routes'>, from: ClusterNode, to: ClusterNode, family: 4 | 6): Promise<Placement> {
+  if (from.name === to.name) return 'on one node'
+  const isOneLink = from.link !== undefined && to.link !== undefined ? from.link === to.link : routeTo(await routes(from.name), parseIp(ipOf(to, family))).via === undefined
+  return isOneLink ? 'on one link' : 'across a router'
+}
+
 /**
  * The kernel's route from a node to a pod of another, as text for the evidence.
  *

@@ -4,7 +4,7 @@ import { type ClusterNode, formatPlace, type Place } from '../cluster.ts'
 import { ports } from '../demo.ts'
 import { eachFamily } from '../family.ts'
 import { clientOf, ipOf, nodeOf, placeOf } from '../scene.ts'
-import { pathTo } from './path.ts'
+import { pathTo, type Placement, placementOf } from './path.ts'
 
 export const podChecks: readonly Check[] = [
   {
@@ -21,17 +21,17 @@ export const podChecks: readonly Check[] = [
   {
     name: 'pod-to-pod-same-node',
     promise: 'pod to pod on one node, source kept',
-    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, (from, to) => from.name === to.name)),
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 'on one node')),
   },
   {
     name: 'pod-to-pod-same-link',
     promise: 'pod to pod across nodes on one link, source kept',
-    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, (from, to) => from.name !== to.name && from.link === to.link)),
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 'on one link')),
   },
   {
     name: 'pod-to-pod-across-router',
     promise: 'pod to pod across the router, source kept',
-    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, (from, to) => from.link !== to.link)),
+    prove: async (context) => eachFamily(context, async (family) => podToPod(context, family, 'across a router')),
   },
   {
     name: 'node-to-remote-pod',
@@ -58,12 +58,13 @@ export const podChecks: readonly Check[] = [
   },
 ]
 
-/** @param wanted Which pairs of nodes the promise is about. */
-async function podToPod(context: CheckContext, family: 4 | 6, wanted: (from: ClusterNode, to: ClusterNode) => boolean): Promise<string> {
+/** @param wanted How the two pods' nodes lie to each other. */
+async function podToPod(context: CheckContext, family: 4 | 6, wanted: Placement): Promise<string> {
   const { client: pod, webs } = await context.scene()
   const from = nodeOf(context.cluster, pod)
-  const target = webs.find((web) => wanted(from, nodeOf(context.cluster, web)))
-  if (target === undefined) throw new NotTried(`no node of this cluster is so placed to ${from.name}`)
+  const placements = await Promise.all(webs.map(async (web) => await placementOf(context, from, nodeOf(context.cluster, web), family)))
+  const target = webs[placements.indexOf(wanted)]
+  if (target === undefined) throw new NotTried(`no node of this cluster is so placed to ${from.name}: ${wanted}`)
   const to = nodeOf(context.cluster, target)
   const client = await clientSeen(context, placeOf(pod), ipOf(target, family), ports.http)
   ensure(client === ipOf(pod, family), `${target.name} saw ${client}, wanted the pod's own ${ipOf(pod, family)}`)

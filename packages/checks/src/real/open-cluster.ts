@@ -64,7 +64,7 @@ export async function openCluster({ kube, machines, probe, localProbe, namespace
   return {
     kube,
     families,
-    nodes: nodes.map(({ name, internalIps }): ClusterNode => ({ name, ips: internalIps, link: '' })).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    nodes: nodes.map(({ name, internalIps }): ClusterNode => ({ name, ips: internalIps })).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     outside: addresses,
     dnsBesideAgent: true,
     probe,
