@@ -33,7 +33,6 @@ describe('compileProxy()', () => {
     await using _run = await running([node('here')], { nft })
     const bases = nft.table('inet', tables.proxy)!.chains.flatMap(({ name, base }) => (base === undefined ? [] : [`${name}: ${base.type} ${base.hook} ${base.priority} ${base.policy}`]))
     expect(bases).toEqual([
-      'dns-prerouting: filter prerouting -300 accept', 'dns-output: route output -300 accept',
       'prerouting: nat prerouting -100 accept', 'output: nat output -100 accept',
       'invalid-forward: filter forward 0 accept', 'postrouting: nat postrouting 100 accept',
     ])

@@ -5,9 +5,9 @@ import { type Element, nodeElements, portCodes, portElements, serviceElements } 
 import { lesserTable } from './lesser-table.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
 import { dropCode, refuseCode } from './pick.ts'
-import { allMaps, allSets, families, type Family, sets } from './sets.ts'
+import { allMaps, allSets, families, sets } from './sets.ts'
 import { isShared } from './shared-elements.ts'
-import { pickElement, proxyTable } from './table.ts'
+import { pickElement, proxyTable, type TableContext } from './table.ts'
 import { VirtualPorts } from './virtual-ports.ts'
 
 /** What a table is made of: who has which port is known already. */
@@ -42,7 +42,7 @@ export function* compilingTable(model: TableModel): Generator<void, Table> {
     if (++count % perTurn === 0) yield
   }
   for (const port of model.ports.served()) for (const code of Object.values(portCodes(port))) if (code !== undefined) codes[port.ip.family].add(code)
-  return compileFrame(model.node, { 4: [...codes[4]], 6: [...codes[6]] }, bySet)
+  return compileFrame({ node: model.node, codes: { 4: [...codes[4]], 6: [...codes[6]] }, hasDns: families.some((family) => bySet.has(sets[family].dnsVip.name)) }, bySet)
 }
 
 /** So many elements are made before others get a turn: about a millisecond. */
@@ -53,13 +53,13 @@ const dynamic: ReadonlySet<MapDeclaration> = new Set(families.map((family) => se
 /**
  * The table around the elements.
  *
- * @param codes Those in use; the two that pick nobody are always there.
+ * @param context Its codes are those in use; the two that pick nobody are always there.
  * @param bySet Elements by the name of their set; absent ones are empty.
  */
-export function compileFrame(node: NodeModel, codes: Readonly<Record<Family, readonly number[]>>, bySet: ReadonlyMap<string, readonly (SetElement | MapElement)[]> = new Map()): Table {
+export function compileFrame({ node, codes, hasDns }: TableContext, bySet: ReadonlyMap<string, readonly (SetElement | MapElement)[]> = new Map()): Table {
   const all = { 4: inOrder(codes[4]), 6: inOrder(codes[6]) }
   const picks = new Map(families.map((family) => [sets[family].pick, all[family].map((code) => pickElement(family, code))]))
-  return lesserTable(proxyTable({ node, codes: all }, {
+  return lesserTable(proxyTable({ node, codes: all, hasDns }, {
     sets: allSets.map((set) => ({ ...set, elements: bySet.get(set.name) ?? [] })),
     maps: allMaps.map((map) => ({ ...map, ...(dynamic.has(map) ? { size: node.affinityClients } : {}), elements: picks.get(map) ?? (bySet.get(map.name) ?? []) as MapElement[] })),
   }), node.lacks)
@@ -95,9 +95,9 @@ export const pieceSize = 4000
  * A table that is not there yet, in pieces: first sets, then their elements, at last what acts. Whoever is interrupted between two of them leaves
  * data that nothing uses.
  */
-export function* tablePieces(model: TableModel, codes: Readonly<Record<Family, readonly number[]>>): Generator<Transaction, void> {
+export function* tablePieces(model: TableModel, context: TableContext): Generator<Transaction, void> {
   const name = { family: 'inet', name: tables.proxy } as const
-  const frame = compileFrame(model.node, codes)
+  const frame = compileFrame(context)
   const declared = new Transaction(name).addTable()
   for (const set of [...frame.sets, ...frame.maps]) declared.addSet({ ...set, elements: [] })
   yield declared

@@ -4,8 +4,7 @@ import type { Lack } from './kernel-features.ts'
 /** The table for a kernel that lacks something: each rule that needs it is gone, or does the next best. */
 export function lesserTable(table: Table, lacks: ReadonlySet<Lack> | undefined): Table {
   if (lacks === undefined || lacks.size === 0) return table
-  const chains = lacks.has('notrack') ? table.chains.filter(({ name }) => !name.startsWith('dns-')) : table.chains
-  return { ...table, chains: chains.map((chain) => ({ ...chain, rules: chain.rules.flatMap((rule) => lesserRule(rule, lacks)) })) }
+  return { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: chain.rules.flatMap((rule) => lesserRule(rule, lacks)) })) }
 }
 
 function lesserRule(rule: Rule, lacks: ReadonlySet<Lack>): readonly Rule[] {

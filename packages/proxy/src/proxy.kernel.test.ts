@@ -149,6 +149,19 @@ describe.skipIf(reason !== undefined)(skippable('packets through the proxy', rea
     expect(lab.flows.entries({ protocol: 17 }).filter(({ original }) => [53, 10_053].includes(original.destinationPort!))).toEqual([])
   })
 
+  test('V1 the chains that rewrite DNS go with the server on this node, and come with it', async () => {
+    const dnsPorts = [{ name: 'dns', port: 10_053, protocol: 'UDP' }, { name: 'dns-tcp', port: 10_053 }]
+    const put = async (ipv4: EndpointShape, ipv6: EndpointShape): Promise<readonly string[]> => {
+      run.stores.slices.put(toEndpointSlice(slice('kube-system/kube-dns', [ipv4], { ports: dnsPorts })))
+      run.stores.slices.put(toEndpointSlice(slice('kube-system/kube-dns', [ipv6], { ports: dnsPorts, suffix: '6' })))
+      await run.proxy.settled()
+      return lab.nft.read('inet', tables.proxy)!.table.chains.flatMap(({ name }) => (name.startsWith('dns-') ? [name] : [])).toSorted()
+    }
+    expect(await put({ ip: '172.30.1.12', node: 'there' }, { ip: 'fd00:172:30:1::12', node: 'there' })).toEqual([])
+    expect(await put({ ip: '172.30.1.11', node: 'here' }, { ip: 'fd00:172:30:1::11', node: 'here' })).toEqual(['dns-output', 'dns-prerouting', 'dns-reply', 'dns-request'])
+    expect(lab.ask('client', { protocol: 'udp', host: '10.96.0.10', port: 53 })).toEqual(['dns 10.244.0.9'])
+  })
+
   test("DNS answers to clients of other nodes keep the server's address: their own node expects it", () => {
     expect(lab.ask('outside', { protocol: 'udp', host: '172.30.1.11', port: 10_053 })).toEqual(['dns 172.30.1.99'])
     // Through the VIP they take the DNAT of this node.

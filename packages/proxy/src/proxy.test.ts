@@ -333,6 +333,23 @@ describe('createProxy()', () => {
     expect(kernelText(nft)).toBe(inOrder(before))
   })
 
+  test('V1 the chains that rewrite DNS come with a server on this node and go with it', async () => {
+    const nft = new FakeNft()
+    const ports = [{ name: 'udp', port: 10_053, protocol: 'UDP' }]
+    const dns = (...endpoints: Parameters<typeof slice>[1]): object => slice('kube-system/kube-dns', endpoints, { ports })
+    const chains = (): readonly string[] => nft.table('inet', tables.proxy)!.chains.flatMap(({ name }) => (name.startsWith('dns-') ? [name] : [])).toSorted()
+    await using run = await running([here, service('kube-system/kube-dns', ['10.96.0.10'], { ports: [{ name: 'udp', port: 53, protocol: 'UDP' }] }), dns('172.30.1.12')], { nft })
+    const put = async (...endpoints: Parameters<typeof slice>[1]): Promise<readonly string[]> => {
+      run.stores.slices.put(toEndpointSlice(dns(...endpoints)))
+      await run.proxy.settled()
+      expect(kernelText(nft)).toBe(inOrder(run.proxy.dump()))
+      return chains()
+    }
+    expect(chains()).toEqual([])
+    expect(await put({ ip: '172.30.1.11', node: 'here' }, '172.30.1.12')).toEqual(['dns-output', 'dns-prerouting', 'dns-reply', 'dns-request'])
+    expect(await put('172.30.1.12')).toEqual([])
+  })
+
   test('SVC-92 SVC-93 SVC-96 forgets UDP flows to backends that are gone, and those from before the first one', async () => {
     const calls: { readonly filter: FlowFilter, readonly condition: (flow: TrackedFlow) => boolean }[] = []
     const flows = { deleteMatching: (filter: FlowFilter, condition: (flow: TrackedFlow) => boolean) => calls.push({ filter, condition }) }

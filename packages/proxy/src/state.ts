@@ -7,10 +7,10 @@ import { type Element, hairpinElements, nodeElements, portElements, serviceEleme
 import type { NodeModel, ServiceModel, VirtualPort } from './model.ts'
 import { PickChains } from './pick-chains.ts'
 import { pickOf } from './pick.ts'
-import { type Family, sets } from './sets.ts'
+import { sets } from './sets.ts'
 import { Pieces } from './pieces.ts'
 import { type ElementChanges, SharedElements } from './shared-elements.ts'
-import { affinityChains, pickChain, pickChainName, pickElement } from './table.ts'
+import { affinityChains, dnsChains, pickChain, pickChainName, pickElement, type TableContext } from './table.ts'
 import { type PortChanges, type Refusal, VirtualPorts } from './virtual-ports.ts'
 
 /** A Service that changed: its new model, or undefined when it is gone. */
@@ -34,6 +34,8 @@ export class ProxyState {
   readonly #chains = new PickChains()
   readonly #ports = new VirtualPorts()
   readonly #services = new Map<string, ServiceModel>()
+  /** How many addresses of the DNS Service a server on this node answers for. */
+  #dnsServers = 0
   #node: NodeModel
 
   constructor(node: NodeModel) {
@@ -70,7 +72,7 @@ export class ProxyState {
 
   /** The same for a kernel that has none; see {@link tablePieces}. */
   pieces(): Generator<Transaction, void> {
-    return tablePieces(this.#model, this.#codes)
+    return tablePieces(this.#model, this.#context)
   }
 
   /** Services that name an address, in order. */
@@ -90,21 +92,22 @@ export class ProxyState {
 
   /** The table with all its chains, and without elements. */
   frame(): Table {
-    return compileFrame(this.#node, this.#codes)
+    return compileFrame(this.#context)
   }
 
   get #model(): TableModel {
     return { node: this.#node, services: this.#services.values(), ports: this.#ports }
   }
 
-  get #codes(): Readonly<Record<Family, readonly number[]>> {
-    return { 4: this.#chains.codes(4), 6: this.#chains.codes(6) }
+  get #context(): TableContext {
+    return { node: this.#node, codes: { 4: this.#chains.codes(4), 6: this.#chains.codes(6) }, hasDns: this.#dnsServers > 0 }
   }
 
   /** Takes all Services in, when there are none yet: what {@link apply} does, without the account of it; in turns. */
   *load(models: Iterable<ServiceModel>): Generator<void, readonly Refusal[]> {
     for (const model of models) {
       this.#services.set(model.key, model)
+      this.#dnsServers += model.localDns.length
       this.#elements.add(serviceElements(model))
       yield
     }
@@ -138,23 +141,28 @@ export class ProxyState {
       after.push(...nodeElements(node))
       this.#node = node
     }
-    for (const { key, now } of models) {
+    const hadDns = this.#dnsServers > 0
+    for (const { key, old, now } of models) {
+      this.#dnsServers += (now?.localDns.length ?? 0) - (old?.localDns.length ?? 0)
       if (now === undefined) this.#services.delete(key)
       else this.#services.set(key, now)
     }
-    return { ...ports, transactions: this.#transactions(yield* this.#elements.replacing(before, after)) }
+    return { ...ports, transactions: this.#transactions(yield* this.#elements.replacing(before, after), hadDns) }
   }
 
-  #transactions(elements: ElementChanges): readonly Transaction[] {
+  #transactions(elements: ElementChanges, hadDns: boolean): readonly Transaction[] {
     const hadAffinity = this.#chains.hasAffinity
     const { created, retired } = this.#chains.change(elements)
     const { hasAffinity } = this.#chains
+    const hasDns = this.#dnsServers > 0
     const pieces = new Pieces(elements)
     for (const { family, code } of created) pieces.last.addChain(pickChain(family, pickOf(code)!)).addElements(sets[family].pick, [pickElement(family, code)])
     if (hasAffinity && !hadAffinity) for (const each of affinityChains()) pieces.last.addChain(each)
+    if (hasDns && !hadDns) for (const each of dnsChains()) pieces.last.addChain(each)
     pieces.putAll()
     for (const { family, code } of retired) pieces.last.deleteElements(sets[family].pick, [pickElement(family, code)]).deleteChain(pickChainName(family, pickOf(code)!))
     if (hadAffinity && !hasAffinity) for (const { name } of affinityChains()) pieces.last.deleteChain(name)
+    if (hadDns && !hasDns) for (const { name } of dnsChains().toReversed()) pieces.last.deleteChain(name)
     return pieces.all
   }
 }

@@ -66,14 +66,16 @@ export const layout = 4
 /** What `nft list` shows of it, and what a start finds: whatever the version, one transaction of what differs leads to this one. */
 export const layoutSet: SetDeclaration = set('layout', { key: ['inet_service'], elements: [{ key: layout }] })
 
-/** What the chains depend on: this node's addresses, and the codes in use. Never on how many Services there are. */
+/** What the chains depend on: this node's addresses, and what is in use. Never on how many Services there are. */
 export interface TableContext {
   readonly node: NodeModel
   readonly codes: Readonly<Record<Family, readonly number[]>>
+  /** Whether a DNS server on this node answers for the DNS Service. */
+  readonly hasDns: boolean
 }
 
 /** The whole table around the elements. */
-export function proxyTable({ node, codes }: TableContext, filled: { readonly sets: readonly SetDeclaration[], readonly maps: readonly MapDeclaration[] }): Table {
+export function proxyTable({ node, codes, hasDns }: TableContext, filled: { readonly sets: readonly SetDeclaration[], readonly maps: readonly MapDeclaration[] }): Table {
   return table({
     name: tables.proxy,
     maps: filled.maps,
@@ -97,11 +99,7 @@ export function proxyTable({ node, codes }: TableContext, filled: { readonly set
       chain('refused', [rule(eq(meta.l4proto, 'tcp'), reject('tcp reset')), rule(reject())]),
       chain('guard', families.map((family) =>
         rule(isIn(portOf(family), sets[family].guarded), notIn(concat(header[family].daddr, meta.l4proto, th.dport, header[family].saddr), sets[family].allowed), drop))),
-      chain('dns-request', families.map(dnsRequest)),
-      chain('dns-reply', families.map(dnsReply)),
-      baseChain('dns-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request'))]),
-      // `route`: a rewritten destination must be routed anew. Requests of this node itself, and answers of its DNS server.
-      baseChain('dns-output', { type: 'route', hook: 'output', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request')), rule(eq(meta.l4proto, 'udp'), jump('dns-reply'))]),
+      ...(hasDns ? dnsChains() : []),
       // Only the first packet of a connection comes here, so source ranges and refusals cost the others nothing. Before routing, so that no route to the service
       // range is needed to be refused.
       baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: priorities.serviceDnat }, dispatch('check-others')),
@@ -129,6 +127,17 @@ function dispatch(check: string): readonly Rule[] {
     // A port that nobody has, of a cluster IP; then an address in the range of cluster IPs that is no Service's.
     ...families.map((family) => rule(isIn(header[family].daddr, sets[family].vip), goTo('refused'))),
     ...families.map((family) => rule(isIn(header[family].daddr, sets[family].range), drop)),
+  ]
+}
+
+/** Chains that there are while a DNS server on this node answers for the DNS Service: every packet passes them. */
+export function dnsChains(): readonly Chain[] {
+  return [
+    chain('dns-request', families.map(dnsRequest)),
+    chain('dns-reply', families.map(dnsReply)),
+    baseChain('dns-prerouting', { type: 'filter', hook: 'prerouting', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request'))]),
+    // `route`: a rewritten destination must be routed anew. Requests of this node itself, and answers of its DNS server.
+    baseChain('dns-output', { type: 'route', hook: 'output', priority: priorities.raw }, [rule(eq(udp.dport, dnsPort), jump('dns-request')), rule(eq(meta.l4proto, 'udp'), jump('dns-reply'))]),
   ]
 }
 
