@@ -10,7 +10,7 @@ describe('Services while the cluster changes', () => {
   let sandbox: RunningSandbox
 
   beforeAll(async () => {
-    sandbox = await startDemoSandbox('ipv4')
+    sandbox = await startDemoSandbox('dual')
   }, 120_000)
   afterAll(async () => sandbox[Symbol.asyncDispose]())
 

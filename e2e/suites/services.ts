@@ -17,7 +17,7 @@ const httpPort = 8080
 const namespace = `/api/v1/namespaces/${demoNamespace}`
 
 interface ServiceText {
-  readonly spec: { readonly clusterIP: string, readonly ports: readonly { readonly nodePort: number }[] }
+  readonly spec: { readonly clusterIP: string, readonly clusterIPs: readonly string[], readonly ports: readonly { readonly nodePort: number }[] }
 }
 
 /** What users of Services count on while the cluster changes under them. */
@@ -46,24 +46,20 @@ export function servesOn({ cluster, restartMs }: ServiceOptions): void {
     }
   })
 
-  test('LB-14 a Deployment is rolled under load, under both external traffic policies: no request fails', async () => {
+  test('LB-14 a Deployment is rolled under load, under both internal and both external traffic policies, by every family: no request fails', async () => {
     const node = cluster().nodes[0]!
     try {
       await deploy('one')
-      await create(service('busy', { app: 'busy' }, { type: 'NodePort', externalTrafficPolicy: 'Cluster' }))
-      await create(service('busy-local', { app: 'busy' }, { type: 'NodePort', externalTrafficPolicy: 'Local' }))
+      for (const [name, policy] of [['busy', 'Cluster'], ['busy-local', 'Local']] as const) await create(service(name, { app: 'busy' }, { type: 'NodePort', ipFamilyPolicy: 'PreferDualStack', internalTrafficPolicy: policy, externalTrafficPolicy: policy }))
       expect(await within(60_000, async () => await isRolled()), 'the Deployment is ready').toBe(true)
-      const services = { cluster: await read('busy'), local: await read('busy-local') }
-      const host = node.ips[0]!
-      const address = formatIp(host)
+      const services = { Cluster: await read('busy'), Local: await read('busy-local') }
       const stranger: Place = cluster().outside.length > 0 ? { kind: 'outside' } : { kind: 'node', name: cluster().nodes[1]!.name }
-      const load = { rate: 40, durationMs: 15_000 }
-      // The policy counts for clients that are not on the node.
-      const loads: readonly (readonly [string, Promise<LoadReport>])[] = [
-        ['cluster IP', loadFrom(cluster(), client, { ...load, host: services.cluster.spec.clusterIP, port: 80 })],
-        ['NodePort, policy Cluster', loadFrom(cluster(), stranger, { ...load, host: address, port: services.cluster.spec.ports[0]!.nodePort })],
-        ['NodePort, policy Local', loadFrom(cluster(), stranger, { ...load, host: address, port: services.local.spec.ports[0]!.nodePort })],
-      ]
+      const load = { rate: 20, durationMs: 15_000 }
+      // The client is on the node of the pods; the external policy counts for those that are not.
+      const loads = Object.entries(services).flatMap(([policy, { spec: { clusterIPs, ports } }]): readonly (readonly [string, Promise<LoadReport>])[] => [
+        ...clusterIPs.map((host) => [`cluster IP ${host}, policy ${policy}`, loadFrom(cluster(), client, { ...load, host, port: 80 })] as const),
+        ...node.ips.map(formatIp).map((host) => [`NodePort of ${host}, policy ${policy}`, loadFrom(cluster(), stranger, { ...load, host, port: ports[0]!.nodePort })] as const),
+      ])
       await sleep(1000)
       await deploy('two')
       expect(await within(60_000, async () => await isRolled()), 'the Deployment is rolled').toBe(true)

@@ -272,7 +272,7 @@ describe.skipIf(reason !== undefined)(skippable('packets through the proxy', rea
     return new Map([...lab.nft.read('inet', tables.proxy)!.rules].map(([chain, rules]) => [chain, rules.map(({ fingerprint }) => fingerprint)]))
   }
 
-  test('SVC-30 faults 20, 21: what another program deletes is back within a second', async () => {
+  test('SVC-30 fault 20, fault 21: what another program deletes is back within a second', async () => {
     const stop = new AbortController()
     const following = followEdits({ nft: lab.nft, recheck: run.proxy.recheck, clock: realClock, logger: silentLogger, signal: stop.signal })
     const name = { family: 'inet', name: tables.proxy } as const
