@@ -17,26 +17,37 @@ interface RawElement {
   readonly rest: Partial<MapElement>
 }
 
-/** Elements out of the answers to a dump of a set; interrupted after each. */
-export function* readElements(set: SetDeclaration | MapDeclaration, answers: readonly NetlinkMessage[]): Generator<void, readonly (SetElement | MapElement)[]> {
+/**
+ * Elements out of the answers to a dump of a set; interrupted after each.
+ *
+ * @returns Undefined if an element came twice: the kernel made its hash table larger or smaller between two answers, where it goes on by counting, and for
+ *   each that came again another is missing. It does so some time after a commit, and tells nobody (seen on 6.18).
+ */
+export function* readElements(set: SetDeclaration | MapDeclaration, answers: readonly NetlinkMessage[]): Generator<void, readonly (SetElement | MapElement)[] | undefined> {
   const types = keyTypes(set.key)
   const key = layoutOf(types)
   const data = set.kind === 'map' && set.data !== 'verdict' ? layoutOf(set.data) : undefined
   const isPaired = set.flags.includes('interval') && types.length === 1
   const raw: RawElement[] = []
   const out: (SetElement | MapElement)[] = []
+  const keys = new Set<string>()
   for (const answer of answers) {
     const list = decodeAttributes(answer.payload, GENERIC_HEADER).bytes(nf.elementListAttr.elements)
     if (list === undefined) continue
     forEachAttribute(list, 0, list.length, (_type, start, end) => {
       const element = readElement(list, start, end, data)
       if (element === undefined) return
-      if (isPaired) raw.push(element)
-      else out.push({ key: readTuple(key, element.key, element.keyEnd), ...element.rest })
+      if (isPaired) {
+        raw.push(element)
+        return
+      }
+      keys.add(Buffer.from(element.key.buffer, element.key.byteOffset, element.key.length).toString('latin1'))
+      out.push({ key: readTuple(key, element.key, element.keyEnd), ...element.rest })
     })
     yield
   }
-  return isPaired ? pairIntervals(set, raw) : out
+  if (isPaired) return pairIntervals(set, raw)
+  return keys.size < out.length ? undefined : out
 }
 
 // A table may hold a hundred thousand of these: attributes are visited once, in place.

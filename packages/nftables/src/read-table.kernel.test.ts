@@ -13,6 +13,8 @@ import type { Table } from './table.ts'
 import { Transaction } from './transaction.ts'
 
 const reason = whyNoKernelTests()
+/** NFT_MSG_NEWSETELEM */
+const newElementsType = 12
 
 type Asked = (request: NetlinkRequest) => readonly NetlinkMessage[]
 
@@ -51,6 +53,28 @@ function keyOf({ type, payload }: NetlinkRequest): string {
 }
 
 describe.skipIf(reason !== undefined)(skippable('readTable()', reason), () => {
+  test('fault 3, promise 10: a set in which elements come twice, as while the kernel resizes it, is read again, and refused when that does not end', async () => {
+    const wanted: Table = { family: 'inet', name: 'demo', counters: [], maps: [], chains: [], sets: [set('many', { key: ['mark'], elements: Array.from({ length: 2000 }, (_, key) => ({ key })) })] }
+    await using ns = await TestNamespace.create()
+    using nft = await NftSocket.open({ netns: ns.path })
+    nft.commit(new Transaction(wanted).addAll(wanted))
+    using socket = await NetlinkSocket.open('netfilter', { netns: ns.path })
+    const real = socket.dumping.bind(socket)
+    let dumps = 0
+    const readingTwice = (times: number): number => {
+      dumps = 0
+      socket.dumping = function* dumping(request) {
+        const answers = yield* real(request)
+        if (answers.length < 2 || !answers.every(({ type }) => (type & 0xff) === newElementsType)) return answers
+        dumps += 1
+        return dumps <= times ? [...answers.slice(0, -1), answers[0]!] : answers
+      }
+      return new Set(readTable(socket, wanted)!.table.sets[0]!.elements.map(({ key }) => key)).size
+    }
+    expect([readingTwice(0), dumps, readingTwice(2), dumps]).toEqual([2000, 1, 2000, 3])
+    expect(() => readingTwice(100)).toThrow('Cannot read set "many" of table "inet demo": elements came twice in each of 10 readings')
+  })
+
   test.each(sampleTables)('of damaged answers about $name gives a table, or refuses in words of its own', async (table) => {
     const answers = await recorded(table)
     const all = [...answers.values()].flat()

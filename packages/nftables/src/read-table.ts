@@ -5,12 +5,13 @@ import * as nf from './nf-tables.ts'
 import { NftError } from './nft-error.ts'
 import type { RuleState, TableState } from './nft.ts'
 import { readElements } from './read-elements.ts'
-import type { Chain, CounterDeclaration, Hook, MapDeclaration, SetDeclaration, SetFlag, TableName } from './table.ts'
+import type { Chain, CounterDeclaration, Hook, MapDeclaration, MapElement, SetDeclaration, SetElement, SetFlag, TableName } from './table.ts'
 import { FINGERPRINT_TLV, readComment, readTlvs, setTlv } from './userdata.ts'
 import { keyFromTypeof } from './read-typeof.ts'
 
 const GENERIC_HEADER = 4
 const ATTEMPTS = 4
+const RESIZE_ATTEMPTS = 10
 
 /** Reads a whole table as it was at one moment. If a commit of any program came between its parts, it is read again. */
 export function readTable(socket: NetlinkSocket, name: TableName): TableState | undefined {
@@ -56,16 +57,23 @@ function* readOnce(socket: NetlinkSocket, name: TableName): Generator<void, Tabl
   for (const message of yield* dump(nf.message.getSet, nf.setAttr.table)) {
     const declaration = readSet(message)
     if (declaration === undefined) continue
-    const answers = yield* socket.dumping(readRequest(nf.message.getSetElement, name, (out) => {
-      out.attrString(nf.elementListAttr.table, name.name).attrString(nf.elementListAttr.set, declaration.name)
-    }))
-    const elements = yield* readElements(declaration, answers)
+    const elements = yield* elementsOf(socket, name, declaration)
     if (declaration.kind === 'set') sets.push({ ...declaration, elements })
     else maps.push({ ...declaration, elements: elements.filter((element) => 'data' in element) })
   }
   const rules = new Map<string, RuleState[]>(chains.map((chain) => [chain.name, []]))
   for (const message of yield* dump(nf.message.getRule, nf.ruleAttr.table)) readRule(message, rules)
   return { name, table: { ...name, ...(comment === undefined ? {} : { comment }), counters, sets, maps, chains }, rules }
+}
+
+/** All elements of a set, read again while the kernel is making its hash table larger or smaller. */
+function* elementsOf(socket: NetlinkSocket, name: TableName, declaration: SetDeclaration | MapDeclaration): Generator<void, readonly (SetElement | MapElement)[]> {
+  const request = readRequest(nf.message.getSetElement, name, (out) => out.attrString(nf.elementListAttr.table, name.name).attrString(nf.elementListAttr.set, declaration.name))
+  for (let attempt = 1; attempt <= RESIZE_ATTEMPTS; attempt++) {
+    const elements = yield* readElements(declaration, yield* socket.dumping(request))
+    if (elements !== undefined) return elements
+  }
+  throw new NftError('ERR_NFT_READ_FAILED', `Cannot read ${declaration.kind} "${declaration.name}" of table "${name.family} ${name.name}": elements came twice in each of ${RESIZE_ATTEMPTS} readings`, { errno: 'EINTR' })
 }
 
 /** Undefined if there is no such table. */
