@@ -21,14 +21,17 @@ export async function netnsFolder(): Promise<string> {
   return mkdtempSync(join(tmpdir(), netnsPrefix(process.pid)))
 }
 
-/** Removes namespaces of processes that are gone, as far as they were pinned below this folder. */
+/** Removes namespaces of processes that are gone, as far as they were pinned below this folder and are ours to remove. */
 export async function sweepNetns(parent: string): Promise<void> {
   for (const name of readdirSync(parent)) {
     if (!name.startsWith(prefix) || isAlive(Number.parseInt(name.slice(prefix.length), 10))) continue
     const folder = join(parent, name)
-    // Another run may sweep at the same time.
-    await deleteNetns(join(folder, 'net')).catch(() => undefined)
-    rmSync(folder, { recursive: true, force: true })
+    try {
+      await deleteNetns(join(folder, 'net'))
+      rmSync(folder, { recursive: true, force: true })
+    } catch {
+      // Another run sweeps at the same time, or somebody else's run made it: in a user namespace what was mounted outside stays.
+    }
   }
 }
 
