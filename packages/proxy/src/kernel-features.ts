@@ -50,7 +50,7 @@ function sentence({ name, since, options, module, without }: Pick<OptionalFeatur
 }
 
 /** What this kernel lacks, and a sentence about each. */
-export interface KernelLacks {
+export interface KernelFindings {
   readonly lacks: ReadonlySet<Lack>
   readonly sentences: readonly string[]
 }
@@ -64,7 +64,7 @@ export const sctpOption: string = sctp.options
  * @param tracksSctp Asked afterwards: only then conntrack is in the kernel for sure. Undefined when it cannot be told.
  * @throws {ProxyError} `ERR_PROXY_KERNEL` when something is missing without which no Service can be served.
  */
-export async function probeKernel(nft: Pick<Nft, 'check'>, tracksSctp: () => Promise<boolean | undefined>): Promise<KernelLacks> {
+export async function probeKernel(nft: Pick<Nft, 'check'>, tracksSctp: () => Promise<boolean | undefined>): Promise<KernelFindings> {
   const missing = needed.filter((feature) => !has(nft, feature))
   if (missing.length > 0) throw new ProxyError('ERR_PROXY_KERNEL', `Cannot serve Services: ${missing.map((feature) => sentence({ ...feature, without: 'no Service works without' })).join('. ')}`)
   const without: readonly Omit<OptionalFeature, 'chains'>[] = [...optional.filter((feature) => !has(nft, feature)), ...await tracksSctp() === false ? [sctp] : []]

@@ -1,23 +1,25 @@
 import { type AddressTable, type EndpointSlice, type IpBlock, type Node, type NodeName, objectKey, putStandIns, type Service, tables } from '@weft/api'
 import { allReady, type Clock, type Logger, type Readiness, Reconciler, type Registry } from '@weft/daemon'
 import type { Store } from '@weft/kube'
-import { diffingTable, formatTable, type NftInTurns, type Transaction } from '@weft/nftables'
+import { diffingTable, formatTable, type NftInTurns } from '@weft/nftables'
+import { Committer } from './committer.ts'
 import type { ProxyConfig } from './config.ts'
 import { Draining } from './draining.ts'
 import { explain, type Explanation, type ExplainQuestion } from './explain.ts'
 import { type FlowTable } from './flow-table.ts'
-import { type Lack, probeKernel } from './kernel-features.ts'
 import { inTurns } from './in-turns.ts'
+import { KernelLacks } from './kernel-lacks.ts'
 import { backendsBefore, layoutOf, servedBefore } from './kernel-ports.ts'
 import type { LocalAddresses } from './link-addresses.ts'
 import type { ProxyHealth } from './health-answer.ts'
 import { kubeProxyMetrics, type ProbeCounters } from './kube-proxy-metrics.ts'
 import { proxyMetrics } from './metrics.ts'
 import type { NodeModel, ServiceModel } from './model.ts'
+import { Progress } from './progress.ts'
 import { ProxyError } from './proxy-error.ts'
 import { Refusals } from './refusals.ts'
 import type { ServiceCidr } from './service-cidr.ts'
-import { allStalePorts, forgetFlows, type StalePort, stalePorts } from './stale-flows.ts'
+import { allStalePorts, stalePorts } from './stale-flows.ts'
 import { ProxyState, type ServiceChange, type StateChange } from './state.ts'
 import { layout } from './table.ts'
 import { isSamePlace, isSameNode, watchNode } from './watch-node.ts'
@@ -85,9 +87,6 @@ const resyncMs = 600_000
 /** Whoever asks for an explanation gives up by then, in milliseconds. */
 const explainMs = 30_000
 
-/** As in kube-proxy: a change that is not in the kernel after two sync periods makes the node unhealthy, in milliseconds. */
-const lateMs = 60_000
-
 /** Index of slices. */
 export const byService = 'service'
 
@@ -96,50 +95,42 @@ type CompareReason = 'start' | 'failure' | 'edit' | 'node' | 'resync'
 export function createProxy(deps: ProxyDeps): Proxy {
   const { config, nodeName, nodes, services, slices, blocks, serviceCidrs, local, nft, flows, addresses, clock, logger, registry } = deps
   const metrics = proxyMetrics(registry)
-  const upstream = kubeProxyMetrics(registry, { pendingServices: () => dirty.size, pendingEndpoints: () => changedSlices, withoutLocal })
+  const upstream = kubeProxyMetrics(registry, { pendingServices: () => dirty.size, pendingEndpoints: () => progress.pendingSlices, withoutLocal })
+  const progress = new Progress({ clock, metrics, upstream })
+  const kernelLacks = new KernelLacks({ nft, tracksSctp: deps.tracksSctp, onLacking: deps.onLacking, logger })
+  const committer = new Committer({ nft, flows, logger, metrics, upstream })
   const refusals = new Refusals(logger, deps.onRefused)
   const draining = new Draining(clock)
   const dirty = new Set<string>()
   let areRangesDirty = false
   let useLocalDns = true
   let state: ProxyState | undefined
-  let lacks: ReadonlySet<Lack> = new Set()
-  const toldLacks = new Set<string>()
   /** Why the kernel has to be read and compared; undefined when it is known. */
   let compare: CompareReason | undefined = 'start'
   /** How often somebody told of an edit: one that comes amid a comparison asks for another. */
   let edits = 0
   let comparedAt = Number.NEGATIVE_INFINITY
-  /** When the oldest change that is not in the kernel yet came. */
-  let changedAt: number | undefined
-  let updatedAt: Date | undefined
-  /** EndpointSlices that changed since the last commit, and when what changed them happened. */
-  let changedSlices = 0
-  let triggers: number[] = []
   /** When backends that are held are looked at next. */
   let drainedAt = Infinity
-  let writes = 0
   const reconciler = new Reconciler({ name: 'proxy', clock, logger, registry, minIntervalMs: config.minIntervalMs, maxIntervalMs: resyncMs, reconcile })
 
   slices.addIndex(byService, (slice) => (slice.serviceName === '' ? [] : [`${slice.namespace}/${slice.serviceName}`]))
 
   async function reconcile(signal: AbortSignal): Promise<void> {
     await Promise.all([nodes.whenSynced(signal), services.whenSynced(signal), slices.whenSynced(signal)])
-    const started = clock.now()
-    if (started - comparedAt >= resyncMs) compare ??= 'resync'
+    if (clock.now() - comparedAt >= resyncMs) compare ??= 'resync'
     const isWhole = compare !== undefined || state === undefined
-    // What comes from here on is not in what is committed.
-    const since = changedAt
-    changedAt = undefined
+    const sync = progress.begin()
     try {
       if (compare === undefined && state !== undefined) await applyChanges(state, signal)
       else await compareAll(compare ?? 'start', signal)
     } catch (error) {
-      changedAt = since ?? changedAt
-      upstream.failures.inc()
+      progress.failed(sync)
       throw error
     }
-    observe({ started, since, isWhole })
+    progress.done(sync, isWhole)
+    metrics.services.set(state?.size ?? 0)
+    metrics.refused.set(refusals.size)
     expectDrained(signal)
   }
 
@@ -157,21 +148,6 @@ export function createProxy(deps: ProxyDeps): Proxy {
     void clock.sleep(endsMs - clock.now(), { signal }).then(letGo, () => undefined)
   }
 
-  /** All that came before `started`, the oldest of it at `since`, is in the kernel. */
-  function observe({ started, since, isWhole }: { readonly started: number, readonly since: number | undefined, readonly isWhole: boolean }): void {
-    const ended = clock.now()
-    const seconds = (ended - started) / 1000
-    for (const histogram of [metrics.commitSeconds, upstream.sync, isWhole ? upstream.fullSync : upstream.partialSync]) histogram.observe(seconds)
-    if (since !== undefined) metrics.lagSeconds.observe((ended - since) / 1000)
-    updatedAt = clock.wallTime()
-    upstream.lastSync.set(updatedAt.getTime() / 1000)
-    for (const triggeredAt of triggers) upstream.programming.observe(Math.max(0, updatedAt.getTime() - triggeredAt) / 1000)
-    triggers = []
-    changedSlices = 0
-    metrics.services.set(state?.size ?? 0)
-    metrics.refused.set(refusals.size)
-  }
-
   function withoutLocal(policy: 'internal' | 'external'): number {
     let count = 0
     for (const key of services.keys()) {
@@ -182,26 +158,14 @@ export function createProxy(deps: ProxyDeps): Proxy {
 
   function nodeModel(): NodeModel | undefined {
     const node = watchNode(nodeName, { nodes: nodes.values(), blocks: blocks?.values() ?? [], serviceCidrs: serviceCidrs?.values() ?? [], local: local?.values() }, config)
-    return node === undefined ? undefined : { ...node, lacks }
-  }
-
-  async function lookAtKernel(): Promise<void> {
-    const found = await probeKernel(nft, deps.tracksSctp ?? (async () => await Promise.resolve(undefined)))
-    lacks = found.lacks
-    for (const message of found.sentences) {
-      if (toldLacks.has(message)) continue
-      toldLacks.add(message)
-      logger.warn({ lacking: message }, 'kernel lacks something')
-      deps.onLacking?.(message)
-    }
+    return node === undefined ? undefined : { ...node, lacks: kernelLacks.all }
   }
 
   /** Everything anew from the stores, compared with what the kernel has; the difference is written. What changes meanwhile is dirty, and comes after. */
   async function compareAll(reason: CompareReason, signal: AbortSignal): Promise<void> {
     const started = clock.now()
     const known = edits
-    // A module may be loaded at any time.
-    if (reason !== 'edit' && reason !== 'node') await lookAtKernel()
+    if (reason !== 'edit' && reason !== 'node') await kernelLacks.look()
     // A Node object that is deleted under a running node changes nothing here.
     const node = nodeModel() ?? state?.node
     if (node === undefined) throw new ProxyError('ERR_PROXY_NO_NODE', `Cannot serve Services on node "${nodeName}": it has no Node object yet, wanted one that says its addresses`)
@@ -218,11 +182,11 @@ export function createProxy(deps: ProxyDeps): Proxy {
     if (found !== layout && kernel !== undefined) logger.info({ found, wanted: layout }, 'table has another layout')
     // Before the rules that need them.
     if (config.nodePortLoopback && addresses !== undefined) putStandIns(addresses)
-    const before = writes
-    if (kernel === undefined) await inTurns(committing(fresh.pieces()), turns)
-    else attempt(await inTurns(diffingTable(kernel, await inTurns(fresh.tabling(), turns)), turns))
+    const before = committer.writes
+    if (kernel === undefined) await inTurns(committer.committing(fresh.pieces()), turns)
+    else committer.commit(await inTurns(diffingTable(kernel, await inTurns(fresh.tabling(), turns)), turns))
     // Entries of conntrack may be older than this process, or than a commit that failed.
-    if (reason !== 'resync' || writes > before) forget(allStalePorts(fresh.served(), servedBefore(kernel)))
+    if (reason !== 'resync' || committer.writes > before) committer.forget(allStalePorts(fresh.served(), servedBefore(kernel)))
     state = fresh
     draining.restore([])
     refusals.reset([...services.keys()].flatMap((key) => fresh.get(key) ?? []), refused)
@@ -234,13 +198,6 @@ export function createProxy(deps: ProxyDeps): Proxy {
     for (const service of services.values()) {
       const model = modelOf(service, node)
       if (model !== undefined) yield model
-    }
-  }
-
-  function* committing(pieces: Iterable<Transaction>): Generator<void, void> {
-    for (const piece of pieces) {
-      attempt(piece)
-      yield
     }
   }
 
@@ -260,8 +217,8 @@ export function createProxy(deps: ProxyDeps): Proxy {
     areRangesDirty = false
     const turns = { clock, signal }
     const change = await inTurns(current.applying(keys.map((key) => changeOf(key, node)), node), turns)
-    await inTurns(committing(change.transactions), turns)
-    forget(stalePorts(change.before, change.after))
+    await inTurns(committer.committing(change.transactions), turns)
+    committer.forget(stalePorts(change.before, change.after))
     tell(keys, change, current)
     // A large change takes turns, and somebody may have told of an edit meanwhile.
     compare = edits === known ? undefined : 'edit'
@@ -280,22 +237,6 @@ export function createProxy(deps: ProxyDeps): Proxy {
     return { key, model: service === undefined ? undefined : modelOf(service, node) }
   }
 
-  function attempt(transaction: Transaction): void {
-    if (transaction.isEmpty) return
-    nft.commit(transaction)
-    const written = countWrites(transaction)
-    writes += written
-    metrics.writes.inc(written)
-    logger.debug({ written }, 'services committed')
-  }
-
-  function forget(stale: readonly StalePort[]): void {
-    if (stale.length === 0) return
-    const forgotten = forgetFlows(flows, stale)
-    metrics.staleFlows.inc(forgotten)
-    upstream.deletedFlows.inc(forgotten)
-  }
-
   function tell(keys: readonly string[], { refused, settled }: StateChange, current: ProxyState): void {
     refusals.settle(settled)
     for (const refusal of refused) refusals.tell(refusal)
@@ -303,8 +244,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
   }
 
   function wake(): void {
-    changedAt ??= clock.now()
-    upstream.lastQueued.set(clock.wallTime().getTime() / 1000)
+    progress.changed()
     reconciler.trigger()
   }
 
@@ -326,10 +266,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
           mark(key)
         }),
         slices.subscribe(({ old, new: now }) => {
-          upstream.endpointChanges.inc()
-          changedSlices += 1
-          // What was there before us was programmed by somebody else.
-          if (reconciler.ready && now?.triggeredAtMs !== undefined && now.triggeredAtMs !== old?.triggeredAtMs) triggers.push(now.triggeredAtMs)
+          progress.sliceChanged(old, now, reconciler.ready)
           for (const slice of [old, now]) if (slice !== undefined && slice.serviceName !== '') mark(`${slice.namespace}/${slice.serviceName}`)
         }),
         nodes.subscribe(({ old, new: now }) => {
@@ -345,7 +282,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
     ready: () => allReady({ 'services in the kernel': reconciler.ready || reconciler.fault }),
     whenReady: (signal) => reconciler.whenReady(signal),
     settled: (signal) => reconciler.settled(signal),
-    health: () => ({ healthy: reconciler.ready && (changedAt === undefined || clock.now() - changedAt < lateMs), updatedAt }),
+    health: () => progress.health(reconciler.ready),
     serves: (key) => state?.get(key) !== undefined,
     probes: upstream.probes,
     dump: () => (state === undefined ? '# not known yet\n' : formatTable(state.table())),
@@ -364,12 +301,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
       await reconciler.settled(signal)
     },
     get writes() {
-      return writes
+      return committer.writes
     },
   }
-}
-
-/** Elements count one by one: a batch of a thousand is a thousand writes. */
-function countWrites({ operations }: Transaction): number {
-  return operations.reduce((sum, operation) => sum + (operation.object === 'element' ? operation.elements.length : 1), 0)
 }
