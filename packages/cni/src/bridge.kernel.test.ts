@@ -43,7 +43,7 @@ describe.skipIf(reason !== undefined)(skippable('mode "bridge"', reason), () => 
     for (const namespace of namespaces) await namespace[Symbol.asyncDispose]()
     await node[Symbol.asyncDispose]()
     // oxlint-disable-next-line vitest/no-standalone-expect -- the leak check belongs to every test
-    expect(leftOpen()).toEqual([])
+    await expect.poll(leftOpen).toEqual([])
   })
 
   async function netns(): Promise<TestNamespace> {

@@ -52,7 +52,7 @@ describe.skipIf(reason !== undefined)(skippable('createCni()', reason), () => {
     for (const pod of pods) await pod[Symbol.asyncDispose]()
     await node[Symbol.asyncDispose]()
     // oxlint-disable-next-line vitest/no-standalone-expect -- the leak check belongs to every test
-    expect(leftOpen()).toEqual([])
+    await expect.poll(leftOpen).toEqual([])
   })
 
   async function pod(): Promise<TestNamespace> {
