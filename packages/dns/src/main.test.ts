@@ -1,23 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { createSocket } from 'node:dgram'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FakeApiServer } from '@weft/kube/testing'
 import { expect, test } from 'vitest'
 import { namespace, service, slice } from '../test/cluster.ts'
+import { freePort } from '../test/free-port.ts'
 import { askUdp, question } from '../test/running.ts'
 import { show } from '../test/show.ts'
 import { readMessage, writeMessage } from './wire/message.ts'
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4')
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
-  const { port } = socket.address()
-  await new Promise<void>((resolve) => socket.close(() => resolve()))
-  return port
-}
 
 async function get(socketPath: string, path: string): Promise<{ readonly status: number, readonly text: string }> {
   return await new Promise((resolve, reject) => {

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { describe, expect, test } from 'vitest'
 import { a, type Behaviour, fakeUpstream, soa } from '../../test/fake-upstream.ts'
+import { freePort } from '../../test/free-port.ts'
 import { edns, question, type Running, startDns } from '../../test/running.ts'
 import { show } from '../../test/show.ts'
 import { parseName } from '../wire/name.ts'
@@ -24,14 +25,6 @@ async function silentPort(): Promise<AsyncDisposable & { readonly server: string
     socket.close()
     await Promise.resolve()
   } }
-}
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4')
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
-  const { port } = socket.address()
-  await new Promise<void>((resolve) => socket.close(() => resolve()))
-  return port
 }
 
 describe('Resolver', () => {
