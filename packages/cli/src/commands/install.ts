@@ -41,8 +41,7 @@ export async function install(options: InstallCommandOptions): Promise<number> {
   })
   const upMs = Math.round(performance.now() - start)
   const results = verify ? await prove(real, progress, signal) : []
-  // Agents look twice before they say that a pod has no network: by now they have.
-  const notices = describeNotices(await readHealth(real.kube, { signal }))
+  const notices = describeNotices(health)
   progress.done()
   const greenMs = Math.round(performance.now() - start)
   const good = results.every(({ ok }) => ok)
