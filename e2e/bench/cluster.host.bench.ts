@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type BenchCase, percentile } from '@weft/daemon/bench'
 import type { ClusterFigures } from './measure-cluster.ts'
 import { type BenchCluster, type Network, output, startCluster, weft } from './provider.ts'
@@ -56,9 +59,13 @@ async function install({ path, machines }: BenchCluster): Promise<Installed> {
   return await weft<Installed>(['install', '--cluster', path])
 }
 
+/** What it says of itself while it measures is the user's to read: both clusters take a quarter of an hour. */
 async function measure({ path, machines }: BenchCluster, programs: readonly string[]): Promise<ClusterFigures> {
-  const text = await output([...machines.enter, process.execPath, ...process.execArgv, join(import.meta.dirname, 'measure-cluster.ts'), path, ...programs], { timeout: measureMs })
-  return JSON.parse(text.trimEnd().split('\n').at(-1)!) as ClusterFigures
+  const [file, ...args] = [...machines.enter, process.execPath, ...process.execArgv, join(import.meta.dirname, 'measure-cluster.ts'), path, ...programs]
+  const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: measureMs })
+  const [figures, [code, signal]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null, string | null]>])
+  if (code !== 0) throw new Error(`Cannot measure the cluster with ${programs.join(' and ')}: the measuring program ended with ${code ?? signal}`)
+  return JSON.parse(figures) as ClusterFigures
 }
 
 function compare(name: string, size: string, unit: string, ours: number, peer: number, most?: number): BenchCase {

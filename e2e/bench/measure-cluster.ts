@@ -1,4 +1,4 @@
-// Started where the API server of a cluster answers: measures its network and prints one JSON line.
+// Started where the API server of a cluster answers: measures its network, tells each figure on standard error and prints one JSON line.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -47,8 +47,11 @@ await untilDone(async () => kube.request('GET', `/api/v1/namespaces/${namespace}
 const { podMs, addresses } = await measurePods('pod', {})
 // The same without a network: what else the runtime does in that time.
 await measurePods('host', { hostNetwork: true })
+say(`100 pods Ready: p50 ${percentile(podMs, 50).toFixed(0)} ms, p99 ${percentile(podMs, 99).toFixed(0)} ms`)
 const setupMs = await measureSetup()
+say(`network set-up in the runtime: p50 ${setupMs.toFixed(0)} ms`)
 const serviceMs = await measureServices(addresses.slice(0, 50))
+say(`Service applied until it answers: p50 ${percentile(serviceMs, 50).toFixed(0)} ms, p99 ${percentile(serviceMs, 99).toFixed(0)} ms`)
 const pssMib: number[] = []
 let idlePercent: number | undefined
 let made = 0
@@ -57,10 +60,17 @@ for (const count of serviceCounts) {
   made = count
   await sleep(10_000)
   pssMib.push(await pssOf(programs))
-  idlePercent ??= await measureIdle()
+  say(`memory at ${count} services: ${pssMib.at(-1)!.toFixed(0)} MiB`)
+  if (idlePercent !== undefined) continue
+  idlePercent = await measureIdle()
+  say(`CPU of a node, idle, at ${count} services: ${idlePercent.toFixed(2)} % of a core`)
 }
 const figures: ClusterFigures = { podMs, setupMs, serviceMs, pssMib, idlePercent: idlePercent! }
 process.stdout.write(`${JSON.stringify(figures)}\n`)
+
+function say(figure: string): void {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${programs.join(' + ')}: ${figure}\n`)
+}
 
 async function measurePods(prefix: string, spec: { readonly hostNetwork?: true }): Promise<{ readonly podMs: readonly number[], readonly addresses: readonly string[] }> {
   const created = new Map<string, number>()
