@@ -1,10 +1,13 @@
 import { type AddressKey, addressKey } from './reverse-name.ts'
 import type { Pointer, ServiceZone } from './service-zone.ts'
 
-/** Who an address answers to, best first: what a PTR query gets. */
+/** Names one address answers with at most: whoever makes many Services for one pod must not make every question for it expensive. */
+export const mostNames = 100
+
+/** Who an address answers to, best first: what a PTR query gets. However many Services share an address, a change costs the pointers that change. */
 export class PointerTable {
-  /** Most addresses have one pointer: it is kept without an array around it. */
-  readonly #byAddress = new Map<AddressKey, Pointer | readonly Pointer[]>()
+  /** Most addresses have one pointer: it is kept without anything around it. */
+  readonly #byAddress = new Map<AddressKey, Pointer | SharedAddress>()
 
   get size(): number {
     return this.#byAddress.size
@@ -14,7 +17,9 @@ export class PointerTable {
     for (const pointer of pointers) {
       const key = addressKey(pointer.address)
       const known = this.#byAddress.get(key)
-      this.#byAddress.set(key, known === undefined ? pointer : sortPointers([...listOf(known), pointer]))
+      if (known === undefined) this.#byAddress.set(key, pointer)
+      else if (known instanceof SharedAddress) known.add(pointer)
+      else this.#byAddress.set(key, new SharedAddress([known, pointer]))
     }
   }
 
@@ -22,21 +27,51 @@ export class PointerTable {
   remove(pointers: readonly Pointer[]): void {
     for (const pointer of pointers) {
       const key = addressKey(pointer.address)
-      const left = listOf(this.#byAddress.get(key)).filter((known) => known !== pointer)
-      if (left.length === 0) this.#byAddress.delete(key)
-      else this.#byAddress.set(key, left.length === 1 ? left[0]! : left)
+      const known = this.#byAddress.get(key)
+      if (known instanceof SharedAddress) {
+        const only = known.remove(pointer)
+        if (only !== undefined) this.#byAddress.set(key, only)
+      } else if (known === pointer) {
+        this.#byAddress.delete(key)
+      }
     }
   }
 
   /**
-   * The names to answer with: those of Services if the address is one's own, else those of endpoints; each name once.
+   * The names to answer with: those of Services if the address is one's own, else those of endpoints; each name once, {@link mostNames} at most.
    */
   get(key: AddressKey): readonly Pointer[] {
-    return chosen(listOf(this.#byAddress.get(key)))
+    return namesOf(this.#byAddress.get(key))
   }
 
   *entries(): IterableIterator<[AddressKey, readonly Pointer[]]> {
-    for (const [key, pointers] of this.#byAddress) yield [key, chosen(listOf(pointers))]
+    for (const [key, pointers] of this.#byAddress) yield [key, namesOf(pointers)]
+  }
+}
+
+/** An address that several pointers lead to. They are put in order by the first query after a change, not by each change. */
+class SharedAddress {
+  readonly #pointers: Set<Pointer>
+  #names: readonly Pointer[] | undefined
+
+  constructor(pointers: readonly Pointer[]) {
+    this.#pointers = new Set(pointers)
+  }
+
+  get names(): readonly Pointer[] {
+    return this.#names ??= chosen([...this.#pointers])
+  }
+
+  add(pointer: Pointer): void {
+    this.#pointers.add(pointer)
+    this.#names = undefined
+  }
+
+  /** @returns The one that is left, when there is no other. */
+  remove(pointer: Pointer): Pointer | undefined {
+    this.#pointers.delete(pointer)
+    this.#names = undefined
+    return this.#pointers.size === 1 ? this.#pointers.values().next().value : undefined
   }
 }
 
@@ -47,23 +82,22 @@ export function mergePointers(services: Iterable<ServiceZone>): IterableIterator
   return table.entries()
 }
 
-function listOf(pointers: Pointer | readonly Pointer[] | undefined): readonly Pointer[] {
-  return pointers === undefined ? [] : 'rank' in pointers ? [pointers] : pointers
+function namesOf(known: Pointer | SharedAddress | undefined): readonly Pointer[] {
+  if (known === undefined) return []
+  return known instanceof SharedAddress ? known.names : [known]
 }
 
-function sortPointers(pointers: readonly Pointer[]): readonly Pointer[] {
-  return pointers.toSorted((a, b) => a.rank - b.rank || (textOf(a) < textOf(b) ? -1 : 1))
-}
-
+/** By rank and name; an address of a Service's own has no names of endpoints. */
 function chosen(pointers: readonly Pointer[]): readonly Pointer[] {
-  if (pointers.length < 2) return pointers
-  const seen = new Set<string>()
-  return pointers.filter((pointer) => {
-    const key = textOf(pointer)
-    if (seen.has(key) || (pointers[0]!.rank === 0 && pointer.rank !== 0)) return false
-    seen.add(key)
-    return true
-  })
+  const isOwn = pointers.some(({ rank }) => rank === 0)
+  const byText = new Map<string, Pointer>()
+  for (const pointer of pointers) {
+    if (isOwn && pointer.rank !== 0) continue
+    const text = textOf(pointer)
+    const known = byText.get(text)
+    if (known === undefined || pointer.rank < known.rank) byText.set(text, pointer)
+  }
+  return [...byText].sort(([a, { rank }], [b, { rank: other }]) => rank - other || (a < b ? -1 : 1)).slice(0, mostNames).map(([, pointer]) => pointer)
 }
 
 /** Equal for pointers to the same name. */
