@@ -31,7 +31,7 @@ type Kind = 'new' | 'same' | 'ask'
 const quietPort = 8080
 const echoPort = 8081
 
-/** A client, a node that forwards, and a backend that takes packets and says nothing. */
+/** A client, the node it is on, which forwards, and a backend on another that takes packets and says nothing. */
 class Path implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack
   readonly client: TestNamespace
@@ -117,7 +117,7 @@ const endpointsOf = (number: number): readonly string[] => (number < 2 ? [backen
 const portOf = (number: number): number => (number === 1 ? echoPort : quietPort)
 
 function storesOfSize(services: number): ClusterStores {
-  const stores = storesOf([node('here', { podCidrs: ['10.244.0.0/24', '10.244.1.0/24'] })])
+  const stores = storesOf([node('here', { podCidrs: ['10.244.0.0/24'] }), node('there', { podCidrs: ['10.244.1.0/24'] })])
   stores.services.replace(Array.from({ length: services }, (_, number) => toService(service(`bench/s${number}`, [formatIp(serviceIp(number))], { ports: [{ port: 80, protocol: 'UDP' }] }))))
   stores.slices.replace(Array.from({ length: services }, (_, number) => toEndpointSlice(slice(`bench/s${number}`, endpointsOf(number), { ports: [{ port: portOf(number), protocol: 'UDP' }] }))))
   return stores

@@ -25,7 +25,7 @@ describe('compileProxy()', () => {
 
   test('an empty cluster has the whole frame', async () => {
     await using run = await running([{ kind: 'Node', metadata: { name: 'here' }, status: { addresses: [{ type: 'InternalIP', address: '172.30.1.11' }] } }])
-    expect(run.proxy.dump()).toContain('chain services')
+    expect(run.proxy.dump()).toContain('chain checked')
   })
 
   test('SVC-15 hooks NAT where kube-proxy does, at -100 and 100; source ranges and refusals are there, too, in place of its filter chains', async () => {

@@ -57,10 +57,10 @@ describe('explain()', () => {
     const nft = new FakeNft()
     await using run = await running(objects, { config, nft })
     const ask = async (): Promise<Explanation> => (await run.proxy.explain(question({ to: '10.96.0.1', port: 80, from: pod })))!
-    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(sets[4].service, [{ key: [parseIp('10.96.0.1'), 6, 80] }]).addRule('services', rule(drop)))
+    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(sets[4].service, [{ key: [parseIp('10.96.0.1'), 6, 80] }]).addRule('prerouting', rule(drop)))
     const text = formatExplanation(await ask())
     expect(text).toContain('kernel: refused   (differs)')
-    expect(text).toMatch(/not ours, and not followed here: chain services: rule with handle \d+/)
+    expect(text).toMatch(/not ours, and not followed here: chain prerouting: rule with handle \d+/)
     expect(text).toMatch(/ {2}x {5}- {4}service4: 10\.96\.0\.1 \. tcp \. 80 : 0:2/)
     nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).destroyTable())
     expect(formatExplanation(await ask())).toContain('kernel: it has no table of ours')

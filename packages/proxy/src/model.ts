@@ -93,6 +93,8 @@ export interface NodeModel {
   readonly ips: readonly IpAddress[]
   /** Where NodePorts answer, loopback addresses among them if they do there. */
   readonly nodePortIps: readonly IpAddress[]
+  /** Pods of this node as its object says, which never changes. */
+  readonly podRanges: readonly Cidr[]
   /** Pods of this node and the node itself. Like all ranges here: in order, without overlaps. */
   readonly nearRanges: readonly Cidr[]
   /** All pods and nodes: clients that are reached without NAT. */

@@ -280,7 +280,7 @@ describe.skipIf(reason !== undefined)(skippable('packets through the proxy', rea
     const edits: readonly (readonly [string, Transaction])[] = [
       ['flush ruleset', new Transaction(name).destroyTable()],
       ['delete element inet weft-proxy service4 { 10.96.0.1 . tcp . 80 }', new Transaction(name).deleteElements(service4, [{ key: ['10.96.0.1', 'tcp', 80] }])],
-      ['add rule inet weft-proxy services drop', new Transaction(name).addRule('services', rule(drop))],
+      ['add rule inet weft-proxy output drop', new Transaction(name).addRule('output', rule(drop))],
       ['flush chain inet weft-proxy prerouting', new Transaction(name).flushChain('prerouting')],
     ]
     const before = fingerprints()

@@ -85,7 +85,7 @@ describe('createProxy()', () => {
       maps: maps.map((each) => (each.name === 'local4' ? map('local4', { key: ['ipv4_addr'], data: ['mark'] }) : each)),
       chains: [
         ...chains.filter(({ name }) => !['from-outside', 'check-others', 'prerouting'].includes(name)),
-        baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: -98 }, [rule(jump('services'))]),
+        baseChain('prerouting', { type: 'nat', hook: 'prerouting', priority: -98 }, [rule(jump('checked'))]),
         chain('gone', [rule(assign(meta.mark, lookup(ip.daddr, map('local4', { key: ['ipv4_addr'], data: ['mark'] }))))]),
       ],
     }
@@ -93,7 +93,7 @@ describe('createProxy()', () => {
     const { commits } = nft
     await using second = await running(objects, { nft })
     expect([nft.commits - commits, diffTable(nft.read('inet', tables.proxy), wanted).text]).toEqual([1, ''])
-    expect(second.lines).toContainEqual(expect.objectContaining({ message: 'table has another layout', fields: expect.objectContaining({ found: undefined, wanted: 4 }) }))
+    expect(second.lines).toContainEqual(expect.objectContaining({ message: 'table has another layout', fields: expect.objectContaining({ found: undefined, wanted: 5 }) }))
     await using third = await running(objects, { nft })
     expect(third.proxy.writes).toBe(0)
   })
@@ -234,10 +234,10 @@ describe('createProxy()', () => {
     const until = async (done: () => boolean): Promise<void> => {
       for (let turn = 0; turn < 5000 && !done(); turn += 1) await new Promise((resolve) => setImmediate(resolve))
     }
-    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).addRule('services', rule(eq(ip.saddr, '10.0.0.9'), drop)))
+    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).addRule('checked', rule(eq(ip.saddr, '10.0.0.9'), drop)))
     expect(kernelText(nft)).not.toBe(want)
     await until(() => kernelText(nft) === want)
-    expect(nft.log.at(-1)).toMatch(/^delete rule inet weft-proxy services handle \d+\n$/)
+    expect(nft.log.at(-1)).toMatch(/^delete rule inet weft-proxy checked handle \d+\n$/)
     nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteTable())
     await until(() => nft.table('inet', tables.proxy) !== undefined && kernelText(nft) === want)
     expect(kernelText(nft)).toBe(want)

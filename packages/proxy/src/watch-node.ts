@@ -33,6 +33,7 @@ export function watchNode(nodeName: NodeName, sources: NodeSources, config: Prox
     affinityClients: config.affinityClients,
     ips,
     nodePortIps: [...nodePortIps(self, config, sources.local), ...(config.nodePortLoopback ? loopbackIps : [])],
+    podRanges: self.podCidrs.filter(isPlausible),
     nearRanges: aggregateCidrs([...rangesOf(self), ...inBlocks.filter(({ node }) => node === nodeName).map(({ cidr }) => cidr)]),
     clusterRanges: aggregateCidrs([...config.clusterCidrs, ...nodes.flatMap(rangesOf), ...inBlocks.map(({ cidr }) => cidr)]),
     serviceRanges: aggregateCidrs([...config.serviceCidrs, ...[...sources.serviceCidrs].flatMap(({ cidrs }) => cidrs)]),
@@ -66,9 +67,9 @@ export function isSameNode(a: Node | undefined, b: Node | undefined): boolean {
     && a.labels[zoneLabel] === b.labels[zoneLabel]
 }
 
-/** Whether only ranges differ: then no Service and no chain changes. */
+/** Whether only sets of ranges differ: then no Service and no chain changes. */
 export function isSamePlace(a: NodeModel, b: NodeModel): boolean {
-  return a.zone === b.zone && sameList(a.ips, b.ips, equalIp) && sameList(a.nodePortIps, b.nodePortIps, equalIp)
+  return a.zone === b.zone && sameList(a.ips, b.ips, equalIp) && sameList(a.nodePortIps, b.nodePortIps, equalIp) && sameList(a.podRanges, b.podRanges, equalCidr)
 }
 
 function sameList<T extends Cidr | IpAddress>(a: readonly T[], b: readonly T[], equal: (a: T, b: T) => boolean): boolean {
