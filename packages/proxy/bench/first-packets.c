@@ -1,8 +1,10 @@
 // Sends UDP datagrams and prints nanoseconds for each: `first-packets ADDRESS PORT COUNT new|same|ask`. With `new` and `ask` each
 // comes from a socket of its own, so each is the first packet of a connection; with `same` all are of one. For `new` and `same` it is processor time: the path
 // through veth and the node's hooks runs inside of send, on the same processor. For `ask` it is the median time until the answer is there.
-// `first-packets ADDRESS PORT 0 serve` answers.
+// `first-packets ADDRESS PORT 0 serve` answers. All of them run on one processor: where the two ends of a question run would else decide its time.
+#define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,17 @@ static long long now(clockid_t clock) {
 static int order(const void *a, const void *b) {
   long long x = *(const long long *)a, y = *(const long long *)b;
   return (x > y) - (x < y);
+}
+
+/** The last processor there is for us. */
+static int pin(void) {
+  cpu_set_t all, one;
+  if (sched_getaffinity(0, sizeof all, &all) != 0) return -1;
+  int last = CPU_SETSIZE - 1;
+  while (last > 0 && !CPU_ISSET(last, &all)) last--;
+  CPU_ZERO(&one);
+  CPU_SET(last, &one);
+  return sched_setaffinity(0, sizeof one, &one);
 }
 
 static int serve(struct sockaddr_in own) {
@@ -54,6 +67,7 @@ static int ask(struct sockaddr_in to, int count) {
 
 int main(int argc, char **argv) {
   if (argc != 5) return 2;
+  if (pin() != 0) return 1;
   int count = atoi(argv[3]), fresh = strcmp(argv[4], "new") == 0, port = 10000, fds[sockets];
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))}, from = {.sin_family = AF_INET};
   if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) return 2;
