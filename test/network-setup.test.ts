@@ -3,21 +3,20 @@ import { setupTimes } from '../e2e/bench/network-setup.ts'
 
 // Recorded from containerd 2.1.9 under a kubelet 1.36.3, ids cut short.
 const log = String.raw`
-time="2026-12-01T02:19:21.662509860Z" level=info msg="Start cni network conf syncer for default"
-time="2026-12-01T02:20:15.650499403Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:weft-preflight-node1,Uid:be4092a7-9f82-4c1f-a114-a638b769937b,Namespace:kube-system,Attempt:0,}"
-time="2026-12-01T02:20:15.660000000Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:4ef5e83c-8b4b-43f8-a265-ff2591a7e04d,Namespace:demo,Attempt:0,}"
-time="2026-12-01T02:20:15.702467829Z" level=info msg="connecting to shim c1fcd3ddd1595c62" address="unix:///run/containerd/s/527bebb46e8812dedc" namespace=k8s.io protocol=ttrpc version=3
-time="2026-12-01T02:20:15.866667692Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:weft-preflight-node1,Uid:be4092a7-9f82-4c1f-a114-a638b769937b,Namespace:kube-system,Attempt:0,} returns sandbox id \"c1fcd3ddd1595c62\""
-time="2026-12-01T02:20:15.882089214Z" level=info msg="CreateContainer within sandbox \"c1fcd3ddd1595c62\" for container &ContainerMetadata{Name:program,Attempt:0,}"
-time="2026-12-01T02:20:15.900000000Z" level=error msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:4ef5e83c-8b4b-43f8-a265-ff2591a7e04d,Namespace:demo,Attempt:0,} failed, error" error="rpc error"
-time="2026-12-01T02:20:27.100000000Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:4ef5e83c-8b4b-43f8-a265-ff2591a7e04d,Namespace:demo,Attempt:0,}"
-time="2026-12-01T02:20:27.350000000Z" level=info msg="connecting to shim aa12bb34" address="unix:///run/containerd/s/00" namespace=k8s.io protocol=ttrpc version=3
-time="2026-12-01T02:20:27.360000000Z" level=info msg="connecting to shim ffff0000" address="unix:///run/containerd/s/01" namespace=k8s.io protocol=ttrpc version=3
-time="2026-12-01T02:20:27.600000000Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:4ef5e83c-8b4b-43f8-a265-ff2591a7e04d,Namespace:demo,Attempt:0,} returns sandbox id \"aa12bb34\""
+time="2026-12-01T16:22:00.100000000Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:92781a36-ba1d-457f-b918-9109e4a26584,Namespace:demo,Attempt:0,}"
+time="2026-12-01T16:22:00.408616788Z" level=debug msg="generated id for sandbox name \"web-0_demo_92781a36-ba1d-457f-b918-9109e4a26584_0\"" podsandboxid=636723142afff325
+time="2026-12-01T16:22:02.361574639Z" level=debug msg="begin cni setup" podsandboxid=636723142afff325
+time="2026-12-01T16:22:02.400000000Z" level=debug msg="begin cni setup" podsandboxid=aa12bb34
+time="2026-12-01T16:22:02.625205566Z" level=debug msg="cni result: {\"Interfaces\":{\"eth0\":{\"IPConfigs\":[{\"IP\":\"10.244.1.52\",\"Gateway\":\"169.254.1.1\"}]}}}" podsandboxid=636723142afff325
+time="2026-12-01T16:22:02.703015265Z" level=debug msg="use OCI runtime {Type:io.containerd.runc.v2 Path: PodAnnotations:[]}" podsandboxid=636723142afff325
+time="2026-12-01T16:22:06.276352629Z" level=info msg="connecting to shim 636723142afff325" address="unix:///run/containerd/s/a772f76bd8178de9a5df" namespace=k8s.io
+time="2026-12-01T16:22:16.881064169Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:web-0,Uid:92781a36-ba1d-457f-b918-9109e4a26584,Namespace:demo,Attempt:0,} returns sandbox id \"636723142afff325\""
+time="2026-12-01T16:22:17.000000000Z" level=info msg="RunPodSandbox for &PodSandboxMetadata{Name:on-host,Uid:4ef5e83c-8b4b-43f8-a265-ff2591a7e04d,Namespace:demo,Attempt:0,} returns sandbox id \"ffff0000\""
+time="2026-12-01T16:22:17.100000000Z" level=error msg="RunPodSandbox for &PodSandboxMetadata{Name:failed,Uid:4ef5e83c-8b4b-43f8-a265-ff2591a7e04d,Namespace:demo,Attempt:0,} failed, error" error="rpc error"
 `
 
-test('setupTimes() tells the time before the sandbox of each pod, of the call that succeeded', () => {
-  expect([...setupTimes(log)]).toEqual([['weft-preflight-node1', 52], ['web-0', 250]])
+test('setupTimes() tells the time of the plugins for each pod that has a sandbox', () => {
+  expect([...setupTimes(log)]).toEqual([['web-0', 264]])
 })
 
 test('setupTimes() of a log in which nothing of it stands is empty', () => {

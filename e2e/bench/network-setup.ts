@@ -1,25 +1,22 @@
-// Read first: internal/cri/server/sandbox_run.go of containerd 2: namespace and CNI come before the sandbox is started.
+// Read first: internal/cri/server/sandbox_run.go of containerd 2, setupPodNetwork.
 
 /**
- * How long containerd took for each pod from the call for its sandbox to the start of that, by the pod's name, in milliseconds: all of the network's set-up
- * and little else. What else it is, pods on the host network tell.
+ * How long containerd took for the network of each pod, by the pod's name, in milliseconds: from the call of the first plugin, loopback's among them, to the
+ * result of the last.
  *
- * @param log Lines as containerd writes them, at level `info`.
+ * @param log Lines as containerd writes them, at level `debug`.
  */
 export function setupTimes(log: string): ReadonlyMap<string, number> {
-  const asked = new Map<string, number>()
-  const started = new Map<string, number>()
+  const begun = new Map<string, number>()
+  const took = new Map<string, number>()
   const times = new Map<string, number>()
-  for (const [, time, message] of log.matchAll(/^time="([^"]+)" level=info msg="(.*)$/gm)) {
+  for (const [, time, message] of log.matchAll(/^time="([^"]+)" level=(?:info|debug) msg="(.*)$/gm)) {
     const at = Date.parse(time!)
-    const [, metadata, name, id] = /^RunPodSandbox for (&PodSandboxMetadata\{Name:([^,]+),[^}]*\})(?: returns sandbox id \\"(\w+)\\")?/.exec(message!) ?? []
-    if (metadata !== undefined && id === undefined) asked.set(metadata, at)
-    const [, sandbox] = /^connecting to shim (\w+)"/.exec(message!) ?? []
-    // Containers are started through a connection of their own, under another id.
-    if (sandbox !== undefined) started.set(sandbox, at)
-    if (metadata === undefined || id === undefined) continue
-    const [from, to] = [asked.get(metadata), started.get(id)]
-    if (from !== undefined && to !== undefined) times.set(name!, to - from)
+    const [, what, sandbox] = /^(begin cni setup|cni result: ).*podsandboxid=(\w+)$/.exec(message!) ?? []
+    if (what === 'begin cni setup') begun.set(sandbox!, at)
+    else if (what !== undefined && begun.has(sandbox!)) took.set(sandbox!, at - begun.get(sandbox!)!)
+    const [, name, id] = /^RunPodSandbox for &PodSandboxMetadata\{Name:([^,]+),[^}]*\} returns sandbox id \\"(\w+)\\"/.exec(message!) ?? []
+    if (name !== undefined && took.has(id!)) times.set(name, took.get(id!)!)
   }
   return times
 }
