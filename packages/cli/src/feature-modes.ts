@@ -46,7 +46,7 @@ export function featureModes(capabilities: readonly Capability[]): readonly Feat
     const lost = used.filter(({ present }) => present === false)
     const open = needed.filter(({ present }) => present === undefined)
     const reasons = [
-      ...gone.map(({ name, minimumKernel, options }) => `needs ${name} (Linux ${minimumKernel} with ${options}, or its module)`),
+      ...gone.map(({ name, since, options }) => `needs ${name} (Linux ${since} with ${options}, or its module)`),
       ...lost.map(({ name, without }) => `without ${name}: ${without}`),
       ...open.map(({ name }) => `${name} could not be asked for`),
     ]

@@ -12,9 +12,9 @@ describe.skipIf(missing !== undefined)(skippable('probeCapabilities()', missing)
     const found = new Map((await probeCapabilities()).map((capability) => [capability.name, capability]))
     expect([...found.values()].filter(({ present }) => present === undefined)).toEqual([])
     expect(['veth', 'bridge', 'vxlan', 'conntrack netlink'].map((name) => found.get(name)?.present)).toEqual([true, true, true, true])
-    for (const { without, minimumKernel } of found.values()) {
+    for (const { without, since } of found.values()) {
       expect(without).not.toBe('')
-      expect(minimumKernel).toMatch(/^\d+\.\d+$/)
+      expect(since).toMatch(/^\d+\.\d+$/)
     }
   })
 

@@ -1,18 +1,14 @@
 import { release } from 'node:os'
+import { type KernelFeature, kernelFeatures } from '@weft/netlink'
 import { assign, baseChain, type Chain, chain, concat, ct, dnat, eq, fib, hasAny, ip, map, meta, type Nft, NftError, notrack, numgen, reject, rule, set, snat, type SetDeclaration, type MapDeclaration, table, Transaction, updateIn } from '@weft/nftables'
 import { ProxyError } from './proxy-error.ts'
 
 /** What the proxy can do without, each in its own way. */
 export type Lack = 'fib' | 'reject' | 'notrack' | 'update' | 'sctp'
 
-/** Something that a kernel may be built without, or be too old for. */
-interface Feature {
+/** Something of the kernel's, and how our rules use it. */
+interface Feature extends KernelFeature {
   readonly name: string
-  /** First mainline version that has it. */
-  readonly since: string
-  /** Options of the kernel's build, and the module where it may be one. */
-  readonly options: string
-  readonly module?: string | undefined
   /** What uses it as our rules do. */
   readonly chains: readonly Chain[]
   readonly sets?: readonly (SetDeclaration | MapDeclaration)[] | undefined
@@ -29,20 +25,20 @@ const clients = map('clients', { key: ['classid', 'ipv4_addr'], data: ['classid'
 const ranges = set('ranges', { key: ['ipv4_addr', 'inet_service', 'ipv4_addr'], flags: ['interval'] })
 
 const needed: readonly Feature[] = [
-  { name: 'NAT in tables of the inet family', since: '5.2', options: 'CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT', module: 'nft_nat', chains: [...nat(rule(eq(meta.l4proto, 'tcp'), dnat({ family: 'ip', to: '192.0.2.1', port: 80 }))), baseChain('source', { type: 'nat', hook: 'postrouting', priority: 100 }, [rule(snat({ family: 'ip', to: '192.0.2.1' }))])] },
+  { name: 'NAT in tables of the inet family', ...kernelFeatures.nat, chains: [...nat(rule(eq(meta.l4proto, 'tcp'), dnat({ family: 'ip', to: '192.0.2.1', port: 80 }))), baseChain('source', { type: 'nat', hook: 'postrouting', priority: 100 }, [rule(snat({ family: 'ip', to: '192.0.2.1' }))])] },
   { name: 'connection tracking in rules', since: '5.2', options: 'CONFIG_NF_CONNTRACK, CONFIG_NFT_CT', module: 'nft_ct', chains: [chain('probe', [rule(hasAny(ct.state, 'invalid'))])] },
-  { name: 'random numbers in rules', since: '4.9', options: 'CONFIG_NFT_NUMGEN', module: 'nft_numgen', chains: [chain('probe', [rule(assign(meta.priority, numgen('random', 2)))])] },
+  { name: 'random numbers in rules', ...kernelFeatures.numgen, chains: [chain('probe', [rule(assign(meta.priority, numgen('random', 2)))])] },
   { name: 'ranges of addresses beside ports', since: '5.6', options: 'CONFIG_NF_TABLES', chains: [], sets: [ranges] },
 ]
 
 const optional: readonly OptionalFeature[] = [
-  { lack: 'reject', name: 'refusals before routing', since: '5.9', options: 'CONFIG_NFT_REJECT_INET', module: 'nft_reject_inet', chains: nat(rule(eq(meta.l4proto, 'tcp'), reject('tcp reset')), rule(reject())), without: 'what nobody serves is dropped instead of refused, and clients wait' },
-  { lack: 'fib', name: 'lookups of routes in rules', since: '4.10', options: 'CONFIG_NFT_FIB_INET', module: 'nft_fib_inet', chains: nat(rule(eq(fib(['saddr'], 'type'), 'local'))), without: 'programs on this node that send from another than its first address get no answers from Services with a Local policy' },
-  { lack: 'notrack', name: 'connections that are not tracked', since: '4.9', options: 'CONFIG_NFT_CT', module: 'nft_ct', chains: [baseChain('probe', { type: 'filter', hook: 'prerouting', priority: -300 }, [rule(notrack)])], without: 'UDP to the DNS Service is tracked like all other traffic' },
+  { lack: 'reject', name: 'refusals before routing', ...kernelFeatures.reject, chains: nat(rule(eq(meta.l4proto, 'tcp'), reject('tcp reset')), rule(reject())), without: 'what nobody serves is dropped instead of refused, and clients wait' },
+  { lack: 'fib', name: 'lookups of routes in rules', ...kernelFeatures.fib, chains: nat(rule(eq(fib(['saddr'], 'type'), 'local'))), without: 'programs on this node that send from another than its first address get no answers from Services with a Local policy' },
+  { lack: 'notrack', name: 'connections that are not tracked', ...kernelFeatures.notrack, chains: [baseChain('probe', { type: 'filter', hook: 'prerouting', priority: -300 }, [rule(notrack)])], without: 'UDP to the DNS Service is tracked like all other traffic' },
   { lack: 'update', name: 'sets that packets write to', since: '5.4', options: 'CONFIG_NF_TABLES', sets: [clients], chains: [chain('probe', [rule(updateIn(clients, concat(meta.priority, ip.saddr), { timeoutMs: 60_000, data: meta.priority }))])], without: 'session affinity is not kept' },
 ]
 
-const sctp = { lack: 'sctp', name: 'tracking of SCTP', since: '4.19', options: 'CONFIG_NF_CT_PROTO_SCTP', without: 'SCTP ports are not served' } as const
+const sctp = { lack: 'sctp', name: 'tracking of SCTP', ...kernelFeatures.sctp, without: 'SCTP ports are not served' } as const
 
 /** The sentence about something that is not there: what, what follows, and what to do. */
 function sentence({ name, since, options, module, without }: Pick<OptionalFeature, 'name' | 'since' | 'options' | 'module' | 'without'>): string {
@@ -56,7 +52,7 @@ export interface KernelFindings {
 }
 
 /** The message where an SCTP port is refused. */
-export const sctpOption: string = sctp.options
+export const sctpOption: string = kernelFeatures.sctp.options
 
 /**
  * Asks the kernel for everything that our rules use, in rules of a table that is never made.

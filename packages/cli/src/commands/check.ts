@@ -16,7 +16,7 @@ export async function check({ json }: { readonly json: boolean }): Promise<numbe
   if (json) process.stdout.write(`${JSON.stringify({ capabilities, features })}\n`)
   else {
     process.stdout.write([
-      formatTable(['', 'capability', 'since', 'without it'], capabilities.map((each) => [mark(each.present, each.needed), each.name, each.minimumKernel, each.present === true ? '' : each.without])),
+      formatTable(['', 'capability', 'since', 'without it'], capabilities.map((each) => [mark(each.present, each.needed), each.name, each.since, each.present === true ? '' : each.without])),
       '',
       formatTable(['feature', '', 'because'], features.map(({ feature, mode, reasons }) => [feature, paint(colours[mode], mode), reasons.join('; ')])),
       '',

@@ -55,7 +55,7 @@ describe.skipIf(reason !== undefined)(skippable('preflightNode()', reason), () =
   })
 
   test('a kernel without nf_tables is refused, with what is missing', async () => {
-    const [kernel] = await preflightNode({ route, nft, root, capabilities: [{ name: 'nf_tables inet', minimumKernel: '5.2', options: 'CONFIG_NF_TABLES_INET', present: false, without: '' }] })
+    const [kernel] = await preflightNode({ route, nft, root, capabilities: [{ name: 'nf_tables inet', since: '5.2', options: 'CONFIG_NF_TABLES_INET', present: false, without: '' }] })
     expect(kernel).toMatchObject({ level: 'fail', detail: 'the kernel has no nf_tables inet' })
   })
 
