@@ -3,5 +3,4 @@ export const dnsHealthPort = 9153
 export const agentHealthPort = 9154
 export const controllerHealthPort = 9155
 export const policyHealthPort = 9156
-/** That of kube-proxy: load balancers ask it too. */
-export const proxyHealthPort = 10_256
+export const proxyHealthPort = 9157

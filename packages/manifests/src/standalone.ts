@@ -10,8 +10,8 @@ export type StandaloneProgram = 'proxy' | 'policy'
 
 interface Standalone {
   readonly config: Readonly<Record<string, unknown>>
-  /** What kubelet asks; `/livez` is what kube-proxy answers too. */
-  readonly health: { readonly port: number, readonly live: '/healthz' | '/livez', readonly ready: '/healthz' | '/readyz' }
+  /** Its own, for kube-proxy may have those of kube-proxy still. */
+  readonly healthPort: number
   readonly memory: string
   /** Of V8. */
   readonly flags?: string
@@ -22,15 +22,15 @@ const programs: Readonly<Record<StandaloneProgram, Standalone>> = {
   proxy: {
     // It cannot reach the API server through a Service that it serves itself.
     config: { kube: { servers: [apiServerPlaceholder] }, sysctlFolder: '/host/proc/sys' },
-    health: { port: proxyHealthPort, live: '/livez', ready: '/healthz' },
+    healthPort: proxyHealthPort,
     memory: '120Mi',
     // Ten MB less; the rest it asks for itself.
     flags: '--max-semi-space-size=1',
     sysctls: true,
   },
   policy: {
-    config: { health: `127.0.0.1:${policyHealthPort}` },
-    health: { port: policyHealthPort, live: '/healthz', ready: '/readyz' },
+    config: {},
+    healthPort: policyHealthPort,
     memory: '110Mi',
     sysctls: false,
   },
@@ -40,10 +40,10 @@ const programs: Readonly<Record<StandaloneProgram, Standalone>> = {
 export function standaloneManifests(program: StandaloneProgram): readonly KubeObject[] {
   const name = `weft-${program}`
   const labels = labelsOf(program)
-  const { config } = programs[program]
+  const { config, healthPort } = programs[program]
   return [
     ...rbacOf(program),
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data: { [`${program}.yaml`]: stringify(config) } },
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data: { [`${program}.yaml`]: stringify({ ...config, health: `127.0.0.1:${healthPort}` }) } },
     daemonSet(program),
   ]
 }
@@ -51,7 +51,7 @@ export function standaloneManifests(program: StandaloneProgram): readonly KubeOb
 function daemonSet(program: StandaloneProgram): KubeObject {
   const name = `weft-${program}`
   const labels = labelsOf(program)
-  const { health, memory, flags, sysctls } = programs[program]
+  const { healthPort: port, memory, flags, sysctls } = programs[program]
   const { repository, tag, pullPolicy } = valuesSchema.parse({}).image
   return {
     apiVersion: 'apps/v1',
@@ -79,9 +79,9 @@ function daemonSet(program: StandaloneProgram): KubeObject {
             env: [fieldVariable('NODE_NAME', 'spec.nodeName'), ...flags === undefined ? [] : [{ name: 'NODE_OPTIONS', value: flags }]],
             resources: { requests: { cpu: '20m', memory } },
             securityContext: { ...unprivileged, capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] } },
-            startupProbe: probe(health.live, '127.0.0.1', { port: health.port, periodSeconds: 1, failureThreshold: 60 }),
-            livenessProbe: probe(health.live, '127.0.0.1', { port: health.port, periodSeconds: 10, failureThreshold: 6 }),
-            readinessProbe: probe(health.ready, '127.0.0.1', { port: health.port, periodSeconds: 5, failureThreshold: 2 }),
+            startupProbe: probe('/healthz', '127.0.0.1', { port, periodSeconds: 1, failureThreshold: 60 }),
+            livenessProbe: probe('/healthz', '127.0.0.1', { port, periodSeconds: 10, failureThreshold: 6 }),
+            readinessProbe: probe('/readyz', '127.0.0.1', { port, periodSeconds: 5, failureThreshold: 2 }),
             volumeMounts: [
               { name: 'config', mountPath: '/etc/weft', readOnly: true },
               { name: 'run', mountPath: '/run/weft' },

@@ -8,7 +8,7 @@ export const unprivileged = {
 /** The user `nonroot` of the image. */
 export const nonroot = { runAsNonRoot: true, runAsUser: 65_532, runAsGroup: 65_532 } as const
 
-export function probe(path: '/healthz' | '/livez' | '/readyz', host: string, timing: { readonly port: number, readonly periodSeconds: number, readonly failureThreshold: number }): object {
+export function probe(path: '/healthz' | '/readyz', host: string, timing: { readonly port: number, readonly periodSeconds: number, readonly failureThreshold: number }): object {
   const { port, ...rest } = timing
   return { httpGet: { host, path, port }, timeoutSeconds: 5, ...rest }
 }

@@ -35,7 +35,7 @@ describe.skipIf(reason !== undefined)(skippable('main.ts', reason), () => {
       const [url] = await once(lab.spawn('node', 'api-server.ts', [JSON.stringify(objects)]).stdout!, 'data') as [Buffer]
       for (const file of ['token', 'ca.crt']) writeFileSync(join(folder, file), 'test')
       const [config, socket] = [join(folder, 'proxy.yaml'), join(folder, 'proxy.sock')]
-      writeFileSync(config, JSON.stringify({ nodeName: 'here', adminSocket: socket, kube: { servers: [url.toString().trim()], credentialsFolder: folder }, proxy: { healthz: { address: '127.0.0.1' } } }))
+      writeFileSync(config, JSON.stringify({ nodeName: 'here', adminSocket: socket, health: '127.0.0.1', kube: { servers: [url.toString().trim()], credentialsFolder: folder }, proxy: { healthz: { address: '127.0.0.1' } } }))
       // What kube-proxy left: it sends clients to a pod that is gone.
       const left = table({ family: 'ip', name: 'kube-proxy', chains: [baseChain('nat-prerouting', { type: 'nat', hook: 'prerouting', priority: -110 }, [rule(eq(ip.daddr, '10.96.0.1'), eq(tcp.dport, 80), dnat({ family: 'ip', to: '10.244.9.9', port: 8080 }))])] })
       lab.nft.commit(new Transaction(left).addAll(left))
@@ -47,6 +47,7 @@ describe.skipIf(reason !== undefined)(skippable('main.ts', reason), () => {
       expect((await get(socket, '/takeover/proxy', {})).text).toBe('removed:\n  table ip kube-proxy\n')
       expect(lab.ask('client', { protocol: 'tcp', host: '10.96.0.1', port: 80 })).toEqual(['b1 10.244.0.9'])
       expect(lab.node.exec(process.execPath, ['-e', "fetch('http://127.0.0.1:10256/healthz').then(async (r) => console.log(r.status, await r.text()))"])).toMatch(/^200 \{"lastUpdated":".*"nodeEligible":true\}/)
+      expect(lab.node.exec(process.execPath, ['-e', "fetch('http://127.0.0.1:9157/readyz').then((r) => console.log(r.status))"])).toBe('200\n')
       expect(lab.node.exec(process.execPath, ['-e', "fetch('http://127.0.0.1:10249/proxyMode').then(async (r) => console.log(await r.text()))"])).toBe('nftables\n')
       expect((await get(socket, '/dump/proxy')).text).toContain('10.244.0.5 . 8080')
       expect((await get(socket, '/explain/proxy?to=10.96.0.1:80&from=10.244.0.9')).text).toMatch(/model: {2}sent to 10\.244\.0\.5:8080, source kept\nkernel: sent to 10\.244\.0\.5:8080, source kept\n/)

@@ -42,7 +42,9 @@ await runMain(logger, async (signal) => {
     tracksSctp: () => tracksSctp(sysctls),
     onLacking: (message) => recorder.record(nodeTarget(nodeName), 'Warning', { reason: 'KernelLacks', message }),
   })
-  await using _admin = await serveAdmin({ registry, ready: proxy.ready, logger, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
+  const open = { registry, ready: proxy.ready, logger }
+  await using _admin = await serveAdmin({ ...open, listen: { path: config.adminSocket }, routes: adminRoutes(proxyCalls, proxyAnswers({ nft, proxy })) })
+  await using _health = config.health === undefined ? undefined : await serveAdmin({ ...open, listen: { host: config.health.address, port: config.health.port } })
 
   // What taking in the whole cluster needed for a moment.
   void proxy.whenReady(signal).then(trimMemory, () => undefined)
