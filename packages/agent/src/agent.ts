@@ -71,14 +71,15 @@ export async function createAgent({ config, client, clock, logger }: AgentDeps):
   })
   const unattached = new UnattachedPods({ nodeName, pods, attachments: cni.attachments, isKnown: () => pods.hasSynced && cni.ready().ready, recorder, clock })
   slices.addIndex(ofDns, (slice) => (`${slice.namespace}/${slice.serviceName}` === config.proxy.dnsService ? [config.proxy.dnsService] : []))
-  const probe = stack.use(await DnsProbe.open({ port: dnsPort, name: config.localDns.name, timeoutMs: config.localDns.timeout }))
+  const probe = stack.use(new DnsProbe({ port: dnsPort, name: config.localDns.name }))
   const lifeline = stack.use(new Lifeline({ port: dnsPort, clock }))
   const localDns = new LocalDns({
     isExpected: () => slices.by(ofDns, config.proxy.dnsService).some(({ endpoints }) => endpoints.some((endpoint) => endpoint.nodeName === nodeName)),
-    ask: () => probe.ask(),
+    probe,
     pause: (ms, signal) => lifeline.pause(ms, signal),
     use: proxy.useLocalDns,
     intervalMs: config.localDns.interval,
+    timeoutMs: config.localDns.timeout,
     clock, logger: log('dns'),
   })
   const adopted = cni.attachments().length

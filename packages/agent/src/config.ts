@@ -72,8 +72,8 @@ export const agentConfigSchema: z.ZodType<AgentConfig> = z.strictObject({
   proxy: proxyConfigSchema.prefault({}).describe('See packages/proxy.'),
   localDns: z.strictObject({
     name: z.string().min(1).max(253).default('kubernetes.default.svc.cluster.local').describe('What it is asked for. Change it when the cluster has another domain.'),
-    interval: durationSchema.prefault('400ms').describe('Pause between two questions. One pause and two questions without an answer are less than a second; a server that dies is noticed at once.'),
-    timeout: durationSchema.prefault('250ms').describe('How long an answer may take; after two that do not come, queries of this node go to the servers of other nodes.'),
+    interval: durationSchema.prefault('400ms').describe('From one question to the next, when the answer to the first is looked at. Twice that and the timeout are less than a second; a server that dies is noticed at once.'),
+    timeout: durationSchema.prefault('80ms').describe('How long it may be silent when it is asked again because the last question had no answer; then queries of this node go to the servers of other nodes.'),
   }).prefault({}).describe('The DNS server on this node (the Service named by `proxy.dnsService`).'),
   policy: policyConfigSchema.prefault({}).describe('See packages/policy.'),
 })

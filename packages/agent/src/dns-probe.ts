@@ -1,6 +1,5 @@
 // Read first: RFC 1035 §4.1.
-import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
+import { LoopbackUdp, NetlinkError } from '@weft/netlink'
 
 const headerBytes = 12
 const flagsOffset = 2
@@ -15,62 +14,63 @@ export interface DnsProbeOptions {
   readonly port: number
   /** Without a dot at the end. Whether it exists does not matter: a server that knows the cluster says yes or no. */
   readonly name: string
-  readonly timeoutMs: number
 }
 
 /**
  * Asks the DNS server on this machine for a name of the cluster. By the loopback address: answers to the node's own
- * address may be rewritten on their way (packages/proxy). The socket is connected, so a closed port says so at once; all
- * questions share it, for one made for each was a third of what an idle agent did.
+ * address may be rewritten on their way (packages/proxy). Nothing waits for an answer: whoever asks looks for it later, since an
+ * idle agent that is woken by each would do little else.
  */
 export class DnsProbe implements Disposable {
-  readonly #socket: Socket
+  readonly #socket: LoopbackUdp
   readonly #question: Buffer
-  readonly #timeoutMs: number
-  #pending: { readonly id: number, readonly resolve: (answers: boolean) => void } | undefined
+  /** Of an answer, what tells how it went. */
+  readonly #head: Buffer = Buffer.alloc(headerBytes)
+  #answer: boolean | undefined
 
-  private constructor(socket: Socket, { name, timeoutMs }: DnsProbeOptions) {
-    this.#socket = socket
+  constructor({ port, name }: DnsProbeOptions) {
+    this.#socket = new LoopbackUdp(port)
     this.#question = encodeQuery(0, name)
-    this.#timeoutMs = timeoutMs
-    socket.on('error', () => this.#pending?.resolve(false))
-    socket.on('message', (answer) => {
-      const pending = this.#pending
-      if (pending === undefined || answer.length < headerBytes || answer.readUInt16BE(0) !== pending.id || (answer[flagsOffset]! & isResponse) === 0) return
-      const rcode = answer[rcodeOffset]! & 0x0f
-      pending.resolve(rcode === noError || rcode === nxDomain)
+  }
+
+  /** Asks anew; what comes of earlier questions counts no more. */
+  ask(): void {
+    this.#look()
+    this.#question.writeUInt16BE(Math.floor(Math.random() * 0x1_0000), 0)
+    this.#answer = undefined
+    this.#attempt(() => this.#socket.send(this.#question))
+  }
+
+  /** True when it answers and knows; false when it refuses, is not there, or has no data yet; undefined while it is silent. */
+  get answer(): boolean | undefined {
+    this.#look()
+    return this.#answer
+  }
+
+  #look(): void {
+    this.#attempt(() => {
+      for (let length = this.#socket.receive(this.#head); length !== undefined; length = this.#socket.receive(this.#head)) this.#read(length)
     })
   }
 
-  static async open(options: DnsProbeOptions): Promise<DnsProbe> {
-    const socket = createSocket('udp4')
-    socket.connect(options.port, '127.0.0.1')
-    await once(socket, 'connect')
-    return new DnsProbe(socket, options)
-  }
-
-  /**
-   * One question at a time.
-   *
-   * @returns True when it answers and knows; false when it is silent, refuses, or has no data yet.
-   */
-  async ask(): Promise<boolean> {
-    const id = Math.floor(Math.random() * 0x1_0000)
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    this.#pending = { id, resolve }
-    const timer = setTimeout(() => resolve(false), this.#timeoutMs)
-    this.#question.writeUInt16BE(id, 0)
-    this.#socket.send(this.#question)
+  /** A closed port is an answer. */
+  #attempt(action: () => void): void {
     try {
-      return await promise
-    } finally {
-      clearTimeout(timer)
-      this.#pending = undefined
+      action()
+    } catch (error) {
+      if (!(error instanceof NetlinkError)) throw error
+      this.#answer = false
     }
   }
 
+  #read(length: number): void {
+    if (length < headerBytes || this.#head.readUInt16BE(0) !== this.#question.readUInt16BE(0) || (this.#head[flagsOffset]! & isResponse) === 0) return
+    const rcode = this.#head[rcodeOffset]! & 0x0f
+    this.#answer = rcode === noError || rcode === nxDomain
+  }
+
   [Symbol.dispose](): void {
-    this.#socket.close()
+    this.#socket[Symbol.dispose]()
   }
 }
 

@@ -12,7 +12,9 @@ interface LifelineOptions {
  */
 export class Lifeline implements Disposable {
   readonly #options: LifelineOptions
-  #held: { readonly socket: Socket, readonly closed: Promise<void> } | undefined
+  #socket: Socket | undefined
+  /** Ends the wait under way. Not a promise that lasts as long as the connection: that would remember every wait for it. */
+  #onGone: (() => void) | undefined
 
   constructor(options: LifelineOptions) {
     this.#options = options
@@ -21,30 +23,34 @@ export class Lifeline implements Disposable {
   /**
    * Waits so long, or until the server goes. A server that closes what is idle ends a wait as well. The connection is made
    * in one wait and looked at from the next on: one that is refused, or closed at once, makes no haste.
+   *
+   * @returns True when it went.
    */
-  async pause(ms: number, signal: AbortSignal): Promise<void> {
-    const sleep = this.#options.clock.sleep(ms, { signal }).catch(() => undefined)
-    if (this.#held === undefined) this.#connect()
-    else return await Promise.race([sleep, this.#held.closed])
-    return await sleep
+  async pause(ms: number, signal: AbortSignal): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const isOver = (): void => resolve(false)
+    if (this.#socket === undefined) this.#connect()
+    else this.#onGone = () => resolve(true)
+    this.#options.clock.sleep(ms, { signal }).then(isOver, isOver)
+    const went = await promise
+    this.#onGone = undefined
+    return went
   }
 
   [Symbol.dispose](): void {
-    this.#held?.socket.destroy()
+    this.#socket?.destroy()
   }
 
   #connect(): void {
     const socket = connect({ port: this.#options.port, host: '127.0.0.1' })
-    const closed = new Promise<void>((resolve) => {
-      // What is refused is closed too.
-      socket.on('error', () => undefined)
-      socket.once('close', () => {
-        this.#held = undefined
-        resolve()
-      })
+    this.#socket = socket
+    // What is refused is closed too.
+    socket.on('error', () => undefined)
+    socket.once('close', () => {
+      this.#socket = undefined
+      this.#onGone?.()
     })
     // Nothing is expected but the end, and that is only seen by who reads.
     socket.resume()
-    this.#held = { socket, closed }
   }
 }

@@ -51,7 +51,7 @@ describe('UnattachedPods', () => {
     expect(unattached.notice).toBe('1 that were here before it have no network: shop/old; delete them, and those that take their place have one (`kubectl -n NAMESPACE delete pod NAME`)')
     pods.replace([pod('old', { uid: 'next' }), pod('wired')])
     attachments.push(attachment('old', 'next'))
-    await clock.advance(2000)
+    await clock.advance(5000)
     expect(unattached.notice).toBeUndefined()
     expect(told).toHaveLength(1)
   })

@@ -12,7 +12,7 @@ interface UnattachedPodsOptions {
   readonly clock: Clock
 }
 
-const lookMs = 2000
+const lookMs = 5000
 /** A runtime that makes a pod's sandbox anew takes the attachment away first; then the pod has the old addresses for a moment. */
 const graceMs = 10_000
 /** Names in one sentence. */

@@ -71,7 +71,7 @@ const maxZoneBytes = 255 - 3 * 64 - 4
 const tcpSchema = z.strictObject({
   maxConnections: z.number().int().min(1).default(1000).describe('TCP connections at a time; when all are taken the one that was idle longest makes room'),
   maxConnectionsPerClient: z.number().int().min(1).default(100).describe('TCP connections at a time from one address'),
-  idleTimeout: durationSchema.prefault('10s').describe('how long a TCP connection may be silent between messages'),
+  idleTimeout: durationSchema.prefault('10s').describe('how long a TCP connection may be silent between messages; one from 127.0.0.1, as the agent holds, as long as it likes'),
   messageTimeout: durationSchema.prefault('3s').describe('how long one message may take to arrive over TCP'),
   maxPendingBytes: z.number().int().min(65_537).default(262_144).describe('answers waiting for a slow TCP client; reading from it stops at this size'),
 })

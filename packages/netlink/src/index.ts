@@ -31,6 +31,7 @@ export type { ConntrackCounters, ConntrackEntry, ConntrackFilter, ConntrackTuple
 export { FrameError } from './frame-socket.ts'
 export type { Frame, FrameFault } from './frame-socket.ts'
 export { atOnce } from './at-once.ts'
+export { LoopbackUdp } from './loopback-udp.ts'
 export { monitor, readEvent } from './monitor.ts'
 export { packetLog, packetLogPresent } from './packet-log.ts'
 export type { LoggedPacket, PacketLogOptions } from './packet-log.ts'

@@ -46,6 +46,7 @@ export const AF_INET6 = 10
 export const AF_NETLINK = 16
 
 export const SOCK_STREAM = 1
+export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 export const SOCK_NONBLOCK = 0x800
 const SOCK_CLOEXEC = 0x80000

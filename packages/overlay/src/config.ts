@@ -31,5 +31,5 @@ export const overlayConfigSchema: z.ZodType<OverlayConfig> = z.strictObject({
   mtuBytes: z.int().min(1280).max(65535).optional().describe("MTU of pod links. By default the uplink's, less the overhead of VXLAN unless mode is direct."),
   masquerade: z.boolean().default(true).describe('Traffic of pods to addresses outside the cluster leaves with the address of the node. Off when the outside routes to pods.'),
   masqueradeExcept: z.array(cidrSchema).default([]).describe('Networks outside the cluster that see pod addresses, e.g. ["10.0.0.0/8"].'),
-  resync: durationSchema.prefault('10s').describe('How often links, forwarding entries, routes and the table are compared with what they should be although the kernel told of no change.'),
+  resync: durationSchema.prefault('1m').describe('How often links, forwarding entries, routes and the table are compared with what they should be although the kernel told of no change. Edits of forwarding entries, neighbours and sysctls are found by nothing else.'),
 })

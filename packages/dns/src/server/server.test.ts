@@ -211,8 +211,8 @@ describe('server over TCP', () => {
   const name = 'svc1.testns.svc.cluster.local'
   const query = (id: number): Buffer => writeMessage({ ...emptyMessage, ...question(name, 'A'), id })
 
-  async function connect(port: number): Promise<Socket> {
-    const socket = createConnection({ port, host: '127.0.0.1' })
+  async function connect(port: number, localAddress = '127.0.0.1'): Promise<Socket> {
+    const socket = createConnection({ port, host: '127.0.0.1', localAddress })
     socket.on('error', () => undefined)
     await new Promise<void>((resolve) => socket.once('connect', resolve))
     return socket
@@ -242,13 +242,17 @@ describe('server over TCP', () => {
     await using server = await startDns({ config: { tcp: { idleTimeout: '600ms', messageTimeout: '300ms' } } })
     const started = performance.now()
     const closed = async (socket: Socket): Promise<number> => await new Promise<number>((resolve) => socket.once('close', () => resolve(performance.now() - started)))
-    const [idle, slow] = [await connect(server.port), await connect(server.port)]
+    const other = '127.0.0.2'
+    const [idle, slow, agent] = [await connect(server.port, other), await connect(server.port, other), await connect(server.port)]
     const slowly = setInterval(() => slow.write(Buffer.from([0])), 100)
     slow.write(Buffer.from([1, 0]))
     const times = await Promise.all([closed(idle), closed(slow)])
     clearInterval(slowly)
     expect(Math.max(...times)).toBeLessThan(1800)
     expect(await metric(server, 'weft_dns_tcp_connections_total{event="timeout"}')).toBe(2)
+    // It waits for our end, and says nothing.
+    expect(agent.readableEnded).toBe(false)
+    agent.destroy()
   })
 
   test('fault 33: when all places are taken the one idle longest makes room', async () => {

@@ -4,6 +4,8 @@ import type { TcpConfig } from '../config.ts'
 import type { Counters } from './counters.ts'
 
 interface Connection {
+  /** How long it may be silent. */
+  readonly idleMs: number
   lastMs: number
   /** Since when an incomplete message lies here. */
   partialMs: number | undefined
@@ -11,6 +13,9 @@ interface Connection {
 
 /** How late a connection may be closed: they are not looked at more often, in milliseconds. */
 const latenessMs = 500
+
+/** The node's agent, which holds a connection to be told of our end (packages/agent/src/lifeline.ts): closed for its silence, it would come again at once. */
+const agentAddress = '127.0.0.1'
 
 /**
  * All TCP connections of the server and their limits: how many, how many of one client, how long silent, how long for
@@ -50,7 +55,7 @@ export class TcpConnections {
       oldest!.destroy()
     }
     this.#perClient.set(client, count + 1)
-    this.#connections.set(socket, { lastMs: this.#clock.now(), partialMs: undefined })
+    this.#connections.set(socket, { idleMs: client === agentAddress ? Infinity : this.#config.idleTimeout, lastMs: this.#clock.now(), partialMs: undefined })
     this.#counters.event('tcpOpened')
     return true
   }
@@ -85,8 +90,8 @@ export class TcpConnections {
       const now = this.#clock.now()
       // No time that begins during such a rest ends within it.
       let next = now + Math.min(idleTimeout, messageTimeout)
-      for (const [socket, { lastMs, partialMs }] of this.#connections) {
-        const end = Math.min(lastMs + idleTimeout, partialMs === undefined ? Infinity : partialMs + messageTimeout)
+      for (const [socket, { idleMs, lastMs, partialMs }] of this.#connections) {
+        const end = Math.min(lastMs + idleMs, partialMs === undefined ? Infinity : partialMs + messageTimeout)
         if (now <= end) {
           next = Math.min(next, end)
           continue
