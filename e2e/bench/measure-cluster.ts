@@ -29,7 +29,9 @@ const image = 'registry.k8s.io/e2e-test-images/agnhost:2.63.0'
 const podCount = 100
 const rounds = 20
 const serviceCounts = [1000, 10_000] as const
-const idleSeconds = 20
+/** What thousands of new objects left behind is collected by then. */
+const settleSeconds = 30
+const idleSeconds = 60
 
 interface PodText {
   readonly metadata: { readonly name: string }
@@ -58,7 +60,7 @@ let made = 0
 for (const count of serviceCounts) {
   await manyServices(made, count, addresses.slice(0, 2))
   made = count
-  await sleep(10_000)
+  await sleep(settleSeconds * 1000)
   pssMib.push(await pssOf(programs))
   say(`memory at ${count} services: ${pssMib.at(-1)!.toFixed(0)} MiB`)
   if (idlePercent !== undefined) continue
@@ -141,9 +143,11 @@ async function measureServices(endpoints: readonly string[]): Promise<readonly n
 
 /** Of one core, in percent. */
 async function measureIdle(): Promise<number> {
-  const before = await ticksOf(programs)
+  const before = await cpuSecondsOf(programs)
+  const start = performance.now()
   await sleep(idleSeconds * 1000)
-  return ((await ticksOf(programs)) - before) / idleSeconds
+  const used = await cpuSecondsOf(programs) - before
+  return used * 1e5 / (performance.now() - start)
 }
 
 /** Services `first` to `end`, without the latter. */
@@ -186,17 +190,17 @@ async function pssOf(names: readonly string[]): Promise<number> {
   return kib / 1024
 }
 
-/** Hundredths of a second of CPU. */
-async function ticksOf(names: readonly string[]): Promise<number> {
-  let ticks = 0
+/** By the scheduler's clock of each thread, in seconds: ticks of a hundredth are as much as an idle program uses in some seconds. */
+async function cpuSecondsOf(names: readonly string[]): Promise<number> {
+  let nanoseconds = 0
   for (const name of names) {
     const { exec, pids } = await pidsOf(name)
     for (const pid of pids) {
-      const fields = (await output([...exec, 'cat', `/proc/${pid}/stat`])).replace(/^.*\) /s, '').split(' ')
-      ticks += Number(fields[11]) + Number(fields[12])
+      const threads = (await output([...exec, 'sh', '-c', `cat /proc/${pid}/task/*/schedstat`])).trimEnd().split('\n')
+      for (const thread of threads) nanoseconds += Number(thread.split(' ', 1)[0])
     }
   }
-  return ticks
+  return nanoseconds / 1e9
 }
 
 async function untilDone(work: () => Promise<unknown>): Promise<void> {
