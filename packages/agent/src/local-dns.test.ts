@@ -97,8 +97,10 @@ describe('LocalDns', () => {
   test('asks nobody where no server is expected', async () => {
     const clock = new ManualClock()
     const stop = new AbortController()
-    const ran = localDns({ isExpected: () => false, clock }).run(stop.signal)
+    let asked = 0
+    const ran = localDns({ isExpected: () => false, clock, probe: { ask: () => void (asked += 1), answer: undefined } }).run(stop.signal)
     await clock.advance(1000)
+    expect(asked).toBe(0)
     stop.abort()
     await ran
   })
