@@ -47,7 +47,7 @@ describe('deploy/', () => {
   test('the proxy alone refuses the placeholder, and takes an address in its place', () => {
     const load = (text: string): unknown => loadConfig(proxyProgramConfigSchema, text, { source: 'proxy.yaml', defaults: { nodeName: 'n1' } })
     expect(() => load(configOf('proxy'))).toThrow('kube.servers[0]: not the address of an API server, wanted one like https://192.0.2.10:6443')
-    expect(load(configOf('proxy').replace(/- REPLACE[^]*?(?=\n\S)/, '- https://192.0.2.10:6443'))).toMatchObject({ nodeName: 'n1', kube: { servers: ['https://192.0.2.10:6443'] } })
+    expect(load(configOf('proxy').replace(/- REPLACE[^]*?(?=\n\S)/, '- https://192.0.2.10:6443'))).toMatchObject({ nodeName: 'n1', health: { address: '127.0.0.1', port: 9157 }, kube: { servers: ['https://192.0.2.10:6443'] } })
   })
 
   test('the board asks for metrics that there are', () => {

@@ -59,7 +59,7 @@ async function install({ path, machines }: BenchCluster): Promise<Installed> {
   return await weft<Installed>(['install', '--cluster', path])
 }
 
-/** What it says of itself while it measures is the user's to read: both clusters take a quarter of an hour. */
+/** What it says of itself while it measures is the user's to read: both clusters take some twenty minutes. */
 async function measure({ path, machines }: BenchCluster, programs: readonly string[]): Promise<ClusterFigures> {
   const [file, ...args] = [...machines.enter, process.execPath, ...process.execArgv, join(import.meta.dirname, 'measure-cluster.ts'), path, ...programs]
   const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'inherit'], timeout: measureMs })

@@ -30,6 +30,8 @@ const expression = (name: string, feature: KernelFeature, without: string): Row 
   probe: ({ netfilter }) => probes.expressionPresent(netfilter, name),
 })
 
+const inetTables: KernelFeature = { since: '5.2', options: 'CONFIG_NF_TABLES_INET' }
+
 const TABLE: readonly Row[] = [
   link('veth', ['3.0', 'CONFIG_VETH'], 'refuses to run: no pod can be wired'),
   link('bridge', ['3.0', 'CONFIG_BRIDGE'], 'pods are wired without it; the sandbox refuses to start'),
@@ -37,9 +39,9 @@ const TABLE: readonly Row[] = [
   link('wireguard', ['5.6', 'CONFIG_WIREGUARD'], 'encryption is refused'),
   link('dummy', ['3.0', 'CONFIG_DUMMY'], 'addresses of the node agent go on lo'),
   { name: 'tbf', since: '2.6', options: 'CONFIG_NET_SCH_TBF', without: 'limits of bandwidth drop packets instead of delaying them', probe: ({ route }) => probes.tbfPresent(route) },
-  { ...kernelFeatures.inetTables, name: 'nf_tables inet', without: 'refuses to run: services and policies need it', probe: ({ netfilter }) => probes.inetTablesPresent(netfilter) },
+  { ...inetTables, name: 'nf_tables inet', without: 'refuses to run: services and policies need it', probe: ({ netfilter }) => probes.inetTablesPresent(netfilter) },
   { ...kernelFeatures.nat, name: 'nft nat chain', without: 'refuses to run: services need DNAT', probe: ({ netfilter }) => probes.chainTypePresent(netfilter, 'nat') },
-  { ...kernelFeatures.inetTables, name: 'nft route chain', without: 'no NodePort on the loopback addresses', probe: ({ netfilter }) => probes.chainTypePresent(netfilter, 'route') },
+  { ...inetTables, name: 'nft route chain', without: 'no NodePort on the loopback addresses', probe: ({ netfilter }) => probes.chainTypePresent(netfilter, 'route') },
   expression('numgen', kernelFeatures.numgen, 'refuses to run: endpoints are chosen with it'),
   expression('fib', kernelFeatures.fib, 'refuses to wire pods: they could send from addresses of others'),
   expression('notrack', kernelFeatures.notrack, 'DNS to the Service address is tracked like any other'),
@@ -49,7 +51,7 @@ const TABLE: readonly Row[] = [
   expression('log', { since: '3.14', options: 'CONFIG_NFT_LOG' }, 'policies do not log'),
   expression('flow_offload', { since: '4.16', options: 'CONFIG_NFT_FLOW_OFFLOAD' }, 'no fast path past the hooks'),
   { name: 'nft flowtable', since: '4.16', options: 'CONFIG_NF_FLOW_TABLE_INET', without: 'no fast path past the hooks', probe: ({ netfilter }) => probes.flowtablePresent(netfilter) },
-  { ...kernelFeatures.conntrackNetlink, name: 'conntrack netlink', without: 'UDP clients of a deleted endpoint wait for their flow to time out', probe: ({ netfilter }) => probes.conntrackPresent(netfilter) },
+  { name: 'conntrack netlink', since: '3.0', options: 'CONFIG_NF_CT_NETLINK', without: 'UDP clients of a deleted endpoint wait for their flow to time out', probe: ({ netfilter }) => probes.conntrackPresent(netfilter) },
   { name: 'conntrack CTA_FILTER', since: '5.8', options: 'CONFIG_NF_CT_NETLINK', without: 'flows are picked out here: the whole table is read', probe: ({ netfilter }) => probes.conntrackFilterPresent(netfilter) },
   { ...kernelFeatures.sctp, name: 'conntrack SCTP', without: 'SCTP ports of Services are refused', probe: probes.conntrackSctpPresent },
   { name: 'SO_SNDBUFFORCE', since: '2.6', options: 'CONFIG_NET', without: 'large rulesets are split by net.core.wmem_max', probe: ({ netfilter }) => probes.sndbufForcePresent(netfilter) },

@@ -8,14 +8,12 @@ export interface KernelFeature {
   readonly module?: string
 }
 
-/** What more than one part of Weft asks the kernel for, each in its own way. */
-export const kernelFeatures: Readonly<Record<'inetTables' | 'nat' | 'numgen' | 'fib' | 'notrack' | 'reject' | 'conntrackNetlink' | 'sctp', KernelFeature>> = {
-  inetTables: { since: '5.2', options: 'CONFIG_NF_TABLES_INET' },
+/** What more than one part of Weft asks the kernel for, each in its own way: `probeCapabilities` for all of Weft, others for what their rules use. */
+export const kernelFeatures: Readonly<Record<'nat' | 'numgen' | 'fib' | 'notrack' | 'reject' | 'sctp', KernelFeature>> = {
   nat: { since: '5.2', options: 'CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT', module: 'nft_nat' },
   numgen: { since: '4.9', options: 'CONFIG_NFT_NUMGEN', module: 'nft_numgen' },
   fib: { since: '4.10', options: 'CONFIG_NFT_FIB_INET', module: 'nft_fib_inet' },
   notrack: { since: '4.9', options: 'CONFIG_NFT_CT', module: 'nft_ct' },
   reject: { since: '5.9', options: 'CONFIG_NFT_REJECT_INET', module: 'nft_reject_inet' },
-  conntrackNetlink: { since: '3.0', options: 'CONFIG_NF_CT_NETLINK' },
   sctp: { since: '4.19', options: 'CONFIG_NF_CT_PROTO_SCTP' },
 }

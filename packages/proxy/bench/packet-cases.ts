@@ -151,6 +151,7 @@ async function casesOf(services: number): Promise<readonly BenchCase[]> {
   return cases
 }
 
+/** All to a backend on another node, as most are in a large cluster: one on this node costs two lookups more (DESIGN.md, What a packet costs). */
 const kinds = [
   { kind: 'ask', name: 'first packet of a connection and its answer', unit: 'ns', least: 0.95 },
   { kind: 'new', name: 'first packet of a connection', unit: 'ns CPU', least: undefined },

@@ -1,6 +1,6 @@
 import { tables } from '@weft/api'
 import { parseIp } from '@weft/ip'
-import { drop, rule, Transaction } from '@weft/nftables'
+import { drop, eq, ip, rule, Transaction } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { describe, expect, test } from 'vitest'
 import { node, service, slice } from '../test/cluster.ts'
@@ -57,7 +57,7 @@ describe('explain()', () => {
     const nft = new FakeNft()
     await using run = await running(objects, { config, nft })
     const ask = async (): Promise<Explanation> => (await run.proxy.explain(question({ to: '10.96.0.1', port: 80, from: pod })))!
-    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(sets[4].service, [{ key: [parseIp('10.96.0.1'), 6, 80] }]).addRule('prerouting', rule(drop)))
+    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(sets[4].service, [{ key: [parseIp('10.96.0.1'), 6, 80] }]).addRule('prerouting', rule(eq(ip.saddr, '192.0.2.9'), drop)))
     const text = formatExplanation(await ask())
     expect(text).toContain('kernel: refused   (differs)')
     expect(text).toMatch(/not ours, and not followed here: chain prerouting: rule with handle \d+/)

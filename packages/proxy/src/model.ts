@@ -93,9 +93,9 @@ export interface NodeModel {
   readonly ips: readonly IpAddress[]
   /** Where NodePorts answer, loopback addresses among them if they do there. */
   readonly nodePortIps: readonly IpAddress[]
-  /** Pods of this node as its object says, which never changes. */
+  /** Of this node's object, in its order; none until it has them, or where pods get addresses out of blocks. They stand in a chain. */
   readonly podRanges: readonly Cidr[]
-  /** Pods of this node and the node itself. Like all ranges here: in order, without overlaps. */
+  /** Pods of this node and the node itself. Like the ranges below: in order, without overlaps. */
   readonly nearRanges: readonly Cidr[]
   /** All pods and nodes: clients that are reached without NAT. */
   readonly clusterRanges: readonly Cidr[]

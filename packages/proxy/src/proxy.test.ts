@@ -441,6 +441,7 @@ describe('every order of events', () => {
     fc.record({ kind: fc.constant('no slice' as const), key, suffix: fc.constantFrom('a', 'b') }),
     fc.record({ kind: fc.constant('zone' as const), zone: fc.constantFrom('a', 'b') }),
     fc.record({ kind: fc.constant('node' as const), podCidrs: fc.subarray(['10.244.1.0/24', '10.244.2.0/24', '10.244.3.0/24']) }),
+    fc.record({ kind: fc.constant('own pods' as const), podCidrs: fc.subarray(['10.244.0.0/24', 'fd00:10:244::/64']) }),
     fc.record({ kind: fc.constant('settle' as const) }), fc.record({ kind: fc.constant('settle' as const) }),
   )
 
@@ -458,6 +459,7 @@ describe('every order of events', () => {
           else if (one.kind === 'no service') stores.services.remove(one.key)
           else if (one.kind === 'no slice') stores.slices.remove(`${one.key}-${one.suffix}`)
           else if (one.kind === 'zone') stores.nodes.put(toNode(node('here', { zone: one.zone })))
+          else if (one.kind === 'own pods') stores.nodes.put(toNode(node('here', { podCidrs: one.podCidrs })))
           else if (one.kind === 'node') stores.nodes.put(toNode(node('there', { ips: ['172.30.1.12'], podCidrs: one.podCidrs })))
           else await proxy.settled()
         }

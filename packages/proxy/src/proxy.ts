@@ -204,7 +204,7 @@ export function createProxy(deps: ProxyDeps): Proxy {
   /** Only what changed; in one transaction, unless it is large and replaces nothing. */
   async function applyChanges(current: ProxyState, signal: AbortSignal): Promise<void> {
     const node = areRangesDirty ? nodeModel() ?? current.node : current.node
-    // Its addresses stand in chains and in every Service, and hints name its zone.
+    // Its addresses and pod ranges stand in chains, the former in every Service too, and hints name its zone.
     if (!isSamePlace(node, current.node)) {
       await compareAll('node', signal)
       return

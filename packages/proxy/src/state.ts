@@ -124,7 +124,7 @@ export class ProxyState {
    * Takes changes in.
    *
    * @param changes Of several about one Service the last counts.
-   * @param node Its addresses must be those of before: they are in Services and chains.
+   * @param node Its addresses and pod ranges must be those of before: they are in Services and chains.
    */
   apply(changes: readonly ServiceChange[], node: NodeModel = this.#node): StateChange {
     return atOnce(this.applying(changes, node))

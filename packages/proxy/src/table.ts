@@ -23,15 +23,18 @@ export function pickChainName(family: Family, { count, local, seconds }: Pick): 
   return `${local ? 'local' : 'lb'}${family}-${count}${seconds === undefined ? '' : `-${seconds}s`}`
 }
 
-/** The chain that spreads new connections over several backends. */
+/**
+ * The chain that spreads new connections over several backends. A packet may see a number of a moment ago and backends of now: it is dropped, and sent again it
+ * chooses anew. It must not fall out of here: from `goto` it would go on untranslated, and its connection with it.
+ */
 export function pickChain(family: Family, pick: Pick): Chain {
   const { count, local, seconds } = pick
   const { daddr } = header[family]
   const index = local ? numgen('random', count, localFlag) : numgen('random', count)
   const key = concat(daddr, meta.l4proto, th.dport, index)
   const name = pickChainName(family, pick)
-  if (seconds === undefined) return chain(name, [rule(assign(meta.priority, 0), dnat({ family: nat[family], to: lookup(key, sets[family].endpoint) }))])
-  return chain(name, stickyRules(family, { key, local, seconds }))
+  if (seconds === undefined) return chain(name, [rule(assign(meta.priority, 0), dnat({ family: nat[family], to: lookup(key, sets[family].endpoint) })), rule(drop)])
+  return chain(name, [...stickyRules(family, { key, local, seconds }), rule(drop)])
 }
 
 /**
@@ -191,7 +194,7 @@ function sourceRules(address: IpAddress): readonly Rule[] {
 }
 
 /**
- * A pod of this node asked a cluster IP and got a backend of another: the most frequent connection by far. It is in `cluster` and meets not itself, which the
+ * A pod of this node asked a cluster IP and got a backend of another, as most do in a large cluster. It is in `cluster` and meets not itself, which the
  * addresses alone tell, so that two lookups of {@link sourceRules} are saved.
  */
 function shortcut(pods: Cidr): Rule {

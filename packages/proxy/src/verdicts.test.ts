@@ -1,18 +1,36 @@
+import { type IpBlock, ipBlockName, tables, toIpBlock } from '@weft/api'
 import { formatIp } from '@weft/ip'
+import { Store } from '@weft/kube'
+import { Transaction } from '@weft/nftables'
 import { FakeNft } from '@weft/nftables/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { node } from '../test/cluster.ts'
 import { running, type Running } from '../test/running.ts'
 import { addresses, type Origin, sixOf, verdictCluster, verdictConfig, verdicts } from '../test/verdicts.ts'
+import { sets } from './sets.ts'
 
 const origins = Object.keys(addresses) as Origin[]
 
-for (const [family, of] of [['IPv4', (host: string) => host], ['IPv6', sixOf]] as const) {
-  describe(`verdicts, traced, ${family}`, () => {
+/** Where pods of this node get their addresses: out of ranges that stand in chains, or out of blocks that come and go. */
+const clusters = {
+  'ranges of nodes': { objects: verdictCluster, deps: {} },
+  'blocks': { objects: [...verdictCluster, node('here', { podCidrs: [] })], deps: { blocks: blocksOf('10.244.0.0/24', 'fd00:10:244::/64') } },
+} as const
+
+function blocksOf(...ranges: readonly string[]): Store<IpBlock> {
+  const blocks = new Store<IpBlock>()
+  blocks.replace(ranges.map((cidr) => toIpBlock({ metadata: { name: ipBlockName(cidr) }, spec: { cidr, pool: 'default', node: 'here' } })))
+  return blocks
+}
+
+const families = [['IPv4', (host: string) => host], ['IPv6', sixOf]] as const
+for (const [family, of, ranges] of families.flatMap(([name, map]) => (['ranges of nodes', 'blocks'] as const).map((each) => [name, map, each] as const))) {
+  describe(`verdicts, traced, ${family}, ${ranges}`, () => {
     const nft = new FakeNft()
     let run: Running
 
     beforeAll(async () => {
-      run = await running(verdictCluster, { nft, config: verdictConfig })
+      run = await running(clusters[ranges].objects, { nft, config: verdictConfig, deps: clusters[ranges].deps })
     })
 
     afterAll(async () => {
@@ -40,3 +58,13 @@ for (const [family, of] of [['IPv4', (host: string) => host], ['IPv6', sixOf]] a
     }
   })
 }
+
+describe('a packet that saw a number of a moment ago', () => {
+  test.each([['a pod to a cluster IP', '10.244.0.9', '10.96.0.1', 80], ['a machine outside to a NodePort', '172.30.1.99', '172.30.1.11', 30_001], ['the same under a Local policy', '172.30.1.99', '172.30.1.11', 30_003]] as const)('V9 %s whose backends are gone since: it is dropped, and does not go on untranslated', async (_, saddr, daddr, dport) => {
+    const nft = new FakeNft()
+    await using _run = await running(verdictCluster, { nft, config: verdictConfig })
+    const { elements } = nft.read('inet', tables.proxy)!.table.maps.find(({ name }) => name === 'endpoint4')!
+    nft.commitForeign(new Transaction({ family: 'inet', name: tables.proxy }).deleteElements(sets[4].endpoint, elements))
+    expect(nft.trace({ saddr, daddr, protocol: 'tcp', sport: 40_000, dport, iif: 'eth0' }, { local: ['172.30.1.11'], random: () => 0 }).verdict).toBe('drop')
+  })
+})

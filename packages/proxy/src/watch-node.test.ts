@@ -13,15 +13,15 @@ const block = (cidr: string, owner: string): ReturnType<typeof toIpBlock> => toI
 function show(...args: Parameters<typeof watchNode>): unknown {
   const model = watchNode(...args)
   if (model === undefined) return undefined
-  const { ips, nodePortIps, nearRanges, clusterRanges, serviceRanges } = model
-  return { ips: ips.map(formatIp), nodePortIps: nodePortIps.map(formatIp), near: nearRanges.map(formatCidr), cluster: clusterRanges.map(formatCidr), services: serviceRanges.map(formatCidr) }
+  const { ips, nodePortIps, podRanges, nearRanges, clusterRanges, serviceRanges } = model
+  return { ips: ips.map(formatIp), nodePortIps: nodePortIps.map(formatIp), pods: podRanges.map(formatCidr), near: nearRanges.map(formatCidr), cluster: clusterRanges.map(formatCidr), services: serviceRanges.map(formatCidr) }
 }
 
 describe('watchNode()', () => {
   test('SVC-40 knows pods by the ranges of nodes, by blocks and by configuration; those of this node are near', () => {
     const sources = { nodes: [here, there], blocks: [block('10.245.0.0/26', 'here'), block('10.245.0.64/26', 'there'), block('10.245.9.0/26', '')], serviceCidrs: [toServiceCidr({ metadata: { name: 'k' }, spec: { cidrs: ['10.96.0.0/16'] } })] }
     const want = {
-      ips: ['172.30.1.11', 'fd00:172:30:1::11'], nodePortIps: ['172.30.1.11', 'fd00:172:30:1::11'], near: ['10.245.0.0/26', '172.30.1.11/32', 'fd00:172:30:1::11/128'],
+      ips: ['172.30.1.11', 'fd00:172:30:1::11'], nodePortIps: ['172.30.1.11', 'fd00:172:30:1::11'], pods: [], near: ['10.245.0.0/26', '172.30.1.11/32', 'fd00:172:30:1::11/128'],
       cluster: ['10.244.1.0/24', '10.245.0.0/25', '10.245.9.0/26', '10.250.0.0/16', '172.30.1.11/32', '172.30.1.12/32', 'fd00:172:30:1::11/128'], services: ['10.96.0.0/15'],
     }
     const config = proxyConfigSchema.parse({ clusterCidrs: ['10.250.0.0/16'], serviceCidrs: ['10.97.0.0/16', '10.96.128.0/17'] })
@@ -31,6 +31,8 @@ describe('watchNode()', () => {
 
   test('a range that would make every client a pod is left out', () => {
     const wide = toNode(node('wide', { ips: [], podCidrs: ['0.0.0.0/0', '::/0'] }))
+    const self = toNode(node('here', { podCidrs: ['0.0.0.0/0', 'fd00:10:244::/64'] }))
+    expect(show(nodeName, { nodes: [self], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toMatchObject({ pods: ['fd00:10:244::/64'] })
     expect(show(nodeName, { nodes: [here, wide], blocks: [], serviceCidrs: [] }, proxyConfigSchema.parse({}))).toMatchObject({ cluster: ['172.30.1.11/32', 'fd00:172:30:1::11/128'] })
   })
 

@@ -4,7 +4,7 @@ import type { Pointer, ServiceZone } from './service-zone.ts'
 /** Names one address answers with at most: whoever makes many Services for one pod must not make every question for it expensive. */
 export const mostNames = 100
 
-/** Who an address answers to, best first: what a PTR query gets. However many Services share an address, a change costs the pointers that change. */
+/** Who an address answers to, best first: what a PTR query gets. However many Services share an address, a change costs the pointers that change; the first question after one puts them in order. */
 export class PointerTable {
   /** Most addresses have one pointer: it is kept without anything around it. */
   readonly #byAddress = new Map<AddressKey, Pointer | SharedAddress>()
@@ -19,7 +19,7 @@ export class PointerTable {
       const known = this.#byAddress.get(key)
       if (known === undefined) this.#byAddress.set(key, pointer)
       else if (known instanceof SharedAddress) known.add(pointer)
-      else this.#byAddress.set(key, new SharedAddress([known, pointer]))
+      else if (known !== pointer) this.#byAddress.set(key, new SharedAddress([known, pointer]))
     }
   }
 
