@@ -5,7 +5,7 @@ import { FakeNft } from '@weft/nftables/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { clusterPolicyArbitrary, domainAnswers, namespaceArbitrary, nodeArbitrary, podArbitrary, policyArbitrary, tieredClusterArbitrary } from '../test/arbitraries.ts'
-import { type ClusterStores, type KubeObject, nodeName, storesOf } from '../test/cluster.ts'
+import { type ClusterStores, type KubeObject, namespace, networkPolicy, nodeName, pod, storesOf } from '../test/cluster.ts'
 import { runPolicy, stateOf } from '../test/running.ts'
 
 const isPresent = fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) })
@@ -49,5 +49,20 @@ describe('createPolicy()', () => {
       await running.settled()
       expect(running.nft.commits).toBe(commits)
     }), { numRuns: 60 })
+  })
+
+  test('P7, P11 policies that name the same blocks in another order share a set of which nothing tells whose came last', async () => {
+    const blocks = ['10.0.0.0/8', '172.16.0.0/12'].map((cidr) => ({ ipBlock: { cidr } }))
+    const [one, other] = [networkPolicy('x/one', { ingress: [{ from: blocks }] }), networkPolicy('x/other', { ingress: [{ from: blocks.toReversed() }] })]
+    const world = [namespace('x'), pod('x/a', { ips: ['10.244.1.2'] })]
+    const want = formatTable(stateOf([...world, one, other]).table())
+    expect([...want.matchAll(/\tset net4-/g)]).toHaveLength(1)
+    for (const [first, last] of [[one, other], [other, one]] as const) {
+      await using running = runPolicy({ stores: storesOf([...world, first]), nft: new FakeNft(), podsOfNode: nodeName })
+      await running.settled()
+      apply(running.stores, last, true)
+      await running.settled()
+      expect(running.policy.dump()).toBe(want)
+    }
   })
 })

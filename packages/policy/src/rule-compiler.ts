@@ -154,10 +154,11 @@ export class RuleCompiler {
     const blocks = blocksOf(peers).filter(({ cidr }) => cidr.family === family)
     const elements = addressRanges(family, blocks).map((value) => ({ key: [value] }))
     if (elements.length === 0) return []
-    const name = networkSetName(family, textHash(blocks.map(formatBlock).sort().join(' ')))
+    // Policies that name the same blocks in another order share the set, so nothing of it may tell whose came first.
+    const text = blocks.map(formatBlock).sort().join(' ')
     const address = peerAddress(direction, family)
     if (elements.length === 1) return [[eq(address, elements[0]!.key[0]!)]]
-    return [[this.#content(address, { ...networkSet(name, family, elements), comment: commentOf(blocks.map(formatBlock).join(' ')) })]]
+    return [[this.#content(address, { ...networkSet(networkSetName(family, textHash(text)), family, elements), comment: commentOf(text) })]]
   }
 
   /** One comparison where one is enough, a lookup where it is not. */
